@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// llvm_backend.h - what the files of this backend share.
+//
+//   target.c   which machine: CPU, features, what its instruction set can do
+//   print.c    kernel IR -> LLVM IR: structure (loops, variables, entry points)
+//   memory.c   ... loads and stores
+//   scalar.c   ... primitives
+//   convert.c  ... casts
+//   jit.c      kernels -> object code -> this process
+//   artifact.c kernels + artifact runtime -> a library;  link.c, elf.c its tools
+//
+// Everything here works without the host's allocator: memory is malloc's, and
+// running out of it is FV_PLUGIN_OOM.
+#ifndef FOVEA_BACKENDS_LLVM_LLVM_BACKEND_H_
+#define FOVEA_BACKENDS_LLVM_LLVM_BACKEND_H_
+
+#include <llvm-c/Core.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/TargetMachine.h>
+#include <stdbool.h>
+
+#include "fovea/plugin.h"
+
+//===-- Target ----------------------------------------------------------===//
+
+// What the instruction set does without calling a library.
+typedef struct llvm_isa {
+  bool fma;       // fused multiply-add
+  bool f16c;      // f16 <-> f32
+  bool round;     // round to an integral float
+  bool native;    // code runs in this process
+} llvm_isa;
+
+struct fv_device {
+  const fv_host *host;
+  LLVMTargetMachineRef machine;
+  char *triple, *cpu, *features, *layout, *text;
+  llvm_isa isa;
+  fv_target target;
+};
+
+// Reports `text` printed with `...` and returns status.
+int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
+                  fv_device **out);
+void llvm_close(fv_device *d);
+
+// Collects the errors of a context: LLVM's own handler would print and exit.
+typedef struct llvm_errors {
+  char text[512];
+} llvm_errors;
+void llvm_catch_errors(LLVMContextRef cx, llvm_errors *errors);
+
+// Code of a module. The module is changed by this (lowered) and must not be
+// used again. *out is released with LLVMDisposeMemoryBuffer.
+int32_t llvm_codegen(fv_device *d, LLVMModuleRef module, LLVMCodeGenFileType type,
+                     const llvm_errors *errors, fv_report *r, LLVMMemoryBufferRef *out);
+// Verifies, then runs a pass pipeline.
+int32_t llvm_optimise(fv_device *d, LLVMModuleRef module, const char *passes, fv_report *r);
+
+//===-- Printing --------------------------------------------------------===//
+
+// State of printing one kernel.
+typedef struct llvm_gen {
+  LLVMContextRef cx;
+  LLVMModuleRef module;
+  LLVMBuilderRef b;
+  LLVMValueRef fn;
+  LLVMBasicBlockRef entry;  // allocas go here
+  const llvm_isa *isa;
+  const fv_kernel_code *k;
+  LLVMValueRef *value;   // of each instruction
+  LLVMValueRef *buffer;  // base pointer of each buffer
+  LLVMValueRef scalars, block;
+  const char *unsupported;  // first thing this printer cannot do
+} llvm_gen;
+
+// Prints `k` as the exported function `symbol` (fv_cpu_kernel_fn).
+int32_t llvm_print_kernel(fv_device *d, LLVMModuleRef module, const fv_kernel_code *k,
+                          const char *symbol, fv_report *r);
+void llvm_mark_function(fv_device *d, LLVMValueRef fn);  // target attributes
+
+// The type of a value: f16 and bf16 are held as i16, bool as i1.
+LLVMTypeRef llvm_type(llvm_gen *g, fv_dtype t, unsigned lanes);
+LLVMTypeRef llvm_int_type(llvm_gen *g, unsigned bits, unsigned lanes);
+unsigned llvm_bits(fv_dtype t);
+bool llvm_is_float(fv_dtype t);
+bool llvm_is_narrow_float(fv_dtype t);  // f16, bf16: computed in f32
+bool llvm_is_unsigned(fv_dtype t);
+
+LLVMValueRef llvm_int(llvm_gen *g, unsigned bits, unsigned lanes, int64_t v);  // splat
+LLVMValueRef llvm_real(llvm_gen *g, fv_dtype t, unsigned lanes, double v);     // f32, f64
+LLVMValueRef llvm_splat(llvm_gen *g, LLVMValueRef scalar, unsigned lanes);
+LLVMValueRef llvm_ramp(llvm_gen *g, unsigned bits, unsigned lanes, int64_t step);
+// An intrinsic overloaded on the n_types given.
+LLVMValueRef llvm_call(llvm_gen *g, const char *name, LLVMTypeRef *types, unsigned n_types,
+                       LLVMValueRef *args, unsigned n_args);
+
+LLVMValueRef llvm_load(llvm_gen *g, const fv_kinst *in);
+LLVMValueRef llvm_gather(llvm_gen *g, const fv_kinst *in);
+void llvm_store(llvm_gen *g, const fv_kinst *in);
+void llvm_scatter(llvm_gen *g, const fv_kinst *in);
+
+// Primitive `op` on values of dtype t; the result type is that of the table.
+LLVMValueRef llvm_op(llvm_gen *g, fv_scalar_op op, fv_dtype t, unsigned lanes, LLVMValueRef a,
+                     LLVMValueRef b, LLVMValueRef c);
+LLVMValueRef llvm_cast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes, LLVMValueRef v);
+LLVMValueRef llvm_bitcast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes,
+                          LLVMValueRef v);
+
+//===-- Sets of kernels -------------------------------------------------===//
+
+struct fv_kernels {
+  fv_device *device;
+  LLVMContextRef cx;
+  LLVMModuleRef module;  // optimised; only clones of it are lowered
+  llvm_errors errors;
+  LLVMMemoryBufferRef object;
+  LLVMOrcLLJITRef jit;  // NULL: the code is for another machine
+  size_t count;
+  fv_cpu_kernel_fn *entry;  // of each kernel
+  uint32_t *unit;           // equal kernels share the function of unit[i]
+};
+
+#define LLVM_SYMBOL_SIZE 64
+void llvm_kernel_symbol(char out[LLVM_SYMBOL_SIZE], size_t unit, const char *name);
+bool llvm_same_kernel(const fv_kernel_code *a, const fv_kernel_code *b);
+
+int32_t llvm_emit_artifact(fv_kernels *k, const fv_artifact *a, fv_report *r, fv_blob *out);
+int32_t llvm_blob_from(const fv_host *host, fv_report *r, const void *data, size_t size,
+                       fv_blob *out);
+
+//===-- Objects and linking ---------------------------------------------===//
+
+// A relocatable x86-64 or AArch64 object for `machine` (ELF e_machine) with
+// one read-only section that holds `size` bytes under the hidden symbol
+// `symbol`. Only its head and tail are built: the file is head, data, tail.
+typedef struct llvm_elf {
+  unsigned char head[64];
+  unsigned char tail[1024];
+  size_t pad, tail_size;  // zero bytes between data and tail
+} llvm_elf;
+void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size);
+
+// One file of a link.
+typedef struct llvm_piece {
+  const void *data;
+  size_t size;
+} llvm_piece;
+typedef struct llvm_file {
+  const char *name;
+  llvm_piece piece[4];
+  size_t n_piece;
+} llvm_file;
+
+// Writes the files to a private folder, runs `linker` (NULL: searched) there
+// with argv (without argv[0]; NULL-terminated), reads the file "out".
+int32_t llvm_link(const fv_host *host, fv_report *r, const char *linker, const llvm_file *files,
+                  size_t n_files, const char *const *argv, fv_blob *out);
+
+#endif  // FOVEA_BACKENDS_LLVM_LLVM_BACKEND_H_

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/checked.h"
+
+static fv_status fail(fv_diag_sink *diag, const fv_span *span, const char *what, const char *path,
+                      int error) {
+  char buf[256];
+#ifdef __GLIBC__
+  const char *text = strerror_r(error, buf, sizeof buf);
+#else
+  const char *text = strerror_r(error, buf, sizeof buf) == 0 ? buf : "unknown error";
+#endif
+  return fv_error(diag, FV_ERR_IO, span, "cannot %s '%s': %s", what, path, text);
+}
+
+// Descriptors hang on the arena, since any allocation may jump; +1, because an
+// empty slot is NULL and descriptor 0 is not.
+static void close_handle(void *handle) {
+  close((int)((intptr_t)handle - 1));
+}
+
+static void close_slot(void **slot) {
+  if (*slot)
+    close_handle(*slot);
+  *slot = NULL;
+}
+
+// Only regular files: a FIFO would make us wait for ever, a device has no size.
+static fv_status check_regular(int fd, const char *path, fv_diag_sink *diag, const fv_span *span,
+                               size_t *out_size) {
+  struct stat st;
+  if (fstat(fd, &st) != 0)
+    return fail(diag, span, "read", path, errno);
+  if (S_ISDIR(st.st_mode))
+    return fail(diag, span, "read", path, EISDIR);
+  if (!S_ISREG(st.st_mode))
+    return fv_error(diag, FV_ERR_IO, span, "cannot read '%s': not a regular file", path);
+  if (st.st_size > FV_MAX_BYTES)
+    return fv_error(diag, FV_ERR_LIMIT, span, "'%s' is too large", path);
+  *out_size = (size_t)st.st_size;
+  return FV_OK;
+}
+
+static int open_for_reading(const char *path) {
+  int fd;
+  do
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  while (fd < 0 && errno == EINTR);
+  return fd < 0 ? -errno : fd;
+}
+
+static fv_status too_large(fv_diag_sink *diag, const fv_span *span, const char *path,
+                           size_t max_bytes) {
+  return fv_error(diag, FV_ERR_LIMIT, span, "'%s' has more than %zu bytes", path, max_bytes);
+}
+
+// Some files, those in /proc, do not tell their size; others grow meanwhile. So
+// the end is where read() says it is.
+static fv_status read_all(fv_arena *ar, int fd, const char *path, size_t expected, size_t max_bytes,
+                          fv_diag_sink *diag, const fv_span *span, char **out_data,
+                          size_t *out_size) {
+  size_t size = 0, cap = expected + 1;
+  char *data = fv_arena_alloc(ar, cap);
+  for (;;) {
+    if (size + 1 >= cap) {
+      char extra;
+      ssize_t n;
+      do
+        n = read(fd, &extra, 1);
+      while (n < 0 && errno == EINTR);
+      if (n < 0)
+        return fail(diag, span, "read", path, errno);
+      if (n == 0)
+        break;
+      if (size >= max_bytes)
+        return too_large(diag, span, path, max_bytes);
+      data = fv_arena_grow(ar, data, 1, cap, &cap);
+      data[size++] = extra;
+      continue;
+    }
+    const ssize_t n = read(fd, data + size, cap - size - 1);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail(diag, span, "read", path, errno);
+    if (n == 0)
+      break;
+    size += (size_t)n;
+    if (size > max_bytes)
+      return too_large(diag, span, path, max_bytes);
+  }
+  data[size] = '\0';
+  *out_data = data;
+  *out_size = size;
+  return FV_OK;
+}
+
+fv_status fv_file_read(fv_arena *ar, const char *path, size_t max_bytes, fv_diag_sink *diag,
+                       const fv_span *span, char **out_data, size_t *out_size) {
+  void **slot = fv_arena_defer(ar, close_handle);
+  const int fd = open_for_reading(path);
+  if (fd < 0)
+    return fail(diag, span, "open", path, -fd);
+  *slot = (void *)((intptr_t)fd + 1);
+  size_t size = 0;
+  fv_status s = check_regular(fd, path, diag, span, &size);
+  if (s == FV_OK && size > max_bytes)
+    s = too_large(diag, span, path, max_bytes);
+  if (s == FV_OK)
+    s = read_all(ar, fd, path, size, max_bytes, diag, span, out_data, out_size);
+  close_slot(slot);
+  return s;
+}
+
+typedef struct mapping {
+  void *data;
+  size_t size;
+} mapping;
+
+static void unmap(void *handle) {
+  const mapping *m = handle;
+  munmap(m->data, m->size);
+}
+
+// The descriptor stays the caller's.
+static fv_status map_fd(fv_arena *ar, void **slot, const char *path, fv_diag_sink *diag,
+                        const fv_span *span, const void **out_data, size_t *out_size) {
+  const int fd = (int)((intptr_t)*slot - 1);
+  mapping *m = FV_NEW(ar, mapping);
+  void **mapped = fv_arena_defer(ar, unmap);
+  FV_TRY(check_regular(fd, path, diag, span, &m->size));
+  if (m->size == 0) {
+    *out_data = fv_arena_alloc(ar, 0);
+    *out_size = 0;
+    return FV_OK;
+  }
+  m->data = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (m->data == MAP_FAILED)
+    return fail(diag, span, "map", path, errno);
+  *mapped = m;
+  *out_data = m->data;
+  *out_size = m->size;
+  return FV_OK;
+}
+
+fv_status fv_file_map(fv_arena *ar, const char *path, fv_diag_sink *diag, const fv_span *span,
+                      const void **out_data, size_t *out_size) {
+  void **slot = fv_arena_defer(ar, close_handle);
+  const int fd = open_for_reading(path);
+  if (fd < 0)
+    return fail(diag, span, "open", path, -fd);
+  *slot = (void *)((intptr_t)fd + 1);
+  const fv_status s = map_fd(ar, slot, path, diag, span, out_data, out_size);
+  close_slot(slot);
+  return s;
+}
+
+fv_status fv_file_map_beneath(fv_arena *ar, const char *dir, const char *name, fv_diag_sink *diag,
+                              const fv_span *span, const void **out_data, size_t *out_size) {
+  const size_t n = strlen(dir);
+  const char *path =
+      fv_arena_printf(ar, "%s%s%s", dir, n == 0 || dir[n - 1] == '/' ? "" : "/", name);
+  void **slot = fv_arena_defer(ar, close_handle);
+  const int fd = fv__open_beneath(dir, name);
+  if (fd == -EXDEV)
+    return fv_error(diag, FV_ERR_IO, span, "cannot open '%s': it is not beneath the directory '%s'",
+                    name, n ? dir : ".");
+  if (fd < 0)
+    return fail(diag, span, "open", path, -fd);
+  *slot = (void *)((intptr_t)fd + 1);
+  const fv_status s = map_fd(ar, slot, path, diag, span, out_data, out_size);
+  close_slot(slot);
+  return s;
+}
+
+// 0 or an errno.
+static int write_pieces(int fd, const fv_piece *pieces, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const char *p = pieces[i].data;
+    for (size_t left = pieces[i].size; left > 0;) {
+      const size_t chunk = left < (size_t)1 << 30 ? left : (size_t)1 << 30;
+      const ssize_t n = write(fd, p, chunk);
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
+        return errno;
+      p += n;
+      left -= (size_t)n;
+    }
+  }
+  return 0;
+}
+
+static fv_status write_in_place(const char *path, const fv_piece *pieces, size_t count,
+                                fv_diag_sink *diag) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  int error = fd < 0 ? errno : write_pieces(fd, pieces, count);
+  if (fd >= 0 && close(fd) != 0 && error == 0)
+    error = errno;
+  return error ? fail(diag, NULL, "write", path, error) : FV_OK;
+}
+
+// The name is short and its own, since path's may already be as long as names
+// can be. Another process may be at the same path, hence the tries.
+static int create_temporary(int dir, unsigned mode, char name[64]) {
+  for (unsigned i = 0;; i++) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(name, 64, ".fovea-%ld-%ld-%u.tmp", (long)getpid(), now.tv_nsec, i);
+    // O_CREAT lets the kernel apply the umask, which no thread-safe call tells.
+    const int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+    if (fd >= 0 || errno != EEXIST || i == 100)
+      return fd < 0 ? -errno : fd;
+  }
+}
+
+// 0 or an errno. Nothing is left behind in the latter case.
+static int replace(int dir, const char *base, const fv_piece *pieces, size_t count, unsigned mode) {
+  char name[64];
+  const int fd = create_temporary(dir, mode, name);
+  if (fd < 0)
+    return -fd;
+  int error = write_pieces(fd, pieces, count);
+  // Some file systems know no fsync; that says nothing about the data.
+  if (error == 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOSYS)
+    error = errno;
+  if (close(fd) != 0 && error == 0)
+    error = errno;
+  if (error == 0 && renameat(dir, name, dir, base) != 0)
+    error = errno;
+  if (error != 0)
+    unlinkat(dir, name, 0);
+  return error;
+}
+
+fv_status fv_file_write(const char *path, const fv_piece *pieces, size_t count, unsigned mode,
+                        fv_diag_sink *diag) {
+  if (strcmp(path, "-") == 0) {
+    const int error = write_pieces(STDOUT_FILENO, pieces, count);
+    return error ? fail(diag, NULL, "write", "standard output", error) : FV_OK;
+  }
+  struct stat st;
+  if (stat(path, &st) == 0) {
+    if (S_ISDIR(st.st_mode))
+      return fail(diag, NULL, "write", path, EISDIR);
+    if (!S_ISREG(st.st_mode))
+      return write_in_place(path, pieces, count, diag);
+  }
+  // A symbolic link stays one: what it leads to is replaced.
+  char real[PATH_MAX];
+  if (!realpath(path, real)) {
+    const size_t n = strlen(path);
+    if (errno != ENOENT)
+      return fail(diag, NULL, "write", path, errno);
+    if (n >= sizeof real)
+      return fail(diag, NULL, "write", path, ENAMETOOLONG);
+    memcpy(real, path, n + 1);
+  }
+  char *slash = strrchr(real, '/');
+  const char *base = slash ? slash + 1 : real;
+  if (!*base)
+    return fail(diag, NULL, "write", path, *path ? EISDIR : ENOENT);
+  int dir;
+  if (slash == real) {
+    dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  } else {
+    if (slash)
+      *slash = '\0';
+    dir = open(slash ? real : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  }
+  const int error = dir < 0 ? errno : replace(dir, base, pieces, count, mode);
+  if (dir >= 0)
+    close(dir);
+  return error ? fail(diag, NULL, "write", path, error) : FV_OK;
+}

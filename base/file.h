@@ -1,0 +1,38 @@
+// base/file.h - whole files: read, mapped, written atomically.
+#ifndef FOVEA_BASE_FILE_H_
+#define FOVEA_BASE_FILE_H_
+
+#include "base/diag.h"
+
+// Reads a whole regular file into the arena (NUL appended, not counted).
+// More than max_bytes is ERR_LIMIT. span: where the name stood; optional.
+FV_NODISCARD fv_status fv_file_read(fv_arena *ar, const char *path, size_t max_bytes,
+                                    fv_diag_sink *diag, const fv_span *span, char **out_data,
+                                    size_t *out_size);
+
+// Maps a regular file read-only; unmapped when the arena dies. A size of 0
+// gives a valid pointer.
+FV_NODISCARD fv_status fv_file_map(fv_arena *ar, const char *path, fv_diag_sink *diag,
+                                   const fv_span *span, const void **out_data, size_t *out_size);
+
+// Opens `name` strictly beneath directory `dir` ("" = the current one): an
+// absolute name, one with "..", or one that leaves dir through a symbolic link
+// is ERR_IO with a diagnostic. Maps it as above.
+FV_NODISCARD fv_status fv_file_map_beneath(fv_arena *ar, const char *dir, const char *name,
+                                           fv_diag_sink *diag, const fv_span *span,
+                                           const void **out_data, size_t *out_size);
+
+// A piece of a file to write.
+typedef struct fv_piece {
+  const void *data;
+  size_t size;
+} fv_piece;
+
+// Writes the pieces to path: temporary in the same directory, write, fsync,
+// rename. On failure the old file, if any, is untouched and nothing is left.
+// "-" is standard output; an existing non-regular file (/dev/full, a pipe) is
+// written in place. mode: 0644 or 0755.
+FV_NODISCARD fv_status fv_file_write(const char *path, const fv_piece *pieces, size_t count,
+                                     unsigned mode, fv_diag_sink *diag);
+
+#endif  // FOVEA_BASE_FILE_H_

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A room is a folder. It becomes an object library fv_<room>_obj, of which the
+# shared libraries are made, and a static library fv_<room> for the tests.
+
+function(fv_make_room room)
+  cmake_parse_arguments(arg "" "" "SOURCES;INCLUDES;NEEDS;LIBS" ${ARGN})
+  if(NOT arg_SOURCES)
+    set(arg_SOURCES ${FV_GEN_DIR}/empty_${room}.c)
+    file(CONFIGURE OUTPUT ${arg_SOURCES} CONTENT "extern int fv_empty_@room@;\n" @ONLY)
+  endif()
+  add_library(fv_${room}_obj OBJECT ${arg_SOURCES})
+  target_link_libraries(fv_${room}_obj PRIVATE fv_flags ${arg_LIBS})
+  target_include_directories(fv_${room}_obj PRIVATE ${arg_INCLUDES})
+  add_library(fv_${room} STATIC $<TARGET_OBJECTS:fv_${room}_obj>)
+  set_target_properties(fv_${room} PROPERTIES LINKER_LANGUAGE C)
+  list(TRANSFORM arg_NEEDS PREPEND fv_)
+  target_link_libraries(fv_${room} PUBLIC ${arg_NEEDS} ${arg_LIBS})
+  set_property(GLOBAL PROPERTY FV_ROOM_LIBS_${room} "${arg_LIBS}")
+endfunction()
+
+# fv_add_room(name [NEEDS rooms...] [LIBS libraries...]): the folder of that name.
+function(fv_add_room room)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${room}/*.c)
+  fv_make_room(${room} SOURCES ${sources} ${ARGN})
+endfunction()
+
+# In frontend/<name>/CMakeLists.txt:
+#   fv_add_frontend(name [HELPER] [SOURCES files...] [INCLUDES dirs...] [LIBS libraries...])
+# SOURCES default to all *.c beside it. A HELPER serves the other frontends and
+# is not registered as a format.
+function(fv_add_frontend name)
+  cmake_parse_arguments(arg "HELPER" "" "SOURCES;INCLUDES;LIBS" ${ARGN})
+  if(NOT arg_SOURCES)
+    file(GLOB arg_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  endif()
+  fv_make_room(frontend_${name} SOURCES ${arg_SOURCES} INCLUDES ${arg_INCLUDES} NEEDS ir
+               LIBS ${arg_LIBS})
+  set_property(GLOBAL APPEND PROPERTY FV_FRONTEND_ROOMS frontend_${name})
+  if(arg_HELPER)
+    set_property(GLOBAL APPEND PROPERTY FV_FRONTEND_HELPERS frontend_${name})
+  else()
+    set_property(GLOBAL APPEND PROPERTY FV_FRONTENDS ${name})
+  endif()
+endfunction()
+
+# In backends/<name>/CMakeLists.txt:
+#   fv_add_backend(name [PLUGIN] [SOURCES files...] [INCLUDES dirs...] [LIBS libraries...])
+# A PLUGIN becomes lib/fovea/<name>.so and links nothing of ours; the others
+# are built into libfovea. SOURCES default to all *.c beside it.
+function(fv_add_backend name)
+  cmake_parse_arguments(arg "PLUGIN" "" "SOURCES;INCLUDES;LIBS" ${ARGN})
+  if(NOT arg_SOURCES)
+    file(GLOB arg_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  endif()
+  if(NOT arg_SOURCES)
+    return()
+  endif()
+  if(NOT arg_PLUGIN)
+    fv_make_room(backend_${name} SOURCES ${arg_SOURCES} INCLUDES ${arg_INCLUDES} NEEDS ir
+                 LIBS ${arg_LIBS})
+    set_property(GLOBAL APPEND PROPERTY FV_BACKEND_ROOMS backend_${name})
+    set_property(GLOBAL APPEND PROPERTY FV_BACKENDS ${name})
+    return()
+  endif()
+  set(target fv_plugin_${name})
+  add_library(${target} MODULE ${arg_SOURCES})
+  target_compile_definitions(${target} PRIVATE FV_BACKEND_AS_PLUGIN=1)
+  target_include_directories(${target} PRIVATE ${arg_INCLUDES})
+  target_link_libraries(${target} PRIVATE fv_flags ${arg_LIBS})
+  target_link_options(${target} PRIVATE ${FV_NO_UNDEFINED})
+  set_target_properties(${target} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+                        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/fovea)
+  set_property(GLOBAL APPEND PROPERTY FV_PLUGINS ${target})
+  install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/fovea)
+endfunction()
+
+function(fv_add_folders parent)
+  file(GLOB folders CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${parent}/*/CMakeLists.txt)
+  foreach(folder ${folders})
+    cmake_path(GET folder PARENT_PATH folder)
+    cmake_path(GET folder FILENAME name)
+    if(NOT name IN_LIST ARGN)
+      add_subdirectory(${folder})
+    endif()
+  endforeach()
+endfunction()
+
+macro(fv_add_frontends)
+  fv_add_folders(frontend)
+  get_property(FV_FRONTEND_ROOMS GLOBAL PROPERTY FV_FRONTEND_ROOMS)
+  # Formats use the helpers, whichever folder came first.
+  get_property(helpers GLOBAL PROPERTY FV_FRONTEND_HELPERS)
+  foreach(room ${FV_FRONTEND_ROOMS})
+    foreach(helper ${helpers})
+      if(NOT room STREQUAL helper)
+        target_link_libraries(fv_${room} PUBLIC fv_${helper})
+      endif()
+    endforeach()
+  endforeach()
+endmacro()
+
+set(FOVEA_WITHOUT "" CACHE STRING "Backend folders to leave out, e.g. \"llvm;opencl\"")
+macro(fv_add_backends)
+  fv_add_folders(backends ${FOVEA_WITHOUT})
+  get_property(FV_BACKEND_ROOMS GLOBAL PROPERTY FV_BACKEND_ROOMS)
+  get_property(FV_PLUGINS GLOBAL PROPERTY FV_PLUGINS)
+endmacro()
+
+# gen/fv_{backends,frontends,passes}.inc: one line MACRO(name) for each thing found.
+function(fv_write_registry file macro)
+  set(text "")
+  foreach(name ${ARGN})
+    string(APPEND text "${macro}(${name})\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${FV_GEN_DIR}/${file} CONTENT "${text}" @ONLY)
+endfunction()
+function(fv_write_registries)
+  get_property(names GLOBAL PROPERTY FV_BACKENDS)
+  fv_write_registry(fv_backends.inc FV_BACKEND ${names})
+  get_property(names GLOBAL PROPERTY FV_FRONTENDS)
+  fv_write_registry(fv_frontends.inc FV_FRONTEND ${names})
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/passes/pass_*.c)
+  set(names "")
+  foreach(file ${files})
+    cmake_path(GET file STEM name)
+    string(REGEX REPLACE "^pass_" "" name ${name})
+    list(APPEND names ${name})
+  endforeach()
+  fv_write_registry(fv_passes.inc FV_PASS ${names})
+endfunction()

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# tests/unit/test_*.c: each file is a cmocka program and a test. It is linked to
+# the rooms whose headers it includes, and to what those need.
+
+pkg_check_modules(cmocka QUIET IMPORTED_TARGET cmocka)
+if(NOT cmocka_FOUND)
+  message(STATUS "cmocka was not found (Debian package libcmocka-dev): no unit tests")
+endif()
+
+function(fv_add_unit_test source)
+  cmake_path(GET source STEM name)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(STRINGS ${source} includes REGEX "^#include \"")
+  set(rooms base)
+  foreach(line ${includes})
+    if(line MATCHES "\"frontend/([a-z0-9_]+)/" AND TARGET fv_frontend_${CMAKE_MATCH_1})
+      list(APPEND rooms frontend_${CMAKE_MATCH_1})
+    elseif(line MATCHES "\"backends/([a-z0-9_]+)/" AND TARGET fv_backend_${CMAKE_MATCH_1})
+      list(APPEND rooms backend_${CMAKE_MATCH_1})
+    elseif(line MATCHES "\"(ir|passes|lower|runtime|compiler)/")
+      list(APPEND rooms ${CMAKE_MATCH_1})
+    elseif(line MATCHES "\"fovea/fovea.h\"")
+      list(APPEND rooms compiler)
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES rooms)
+  list(TRANSFORM rooms PREPEND fv_)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE fv_flags ${rooms} PkgConfig::cmocka m)
+  target_compile_definitions(${name} PRIVATE FV_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             FV_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES
+                        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME unit.${name} COMMAND ${name})
+  set_tests_properties(unit.${name} PROPERTIES LABELS "unit;sanitize" TIMEOUT 300
+                       SKIP_RETURN_CODE 77)
+endfunction()
+
+if(cmocka_FOUND)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/test_*.c)
+  foreach(source ${sources})
+    fv_add_unit_test(${source})
+  endforeach()
+endif()
+
+# Tests of the source tree itself.
+foreach(name include_arrows file_size headers_alone)
+  add_test(NAME source.${name} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/${name}.sh
+           ${PROJECT_SOURCE_DIR})
+  set_tests_properties(source.${name} PROPERTIES LABELS source
+                       ENVIRONMENT "CC=${CMAKE_C_COMPILER};GEN=${FV_GEN_DIR}")
+endforeach()
+
+foreach(kind golden conformance e2e fuzz faults)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/tests/${kind}/CMakeLists.txt)
+    add_subdirectory(${PROJECT_SOURCE_DIR}/tests/${kind})
+  endif()
+endforeach()

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/image_entry.h"
+
+//===-- Scalars -----------------------------------------------------------------===//
+
+static void push(im_entry *m, im_code *c, fv_hinst i) {
+  FV_PUSH(m->arena, c->inst, c->n, c->cap, i);
+}
+
+static void load_literal(im_entry *m, im_code *c, uint32_t slot, int64_t v) {
+  uint32_t at = 0;
+  while (at < m->n_literal && m->literal[at] != v)
+    at++;
+  if (at == m->n_literal)
+    FV_PUSH(m->arena, m->literal, m->n_literal, m->cap_literal, v);
+  push(m, c, (fv_hinst){.op = FV_H_LITERAL, .a = slot, .b = at});
+}
+
+// Known when the run is bound: no symbol that the run itself sets.
+static bool at_bind(const im_entry *m, const fv_expr *x) {
+  if (x->kind == FV_E_SYM) {
+    const fv_symbol_kind k = fv_symbol_get(m->pool, x->ref)->kind;
+    return k == FV_SYM_DIM || k == FV_SYM_STATE;
+  }
+  for (int i = 0; i < x->n; i++)
+    if (!at_bind(m, x->arg[i]))
+      return false;
+  return true;
+}
+
+// Where the slot of x is noted; expressions may still be made, so it grows.
+static uint32_t *known_slot(im_entry *m, const fv_expr *x) {
+  while (m->n_slot_of <= x->id)
+    FV_PUSH(m->arena, m->slot_of, m->n_slot_of, m->cap_slot_of, FV_NO_SLOT);
+  return &m->slot_of[x->id];
+}
+
+static uint32_t compute(im_entry *m, im_code *c, const fv_expr *x) {
+  uint32_t arg[3] = {0, 0, 0};
+  if (x->kind == FV_E_SYM) {
+    m->symbol_used[x->ref] = true;
+    return x->ref;
+  }
+  const bool known = at_bind(m, x);
+  if (known && *known_slot(m, x) != FV_NO_SLOT)
+    return *known_slot(m, x);
+  im_code *to = known ? &m->bind : c;
+  uint32_t slot;
+  if (x->kind == FV_E_OP && (x->op == FV_X_CAST || x->op == FV_X_BITCAST)) {
+    slot = compute(m, c, x->arg[0]);  // bool and i64 are both i64 slots
+  } else {
+    for (int i = 0; i < x->n; i++)
+      arg[i] = compute(m, c, x->arg[i]);
+    slot = m->n_slot++;
+    if (x->kind == FV_E_LIT)
+      load_literal(m, to, slot, x->lit.i);
+    else
+      push(m, to, (fv_hinst){.op = FV_H_SCALAR, .n = x->op, .a = slot, .b = arg[0], .c = arg[1],
+                             .d = arg[2]});
+  }
+  if (known)
+    *known_slot(m, x) = slot;
+  return slot;
+}
+
+uint32_t im_slot(im_entry *m, const fv_expr *x) {
+  return compute(m, &m->run, x);
+}
+
+uint32_t im_bound_slot(im_entry *m, const fv_expr *x) {
+  for (size_t i = m->e->n_inst; i-- > 0;) {
+    const fv_linst *end = &m->e->inst[i];
+    if (end->op == FV_H_END_LOOP && end->result != FV_NO_SLOT)
+      x = fv_x_subst_sym(m->pool, x, end->result, m->e->inst[end->match].x);
+  }
+  return compute(m, &m->bind, x);
+}
+
+//===-- Buffers -----------------------------------------------------------------===//
+
+// A stride over loop counters is brought up to date before each use.
+static void refresh(im_entry *m, uint32_t b) {
+  const fv_lbuffer *s = &m->e->buffer[b];
+  if (s->space == FV_SPACE_VIEW)
+    refresh(m, s->index);
+  if (!s->stride || at_bind(m, s->stride))
+    return;
+  const uint32_t slot = im_slot(m, s->stride);
+  if (m->buffer[b].stride_slot == slot)
+    return;  // the symbol itself
+  const uint32_t zero = compute(m, &m->bind, fv_x_i64(m->pool, 0));
+  push(m, &m->run, (fv_hinst){.op = FV_H_SCALAR, .n = FV_X_ADD, .a = m->buffer[b].stride_slot,
+                              .b = slot, .c = zero});
+}
+
+static void make_buffers(im_entry *m) {
+  m->buffer = FV_NEW_N(m->arena, fv_prog_buffer, m->e->n_buffer);
+  for (size_t i = 0; i < m->e->n_buffer; i++) {
+    const fv_lbuffer *s = &m->e->buffer[i];
+    fv_prog_buffer *b = &m->buffer[i];
+    *b = (fv_prog_buffer){.space = (uint8_t)s->space, .dtype = (uint8_t)s->dtype,
+                          .index = s->index, .offset = s->offset, .size_slot = FV_NO_SLOT,
+                          .stride_slot = FV_NO_SLOT, .first = FV_NO_SLOT};
+    if (s->space == FV_SPACE_ARENA)
+      b->size_slot = im_bound_slot(m, s->bytes);
+    if (!s->stride)
+      continue;
+    if (at_bind(m, s->stride))
+      b->stride_slot = im_slot(m, s->stride);
+    else
+      b->stride_slot = s->stride->kind == FV_E_SYM ? s->stride->ref : m->n_slot++;
+  }
+}
+
+static void touch(im_entry *m, uint32_t b, uint32_t at) {
+  if (m->e->buffer[b].space == FV_SPACE_VIEW)
+    touch(m, m->e->buffer[b].index, at);
+  fv_prog_buffer *p = &m->buffer[b];
+  if (p->first == FV_NO_SLOT || at < p->first)
+    p->first = at;
+  if (at > p->last)
+    p->last = at;
+}
+
+// A buffer that crosses the edge of a loop lives through the whole loop; two
+// that change places live as long as either.
+static void extend_lifetimes(im_entry *m) {
+  const im_code *c = &m->run;
+  for (bool again = true; again;) {
+    again = false;
+    for (size_t i = 0; i < c->n; i++) {
+      if (c->inst[i].op == FV_H_SWAP) {
+        fv_prog_buffer *a = &m->buffer[c->inst[i].a], *b = &m->buffer[c->inst[i].b];
+        const uint32_t first = a->first < b->first ? a->first : b->first;
+        const uint32_t last = a->last > b->last ? a->last : b->last;
+        again = again || a->first != first || b->first != first || a->last != last ||
+                b->last != last;
+        a->first = b->first = first;
+        a->last = b->last = last;
+      }
+      if (c->inst[i].op != FV_H_LOOP)
+        continue;
+      const uint32_t begin = (uint32_t)i, end = c->inst[i].c - 1;
+      for (size_t k = 0; k < m->e->n_buffer; k++) {
+        fv_prog_buffer *b = &m->buffer[k];
+        if (b->first == FV_NO_SLOT)
+          continue;
+        if (b->first < begin && b->last >= begin && b->last < end)
+          b->last = end, again = true;
+        if (b->first > begin && b->first <= end && b->last > end)
+          b->first = begin, again = true;
+      }
+    }
+  }
+}
+
+//===-- Instructions ------------------------------------------------------------===//
+
+static uint32_t kernel_number(const im_entry *m, const fv_kernel *k) {
+  for (size_t i = 0; i < m->l->n_kernel; i++)
+    if (m->l->kernel[i]->code.inst == k->code.inst)
+      return (uint32_t)i;
+  return FV_NO_SLOT;
+}
+
+static void launch(im_entry *m, const fv_linst *s) {
+  const fv_kernel *k = s->kernel;
+  fv_hinst i = {.op = FV_H_LAUNCH, .a = kernel_number(m, k), .c = FV_NO_SLOT};
+  for (uint32_t b = 0; b < k->code.n_global; b++)
+    refresh(m, s->buffer[b]);
+  i.b = im_slot(m, k->grid);
+  if (k->scratch_bytes)
+    i.c = im_slot(m, k->scratch_bytes);
+  uint32_t *slot = FV_NEW_N(m->arena, uint32_t, k->code.n_scalar);
+  for (uint32_t x = 0; x < k->code.n_scalar; x++)
+    slot[x] = im_slot(m, k->scalar[x]);
+  i.d = (uint32_t)m->n_arg;
+  for (uint32_t b = 0; b < k->code.n_global; b++) {
+    FV_PUSH(m->arena, m->arg, m->n_arg, m->cap_arg, s->buffer[b]);
+    touch(m, s->buffer[b], (uint32_t)m->run.n);
+  }
+  for (uint32_t x = 0; x < k->code.n_scalar; x++)
+    FV_PUSH(m->arena, m->arg, m->n_arg, m->cap_arg, slot[x]);
+  push(m, &m->run, i);
+}
+
+static void copy(im_entry *m, const fv_linst *s) {
+  refresh(m, s->a);
+  if (s->op == FV_H_COPY)
+    refresh(m, s->b);
+  const uint32_t bytes = im_slot(m, s->x);
+  touch(m, s->a, (uint32_t)m->run.n);
+  if (s->op == FV_H_COPY)
+    touch(m, s->b, (uint32_t)m->run.n);
+  push(m, &m->run, (fv_hinst){.op = (uint16_t)s->op, .a = s->a, .b = s->b, .c = bytes});
+}
+
+static void translate_one(im_entry *m, const fv_linst *s) {
+  switch (s->op) {
+  case FV_H_LAUNCH: launch(m, s); break;
+  case FV_H_COPY:
+  case FV_H_ZERO: copy(m, s); break;
+  case FV_H_LOOP: {
+    const uint32_t trips = im_slot(m, s->x);
+    if (s->a != FV_NO_SLOT)
+      touch(m, s->a, (uint32_t)m->run.n);
+    push(m, &m->run, (fv_hinst){.op = FV_H_LOOP, .a = s->symbol, .b = trips, .c = s->match,
+                                .d = s->a});
+    break;
+  }
+  case FV_H_END_LOOP:
+    push(m, &m->run, (fv_hinst){.op = FV_H_END_LOOP, .a = s->match, .b = s->result});
+    break;
+  case FV_H_SWAP:
+    touch(m, s->a, (uint32_t)m->run.n);
+    touch(m, s->b, (uint32_t)m->run.n);
+    push(m, &m->run, (fv_hinst){.op = FV_H_SWAP, .a = s->a, .b = s->b});
+    break;
+  case FV_H_IF: {
+    const uint32_t cond = im_slot(m, s->x);
+    push(m, &m->run, (fv_hinst){.op = FV_H_IF, .a = cond, .b = s->match});
+    break;
+  }
+  case FV_H_CHECK: {
+    const uint32_t cond = im_slot(m, s->x);
+    push(m, &m->run,
+         (fv_hinst){.op = FV_H_CHECK, .a = cond, .b = m->site(m->user, s->span, s->text)});
+    break;
+  }
+  default: FV_CHECK(m->arena, false); break;
+  }
+}
+
+void im_translate(im_entry *m) {
+  const fv_lentry *e = m->e;
+  make_buffers(m);
+  // Where each lowered instruction begins, to set the jumps afterwards.
+  uint32_t *begin = FV_NEW_N(m->arena, uint32_t, e->n_inst + 1);
+  uint32_t *final = FV_NEW_N(m->arena, uint32_t, e->n_inst + 1);
+  for (size_t i = 0; i < e->n_inst; i++) {
+    begin[i] = (uint32_t)m->run.n;
+    translate_one(m, &e->inst[i]);
+    final[i] = (uint32_t)m->run.n - 1;
+  }
+  begin[e->n_inst] = (uint32_t)m->run.n;
+  for (size_t i = 0; i < e->n_inst; i++) {
+    fv_hinst *h = &m->run.inst[final[i]];
+    if (h->op == FV_H_LOOP)
+      h->c = final[h->c] + 1;
+    else if (h->op == FV_H_END_LOOP)
+      h->a = final[h->a];
+    else if (h->op == FV_H_IF)
+      h->b = begin[h->b];
+  }
+  extend_lifetimes(m);
+}

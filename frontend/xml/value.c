@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Values: names, literals, nodes, and the binding of names to them.
+#include "ir/sem.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "frontend/xml/lower.h"
+
+//===-- Nodes -------------------------------------------------------------===//
+
+fv_node *fv_xml_node(fv_xml_cx *cx, fv_op op, int n_in, fv_value *const *in) {
+  return fv_node_create(cx->top->region, op, n_in, in, fv_xml_at(cx, cx->current));
+}
+
+static bool size_fits(fv_xml_cx *cx, const fv_value *v) {
+  int64_t least[FV_MAX_RANK];
+  int64_t bytes;
+  for (int i = 0; i < v->type.rank; i++) {
+    const int64_t lo = fv_x_range(cx->pool, v->type.dim[i], NULL, 0).lo;
+    least[i] = lo < 0 ? 0 : lo;
+  }
+  if (fv_bytes_i64(least, v->type.rank, fv_dtype_size(v->type.dtype), &bytes))
+    return true;
+  (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at(cx, cx->current),
+                     "the result is %s: more bytes than the limit of %lld",
+                     fv_xml_type_text(cx, &v->type), (long long)FV_MAX_BYTES);
+  return false;
+}
+
+fv_node *fv_xml_place_node(fv_xml_cx *cx, fv_node *n) {
+  if (++cx->n_nodes > cx->limit.max_nodes) {
+    if (cx->n_nodes == cx->limit.max_nodes + 1)
+      (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at(cx, cx->current),
+                         "the model has more than %zu nodes when its blocks are expanded",
+                         cx->limit.max_nodes);
+    return NULL;
+  }
+  const unsigned before = cx->diag->n_errors;
+  const fv_status st = fv_infer_node(n, cx->diag);
+  if (st != FV_OK) {  // reported by the semantics: count it as ours
+    cx->status = cx->status == FV_OK ? st : cx->status;
+    cx->n_faults += cx->diag->n_errors - before;
+    cx->current->bad = true;
+    return NULL;
+  }
+  for (int i = 0; i < n->n_out; i++)
+    if (!size_fits(cx, n->out[i]))
+      return NULL;
+  fv_node_insert_before(n, NULL);
+  return n;
+}
+
+fv_value *fv_xml_op1(fv_xml_cx *cx, fv_node *n) {
+  n = fv_xml_place_node(cx, n);
+  return n ? n->out[0] : NULL;
+}
+
+fv_value *fv_xml_constant(fv_xml_cx *cx, const char *key, const fv_tensor **data, int n,
+                          const fv_expr *member) {
+  fv_xml_scope *known = cx->top->constants;
+  const fv_xml_name *e = fv_xml_scope_get(known, key, strlen(key));
+  if (e)
+    return e->value;
+  fv_node *node = fv_xml_node(cx, FV_OP_constant, 0, NULL);
+  node->data = data;
+  node->n_data = n;
+  if (member)
+    fv_attr_set_expr(node, "member", member);
+  fv_value *v = fv_xml_op1(cx, node);
+  if (!v)
+    return NULL;
+  fv_xml_name entry = {
+      .name = fv_arena_strdup(cx->arena, key), .kind = FV_XML_VALUE, .value = v};
+  fv_xml_scope_put(cx->arena, known, fv_arena_dup(cx->arena, &entry, sizeof entry));
+  return v;
+}
+
+//===-- Literals ----------------------------------------------------------===//
+
+const char *fv_xml_literal(fv_xml_cx *cx, fv_xml_slice s) {
+  const char *text = fv_xml_slice_text(cx, s);
+  if (fv_xml_is_literal(text))
+    return text;
+  const fv_xml_name *e = fv_xml_scope_find(cx->top->scope, text, strlen(text));
+  return e && e->kind == FV_XML_LITERAL ? e->literal : NULL;
+}
+
+static bool literal_of(const char *text, fv_dtype t, fv_scalar *out) {
+  const size_t n = strlen(text);
+  double f;
+  if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) {
+    out->i = text[0] == 't';
+    return t == FV_bool;
+  }
+  if (fv_dtype_is_float(t))
+    return fv_parse_double(text, n, &out->f);
+  if (fv_parse_i64(text, n, &out->i))
+    return t != FV_bool || out->i == 0 || out->i == 1;
+  if (!fv_parse_double(text, n, &f) || !(f >= -9e18 && f <= 9e18) || f != (double)(int64_t)f)
+    return false;
+  out->i = (int64_t)f;
+  return t != FV_bool;
+}
+
+fv_value *fv_xml_literal_value(fv_xml_cx *cx, fv_xml_slice s, const char *text, fv_dtype t) {
+  fv_scalar v = {0};
+  const fv_span *at = fv_xml_at_value(cx, s.attr, s.at);
+  if (!literal_of(text, t, &v)) {
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, at, "'%s' is no %s, which is the type needed here", text,
+                       fv_dtype_name(t));
+    return NULL;
+  }
+  fv_tensor *tensor = FV_NEW(cx->arena, fv_tensor);
+  void *data = fv_arena_alloc(cx->arena, 8);
+  fv_scalar_store(t, data, v);
+  if (!fv_dtype_is_float(t) && fv_scalar_load(t, data).i != v.i) {
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, at, "'%s' is out of the range of %s", text,
+                       fv_dtype_name(t));
+    return NULL;
+  }
+  *tensor = (fv_tensor){.name = "", .dtype = t, .data = data};
+  const fv_tensor **list = FV_NEW_N(cx->arena, const fv_tensor *, 1);
+  list[0] = tensor;
+  const char *key = fv_arena_printf(cx->arena, "%s %s", fv_dtype_name(t), text);
+  return fv_xml_constant(cx, key, list, 1, NULL);
+}
+
+//===-- Operands ----------------------------------------------------------===//
+
+static bool is_operand(const fv_xml_name *n) {
+  return n->kind == FV_XML_VALUE || n->kind == FV_XML_CONST || n->kind == FV_XML_LITERAL;
+}
+
+static bool defines(const fv_xml_elem *e, const char *word) {
+  const fv_xml_attr *out = fv_xml_find_attr(e, "out");
+  if (!out)
+    return false;
+  fv_xml_slice rest = fv_xml_whole(out);
+  fv_xml_slice item;
+  while (fv_xml_next(&rest, &item))
+    if (item.n == strlen(word) && memcmp(out->value + item.at, word, item.n) == 0)
+      return true;
+  return false;
+}
+
+// Where in the element that runs now the name is defined later on, or NULL.
+static const fv_xml_elem *defined_later(const fv_xml_cx *cx, const char *word) {
+  for (const fv_xml_frame *f = cx->top; f; f = f->kind == FV_XML_IN_CALL ? NULL : f->up) {
+    const fv_xml_elem *same = f == cx->top ? cx->current : NULL;
+    if (same && same->parent == f->body && defines(same, word))
+      return same;
+    for (const fv_xml_elem *e = f->next; e; e = e->next)
+      if (defines(e, word))
+        return e;
+  }
+  return NULL;
+}
+
+static void report_unknown(fv_xml_cx *cx, fv_xml_slice s, const char *word) {
+  const fv_span *at = fv_xml_at_value(cx, s.attr, s.at);
+  const fv_xml_elem *later = defined_later(cx, word);
+  const fv_xml_name *elsewhere = NULL;
+  const fv_xml_frame *f = cx->top;
+  while (f && f->kind != FV_XML_IN_CALL)
+    f = f->up;
+  for (const fv_xml_frame *up = f ? f->up : NULL; up && !elsewhere; up = up->up)
+    elsewhere = fv_xml_scope_get(up->scope, word, strlen(word));
+  if (later) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, at,
+                       "value '%s' is used before it is defined, in line %u; what goes from one "
+                       "step of a loop to the next is a <carry>",
+                       word, (unsigned)fv_xml_place(cx->file, later->at).line);
+  } else if (elsewhere && is_operand(elsewhere)) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, at,
+                       "value '%s' is not visible here: a block sees only its arguments; add it to "
+                       "in= of the block",
+                       word);
+  } else {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, at, "no value is called '%s'%s", word,
+                       fv_xml_suggest_name(cx, cx->top->scope, word, is_operand));
+  }
+}
+
+static fv_value *named(fv_xml_cx *cx, fv_xml_slice s, const char *word, const fv_dtype *like) {
+  const fv_xml_name *e = fv_xml_scope_find(cx->top->scope, word, strlen(word));
+  if (!e) {
+    report_unknown(cx, s, word);
+    return NULL;
+  }
+  const fv_tensor **list;
+  switch (e->kind) {
+  case FV_XML_VALUE: return e->value;
+  case FV_XML_POISON: return NULL;
+  case FV_XML_LITERAL: return fv_xml_literal_value(cx, s, e->literal, like ? *like : FV_f32);
+  case FV_XML_CONST:
+    list = FV_NEW_N(cx->arena, const fv_tensor *, 1);
+    list[0] = e->tensor;
+    return fv_xml_constant(cx, fv_arena_printf(cx->arena, "const %s", word), list, 1, NULL);
+  case FV_XML_TEXT:
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
+                       "'%s' is a parameter, not a value; a weight of that name is @{%s}", word,
+                       word);
+    return NULL;
+  case FV_XML_INT:
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
+                       "'%s' is an integer, not a value", word);
+    return NULL;
+  }
+  return NULL;
+}
+
+fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like) {
+  if (s.n == 0) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
+                       "a value is expected here");
+    return NULL;
+  }
+  if (s.attr->value[s.at] == '@')
+    return fv_xml_weight(cx, s);
+  const char *literal = fv_xml_literal(cx, s);
+  if (literal) {
+    const bool truth = strcmp(literal, "true") == 0 || strcmp(literal, "false") == 0;
+    int64_t i;
+    const fv_dtype t = truth ? FV_bool
+                       : fv_parse_i64(literal, strlen(literal), &i) ? FV_i64
+                                                                    : FV_f32;
+    return fv_xml_literal_value(cx, s, literal, like ? *like : t);
+  }
+  const char *word = fv_xml_plain(cx, s);
+  return word ? named(cx, s, word, like) : NULL;
+}
+
+//===-- Binding -----------------------------------------------------------===//
+
+void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *name,
+                 fv_xml_kind kind, const void *what) {
+  fv_xml_scope *s = cx->top ? cx->top->scope : cx->model;
+  const fv_span *span = fv_xml_at_value(cx, a, at);
+  const fv_xml_name *old = fv_xml_scope_find(s, name, strlen(name));
+  if (!fv_xml_is_name(name)) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, span,
+                       "'%s' is no name: a name has letters, digits and '_', no digit first", name);
+    return;
+  }
+  if (old) {
+    if (old->kind == FV_XML_POISON && !cx->top)
+      return;
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, span,
+                       "'%s' is bound already, in line %u; a name is bound once", name,
+                       old->where ? (unsigned)fv_xml_place(cx->file, old->where->at).line : 1);
+    return;
+  }
+  fv_xml_name *e = FV_NEW(cx->arena, fv_xml_name);
+  *e = (fv_xml_name){.name = name, .kind = kind, .where = cx->current};
+  switch (kind) {
+  case FV_XML_VALUE: e->value = (fv_value *)(uintptr_t)what; break;
+  case FV_XML_LITERAL: e->literal = what; break;
+  case FV_XML_INT: e->expr = what; break;
+  case FV_XML_TEXT: e->text = what; break;
+  case FV_XML_CONST: e->tensor = what; break;
+  case FV_XML_POISON: break;
+  }
+  fv_xml_scope_put(cx->arena, s, e);
+}
+
+// Names in the IR are unique per graph: "x", then "x.2", "x.3".
+static const char *unique_name(fv_xml_cx *cx, const char *name) {
+  fv_xml_name *e = fv_xml_scope_get(cx->value_names, name, strlen(name));
+  if (!e) {
+    e = FV_NEW(cx->arena, fv_xml_name);
+    e->name = name;
+    e->expr = fv_x_i64(cx->pool, 1);
+    fv_xml_scope_put(cx->arena, cx->value_names, e);
+    return name;
+  }
+  const int64_t n = e->expr->lit.i + 1;
+  e->expr = fv_x_i64(cx->pool, n);
+  return fv_arena_printf(cx->arena, "%s.%lld", name, (long long)n);
+}
+
+void fv_xml_bind_value(fv_xml_cx *cx, fv_xml_slice name, fv_value *v) {
+  const char *word = fv_xml_slice_text(cx, name);
+  if (v && !v->name && fv_xml_is_name(word))
+    v->name = unique_name(cx, word);
+  fv_xml_bind(cx, name.attr, name.at, word, v ? FV_XML_VALUE : FV_XML_POISON, v);
+}
+
+void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e) {
+  const fv_xml_attr *out = fv_xml_find_attr(e, "out");
+  if (!out)
+    return;
+  fv_xml_slice rest = fv_xml_whole(out);
+  fv_xml_slice item;
+  while (fv_xml_next(&rest, &item)) {
+    const char *eq = memchr(out->value + item.at, '=', item.n);
+    if (eq)
+      item.n = (size_t)(eq - out->value) - item.at;
+    const char *word = fv_xml_slice_text(cx, fv_xml_trim(item));
+    if (fv_xml_is_name(word) && strcmp(word, "_") != 0 &&
+        !fv_xml_scope_find(cx->top->scope, word, strlen(word)))
+      fv_xml_bind(cx, out, item.at, word, FV_XML_POISON, NULL);
+  }
+}
+
+//===-- Assertions --------------------------------------------------------===//
+
+void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) {
+  const fv_xml_attr *type = fv_xml_find_attr(e, "type");
+  const fv_xml_attr *shape = fv_xml_find_attr(e, "shape");
+  fv_type t = v->type;
+  fv_dtype dtype;
+  if (type && fv_xml_type(cx, type, &dtype) && dtype != t.dtype)
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, type, 0),
+                       "the type is asserted as %s, but the value is %s", fv_dtype_name(dtype),
+                       fv_xml_type_text(cx, &t));
+  if (!shape || !fv_xml_dims(cx, shape, &t.rank, t.dim))
+    return;
+  fv_truth same = t.rank == v->type.rank ? FV_YES : FV_NO;
+  for (int i = 0; i < t.rank && same != FV_NO; i++) {
+    const fv_truth d = fv_prove_eq(cx->pool, t.dim[i], v->type.dim[i]);
+    same = d == FV_YES ? same : d;
+  }
+  if (same != FV_YES)
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, shape, 0),
+                       "the shape is asserted as %s, but %s %s", fv_xml_type_text(cx, &t),
+                       same == FV_NO ? "the value is" : "cannot be proved: the value is",
+                       fv_xml_type_text(cx, &v->type));
+}

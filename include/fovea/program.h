@@ -1,0 +1,168 @@
+// fovea/program.h - a compiled model: the host program and its tables.
+//
+// An image is one block of bytes without pointers (all references are byte
+// offsets from its start, all arrays 8-byte aligned, little-endian), so the
+// same image runs in the process that compiled it and inside a shared library.
+// runtime/exec interprets it; it is freestanding but for libc, and includes
+// nothing of fovea but this header and those it includes.
+#ifndef FOVEA_PROGRAM_H_
+#define FOVEA_PROGRAM_H_
+
+#include <stdint.h>
+
+#include "fovea/kernel.h"
+
+#define FV_PROGRAM_MAGIC 0x41455646u  // "FVEA"
+#define FV_PROGRAM_VERSION 1u
+#define FV_NO_SLOT 0xffffffffu
+
+typedef struct fv_table {  // array in the image
+  uint32_t offset, count;
+} fv_table;
+
+typedef struct fv_program {
+  uint32_t magic, version;
+  uint64_t image_bytes;
+  uint64_t const_bytes;   // size of the constants that belong to the image
+  uint64_t hash_lo, hash_hi;  // of the image (these fields 0) and the constants
+  uint32_t name;          // string offset, like all names below
+  uint32_t reserved;
+  fv_table symbols;       // fv_prog_symbol
+  fv_table states;        // fv_prog_state
+  fv_table kernels;       // fv_prog_kernel
+  fv_table sites;         // uint32_t: string "file:line:col: text" of run-time checks
+  fv_table entries;       // fv_prog_entry
+} fv_program;
+
+typedef struct fv_prog_symbol {
+  uint32_t name;
+  uint32_t kind;  // 0 dim, 1 state length, 2 counter, 3 result
+  int64_t min, max;
+} fv_prog_symbol;
+
+typedef struct fv_prog_dim {  // of a state: value, or symbol
+  int64_t value;
+  uint32_t symbol;  // FV_NO_SLOT: value counts
+  uint32_t reserved;
+} fv_prog_dim;
+
+typedef struct fv_prog_state {
+  uint32_t name;
+  uint8_t dtype, rank, double_buffered, reserved;
+  uint32_t length_symbol;  // FV_NO_SLOT: none
+  uint32_t members;
+  uint32_t reserved2[2];
+  fv_prog_dim dim[FV_MAX_RANK];  // of one member; members are contiguous, each 64-byte aligned
+} fv_prog_state;
+
+typedef struct fv_prog_kernel {
+  uint32_t name;
+  uint32_t n_buffer, n_scalar;  // global buffers and i64 scalars of a launch
+  uint32_t first_site;          // check site i of the kernel is sites[first_site + i]
+} fv_prog_kernel;
+
+// Where a buffer lives.
+typedef enum fv_space {
+  FV_SPACE_ARENA,   // planned by bind; first/last are its lifetime
+  FV_SPACE_CONST,   // at `offset` of the constants
+  FV_SPACE_INPUT,   // input number `index`
+  FV_SPACE_OUTPUT,  // output number `index`
+  FV_SPACE_STATE,   // current version of state `index`
+  FV_SPACE_STATE_NEXT,  // the version being written of a double-buffered state
+  FV_SPACE_VIEW,    // buffer `index` of the same entry, plus stride_slot: a slice of a collected value
+} fv_space;
+
+typedef struct fv_prog_buffer {
+  uint8_t space, dtype;
+  uint16_t reserved;
+  uint32_t index;
+  uint64_t offset;       // CONST: bytes
+  uint32_t size_slot;    // ARENA: bytes, known after the bind section
+  uint32_t stride_slot;  // any space: slot of bytes added to the address, read at each use; or FV_NO_SLOT
+  uint32_t first, last;  // ARENA: instructions of the entry, inclusive; loops are included whole
+} fv_prog_buffer;
+
+// Host instructions. Slots are i64; slot i < symbols.count is symbol i.
+//   X(id, operands)
+#define FV_HOP_TABLE(X)                                                                         \
+  X(LITERAL, "slot a = literals[b]")                                                            \
+  X(SCALAR, "slot a = primitive n (fv_scalar_op, i64) of slots b, c, d")                        \
+  X(LAUNCH, "kernel a over slot b blocks, scratch slot c bytes or FV_NO_SLOT; args[d..]: "      \
+            "buffers, then scalar slots, as the kernel's counts say")                           \
+  X(COPY, "buffer a = buffer b, slot c bytes")                                                  \
+  X(ZERO, "buffer a = 0, slot c bytes")                                                         \
+  X(LOOP, "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); " \
+          "with buffer d (bool) != FV_NO_SLOT: also when it reads false, before each trip")     \
+  X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)")       \
+  X(SWAP, "buffers a and b change places (both ARENA, equal sizes)")                            \
+  X(IF, "skip to instruction b when slot a is 0")                                               \
+  X(CHECK, "slot a must not be 0, else the run fails with sites[b]")
+
+typedef enum fv_hop {
+#define X(id, text) FV_H_##id,
+  FV_HOP_TABLE(X)
+#undef X
+      FV_H_COUNT
+} fv_hop;
+
+typedef struct fv_hinst {
+  uint16_t op, n;
+  uint32_t a, b, c, d;
+} fv_hinst;
+
+typedef struct fv_prog_port {  // an input or output
+  uint32_t name;
+  uint8_t dtype, rank;
+  uint16_t reserved;
+  uint32_t dim_slot[FV_MAX_RANK];  // outputs: may be set by the run (data-dependent dims)
+  uint32_t bound_slot[FV_MAX_RANK];  // outputs: an upper bound known after bind; inputs: as dim_slot
+} fv_prog_port;
+
+typedef struct fv_prog_advance {
+  uint32_t symbol, slot;  // at commit the state length `symbol` becomes slot's value
+} fv_prog_advance;
+
+typedef struct fv_prog_entry {
+  uint32_t name;
+  uint32_t n_slot;
+  fv_table inputs, outputs;   // fv_prog_port
+  fv_table used_symbols;      // uint32_t: FV_SYM_DIM symbols that a bind must know
+  fv_table buffers;           // fv_prog_buffer
+  fv_table insts;             // fv_hinst
+  fv_table args;              // uint32_t
+  fv_table literals;          // int64_t
+  fv_table advances;          // fv_prog_advance
+  uint32_t bind_end;          // insts [0, bind_end) run at bind, the rest at each run
+  uint32_t reserved;
+} fv_prog_entry;
+
+//===-- Devices ---------------------------------------------------------===//
+
+// A buffer without elements still has 64 readable bytes: the interpreter puts
+// memory of its own in place of an empty input.
+// Memory on a device: an object and a byte offset. On a CPU the object is the
+// base pointer.
+typedef struct fv_memref {
+  void *object;
+  int64_t offset;
+} fv_memref;
+
+// What the interpreter of the host program asks of a device. Functions return
+// 0, -1 (device failure; `error` has the text) or 1 + a failed check's site.
+// Commands of one queue run in order; read waits.
+typedef struct fv_device_ops {
+  uint32_t struct_size;
+  uint32_t host_memory;  // 1: objects are host pointers, inputs and outputs are used in place
+  void *(*alloc)(void *dev, int64_t bytes);  // 64-byte aligned; NULL = out of memory
+  void (*free)(void *dev, void *object, int64_t bytes);
+  int32_t (*launch)(void *dev, uint32_t kernel, uint32_t n_buf, const fv_memref *buf,
+                    uint32_t n_scalar, const int64_t *scalar, int64_t blocks,
+                    int64_t scratch_bytes);
+  int32_t (*copy)(void *dev, fv_memref dst, fv_memref src, int64_t bytes);
+  int32_t (*zero)(void *dev, fv_memref dst, int64_t bytes);
+  int32_t (*write)(void *dev, fv_memref dst, const void *src, int64_t bytes);
+  int32_t (*read)(void *dev, void *dst, fv_memref src, int64_t bytes);
+  const char *(*error)(void *dev);
+} fv_device_ops;
+
+#endif  // FOVEA_PROGRAM_H_

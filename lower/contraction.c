@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: Apache-2.0
+// The family contraction: sums of products, matmul and convolution alike.
+//
+// One operand (b, the weights) is read by columns, from panels of 16 columns:
+// [outer axes][column / 16][reduced axes][column % 16]. The other (a) is any
+// expression; its rows are copied once a block into scratch, so padding and
+// strides of a convolution (implicit im2col) cost nothing in the inner loop.
+// A register tile holds R rows x P panels; each element of the result is one
+// chain of mads over k in order, so its bits do not depend on the tile.
+#include <string.h>
+
+#include "lower/internal.h"
+
+enum { PANEL = 16, UNROLL = 4 };
+
+//===-- Recognition -----------------------------------------------------------===//
+
+// Bare: an operand at distinct loop indices (or 0), as packing needs it.
+static bool bare_load(const fv_expr *e) {
+  if (e->kind != FV_E_LOAD || e->ref == FV_NEST_ACC)
+    return false;
+  for (int i = 0; i < e->n; i++) {
+    if (e->arg[i]->kind != FV_E_INDEX)
+      return false;
+    for (int j = 0; j < i; j++)
+      if (e->arg[i] == e->arg[j])
+        return false;
+  }
+  return true;
+}
+
+static bool match_factors(const fv_node *n, const fv_expr *a, const fv_expr *b,
+                          lw_contraction_shape *out) {
+  const fv_nest *t = &n->meaning->nest;
+  if (!bare_load(b))
+    return false;
+  for (int i = t->n_par; i < t->n_par + t->n_red; i++)
+    if (!lw_uses_index(b, (uint32_t)i) || !lw_uses_index(a, (uint32_t)i))
+      return false;
+  for (int i = t->n_par - 1; i >= 0; i--) {
+    int64_t extent;
+    if (lw_uses_index(a, (uint32_t)i) || !lw_uses_index(b, (uint32_t)i))
+      continue;
+    if (fv_x_is_lit(t->extent[i], &extent) && extent < 8)
+      continue;
+    *out = (lw_contraction_shape){.a = a, .b = b, .b_operand = (int)b->ref, .col = i};
+    for (int j = 0; j < b->n; j++)
+      if (b->arg[j]->ref == (uint32_t)i)
+        out->col_axis = j;
+    return true;
+  }
+  return false;
+}
+
+bool lw_contraction_match(const lw *l, const fv_node *n, lw_contraction_shape *out) {
+  (void)l;
+  if (!n->meaning || n->meaning->kind != FV_MEANS_NEST)
+    return false;
+  const fv_nest *t = &n->meaning->nest;
+  const fv_expr *v = t->value;
+  if (t->combine != FV_COMBINE_SUM || t->check || v->kind != FV_E_OP || v->op != FV_X_MUL ||
+      v->dtype == FV_bool)
+    return false;
+  lw_contraction_shape s[2];
+  const bool ok[2] = {match_factors(n, v->arg[0], v->arg[1], &s[0]),
+                      match_factors(n, v->arg[1], v->arg[0], &s[1])};
+  if (!ok[0] && !ok[1])
+    return false;
+  int pick = ok[0] ? 0 : 1;
+  if (ok[0] && ok[1]) {
+    const fv_value *w[2] = {n->in[s[0].b_operand], n->in[s[1].b_operand]};
+    const bool constant[2] = {w[0]->def && w[0]->def->op == FV_OP_constant,
+                              w[1]->def && w[1]->def->op == FV_OP_constant};
+    if (constant[0] != constant[1])
+      pick = constant[0] ? 0 : 1;
+    else
+      pick = s[0].col > s[1].col ? 0 : 1;  // columns contiguous in the result
+  }
+  *out = s[pick];
+  return true;
+}
+
+//===-- The kernel ----------------------------------------------------------------===//
+
+typedef struct tile {
+  lw_kernel k;
+  const lw_group *g;
+  lw_contraction_shape shape;
+  lw_loops outer, rows, red;    // grid; rows (at most one loop); reduced
+  uint32_t col;
+  const fv_expr *col_extent, *row_extent, *k_extent;
+  const fv_expr *a;             // over operands
+  const fv_expr *value, *offset;  // of the root, LW_BOUND without arguments
+  fv_dtype t;                   // compute type
+  fv_type b_type;
+  int b_operand;
+  const fv_expr *b_index[FV_MAX_RANK];
+  int lanes, per_panel;         // vectors of a panel
+  int panels, max_rows;         // of the register tile
+  int a_scratch, c_scratch;
+  const fv_expr *a_stride;      // elements of a row in scratch
+} tile;
+
+// The column axis in panels; outer axes first, then panels, then reduced axes.
+static fv_layout panel_layout(const tile *c, const fv_node *anchor) {
+  const fv_expr *b = c->shape.b;
+  const int n_par = anchor->meaning->nest.n_par;
+  fv_layout y = {0};
+  for (int i = 0; i < b->n; i++)
+    if ((int)b->arg[i]->ref < n_par && i != c->shape.col_axis)
+      y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)i};
+  y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)c->shape.col_axis, .block = PANEL};
+  for (int r = n_par; r < n_par + anchor->meaning->nest.n_red; r++)
+    for (int i = 0; i < b->n; i++)
+      if ((int)b->arg[i]->ref == r)
+        y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)i};
+  y.piece[y.n++] =
+      (fv_layout_piece){.axis = (uint8_t)c->shape.col_axis, .inner = 1, .block = PANEL};
+  return y;
+}
+
+static const fv_expr *bind_leaf(void *user, const fv_expr *e) {
+  return e->kind == FV_E_LOAD && e->ref == LW_BOUND ? user : e;
+}
+
+// Sorts the parallel indices: the column; rows (a sees them, b does not; the
+// innermost run that collapses); the rest are the grid's.
+static void shape_loops(tile *c, const fv_expr *const *index) {
+  fv_xpool *p = c->k.l->pool;
+  const fv_node *n = c->g->anchor;
+  const fv_nest *t = &n->meaning->nest;
+  lw_loops m = {0};
+  for (int i = 0; i < t->n_par; i++) {
+    if (i == c->shape.col)
+      continue;
+    if (lw_uses_index(c->shape.a, (uint32_t)i) && !lw_uses_index(c->shape.b, (uint32_t)i))
+      lw_add_loop(&m, index[i], t->extent[i]);
+    else
+      lw_add_loop(&c->outer, index[i], t->extent[i]);
+  }
+  const fv_expr *x[] = {c->a, c->value, c->offset};
+  lw_collapse(p, &m, x, 3);
+  c->a = x[0], c->value = x[1], c->offset = x[2];
+  for (int i = 0; i + 1 < m.n; i++) {
+    c->outer.index[c->outer.n] = m.index[i];
+    c->outer.extent[c->outer.n++] = m.extent[i];
+  }
+  if (m.n) {
+    c->rows.n = 1;
+    c->rows.index[0] = m.index[m.n - 1];
+    c->rows.extent[0] = m.extent[m.n - 1];
+  }
+  c->row_extent = m.n ? m.extent[m.n - 1] : fv_x_i64(p, 1);
+}
+
+// The panels of b; packing may launch a kernel of its own.
+static uint32_t pack_b(tile *c, lw *l, const lw_group *g) {
+  memset(c, 0, sizeof *c);
+  c->g = g;
+  lw_contraction_match(l, g->anchor, &c->shape);
+  const fv_layout layout = panel_layout(c, g->anchor);
+  return lw_packed_buffer(l, g->anchor->in[c->shape.b_operand], &layout, &c->b_type);
+}
+
+static void setup(tile *c, lw *l, const lw_group *g) {
+  fv_xpool *p = l->pool;
+  const uint32_t b_buffer = pack_b(c, l, g);
+  const fv_node *n = g->anchor;
+  const fv_nest *t = &n->meaning->nest;
+  const fv_value *b = n->in[c->shape.b_operand];
+  lw_kernel_begin(&c->k, l, g, false);
+  c->k.bound = n;
+  const fv_expr *index[FV_MAX_LOOPS];
+  for (int i = 0; i < t->n_par + t->n_red; i++)
+    index[i] = lw_new_index(&c->k, t->extent[i]);
+  c->b_operand = lw_operand_of(&c->k, b, b_buffer, &c->b_type);
+  for (int i = 0; i < c->shape.b->n; i++)
+    c->b_index[i] = index[c->shape.b->arg[i]->ref];
+  c->a = lw_inline(&c->k, n, c->shape.a, index);
+  c->t = fv_dtype_compute((fv_dtype)t->value->dtype);
+  const fv_expr *acc = fv_x_load(p, (fv_dtype)t->value->dtype, LW_BOUND, 0, NULL);
+  const fv_expr *result = lw_nest_post(&c->k, n, index, acc);
+  c->value = result;
+  if (g->root != n)
+    c->value = fv_x_rewrite(p, lw_nest_value(&c->k, g->root, index), bind_leaf,
+                            (void *)(uintptr_t)result);
+  c->offset = fv_type_offset(p, &c->k.out_type, index);
+  c->col = index[c->shape.col]->ref;
+  c->col_extent = t->extent[c->shape.col];
+  for (int i = t->n_par; i < t->n_par + t->n_red; i++)
+    lw_add_loop(&c->red, index[i], t->extent[i]);
+  c->k_extent = lw_points(p, &c->red);
+  shape_loops(c, index);
+  c->lanes = lw_lanes(l, c->t);
+  c->per_panel = PANEL / c->lanes;
+}
+
+// Registers: R x P panels of accumulators, P panels of b, one of a.
+static void choose_tile(tile *c, int panels) {
+  const int regs = (int)c->k.l->target->registers;
+  int64_t columns;
+  c->panels = panels;
+  if (fv_x_is_lit(c->col_extent, &columns) && columns <= PANEL)
+    c->panels = 1;
+  const int row = c->panels * c->per_panel;
+  c->max_rows = (regs - 1 - row) / row;
+  c->max_rows = c->max_rows < 1 ? 1 : c->max_rows > 14 ? 14 : c->max_rows;
+}
+
+// Offset in b of panel `panel` at k = 0, for the outer indices at hand.
+static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
+  fv_xpool *p = c->k.l->pool;
+  fv_kb *kb = c->k.kb;
+  const fv_expr *ix[FV_MAX_RANK];
+  for (int i = 0; i < c->b_type.rank; i++) {
+    ix[i] = c->b_index[i];
+    for (int r = 0; r < c->red.n; r++)
+      if (ix[i]->ref == c->red.index[r])
+        ix[i] = fv_x_i64(p, 0);
+    if (i == c->shape.col_axis)
+      ix[i] = fv_x_i64(p, 0);
+  }
+  lw_emit at = *e;
+  const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));
+  const fv_kv stride =
+      lw_emit_host(&c->k, fv_x_mul(p, c->k_extent, fv_x_i64(p, PANEL)));
+  return fv_kb_add(kb, base, fv_kb_mul(kb, panel, stride));
+}
+
+// One step of k for a tile: loads P panels of b, then for each row one splat.
+typedef struct micro {
+  tile *c;
+  int rows;
+  fv_kv acc[14 * 16];
+  fv_kv b_base[8];
+  fv_kv a_base[14];   // packed rows; FV_K_NONE: a is emitted in place
+  lw_emit *direct;
+} micro;
+
+static fv_kv a_element(micro *u, int row, fv_kv kk) {
+  tile *c = u->c;
+  fv_kb *kb = c->k.kb;
+  if (!u->direct)
+    return fv_kb_load(kb, c->a_scratch, fv_kb_add(kb, u->a_base[row], kk), 1, FV_K_NONE);
+  lw_emit e = *u->direct;
+  e.memo = FV_NEW(c->k.l->arena, struct lw_memo);
+  e.index[c->red.index[0]] = kk;
+  return lw_emit_expr(&e, c->a);
+}
+
+static void micro_step(micro *u, fv_kv kk) {
+  tile *c = u->c;
+  fv_kb *kb = c->k.kb;
+  fv_kv b[16];
+  int n = 0;
+  const int kbuf = c->k.operand[c->b_operand].kbuf;
+  const fv_kv at = fv_kb_mul(kb, kk, fv_kb_i64(kb, PANEL));
+  for (int q = 0; q < c->panels; q++)
+    for (int v = 0; v < c->per_panel; v++) {
+      const fv_kv off = fv_kb_add(kb, fv_kb_add(kb, u->b_base[q], at),
+                                  fv_kb_i64(kb, v * c->lanes));
+      b[n++] = fv_kb_cast(kb, c->t, fv_kb_load(kb, kbuf, off, c->lanes, FV_K_NONE));
+    }
+  for (int r = 0; r < u->rows; r++) {
+    const fv_kv a = fv_kb_splat(kb, fv_kb_cast(kb, c->t, a_element(u, r, kk)), c->lanes);
+    for (int j = 0; j < n; j++) {
+      const fv_kv acc = u->acc[r * n + j];
+      fv_kb_set(kb, acc, fv_kb_mad(kb, a, b[j], fv_kb_get(kb, acc)));
+    }
+  }
+}
+
+static void micro_loop(micro *u) {
+  tile *c = u->c;
+  fv_kb *kb = c->k.kb;
+  const fv_kv zero = fv_kb_i64(kb, 0);
+  const fv_kv n = lw_emit_host(&c->k, c->k_extent);
+  const fv_expr *whole = fv_x_mul(
+      c->k.l->pool, fv_x_floordiv(c->k.l->pool, c->k_extent, fv_x_i64(c->k.l->pool, UNROLL)),
+      fv_x_i64(c->k.l->pool, UNROLL));
+  const fv_kv full = lw_emit_host(&c->k, whole);
+  const fv_kv kk = fv_kb_for(kb, zero, full, UNROLL);
+  for (int i = 0; i < UNROLL; i++)
+    micro_step(u, fv_kb_add(kb, kk, fv_kb_i64(kb, i)));
+  fv_kb_end(kb);
+  int64_t k;
+  if (fv_x_is_lit(c->k_extent, &k) && k % UNROLL == 0)
+    return;
+  const fv_kv rest = fv_kb_for(kb, full, n, 1);
+  micro_step(u, rest);
+  fv_kb_end(kb);
+}
+
+// Result of a tile: from registers through scratch to the epilogue, row by row.
+static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, fv_kv col0) {
+  fv_kb *kb = c->k.kb;
+  const int width = c->panels * PANEL, n = c->panels * c->per_panel;
+  for (int r = 0; r < u->rows; r++)
+    for (int j = 0; j < n; j++)
+      fv_kb_store(kb, c->c_scratch, fv_kb_i64(kb, r * width + j * c->lanes),
+                  fv_kb_get(kb, u->acc[r * n + j]), FV_K_NONE);
+  const fv_kv left = fv_kb_sub(kb, row_end, row0);
+  const fv_kv rows = fv_kb_op(kb, FV_X_MIN, fv_kb_i64(kb, u->rows), left, FV_K_NONE);
+  const fv_kv r = fv_kb_for(kb, fv_kb_i64(kb, 0), rows, 1);
+  int64_t columns;
+  const bool whole = fv_x_is_lit(c->col_extent, &columns) && columns % width == 0;
+  for (int j = 0; j < n; j++) {
+    lw_emit in = *e;
+    in.memo = FV_NEW(c->k.l->arena, struct lw_memo);
+    in.lanes = c->lanes;
+    in.lane = (int)c->col;
+    if (c->rows.n)
+      in.index[c->rows.index[0]] = fv_kb_add(kb, row0, r);
+    const fv_kv col = fv_kb_add(kb, col0, fv_kb_i64(kb, j * c->lanes));
+    in.index[c->col] = col;
+    if (!whole)
+      in.count = fv_kb_sub(kb, lw_emit_host(&c->k, c->col_extent), col);
+    const fv_kv at = fv_kb_add(kb, fv_kb_mul(kb, r, fv_kb_i64(kb, width)),
+                               fv_kb_i64(kb, j * c->lanes));
+    in.bound = fv_kb_load(kb, c->c_scratch, at, c->lanes, FV_K_NONE);
+    lw_emit_store(&in, c->k.out_kbuf, c->offset, lw_emit_expr(&in, c->value));
+  }
+  fv_kb_end(kb);
+}
+
+static fv_kv zero_of(tile *c) {
+  return fv_dtype_is_float(c->t) ? fv_kb_const_f(c->k.kb, c->t, c->lanes, 0)
+                                 : fv_kb_const_i(c->k.kb, c->t, c->lanes, 0);
+}
+
+// One tile of `rows` rows from row0 (its packed rows start at row0 - row_lo).
+static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, fv_kv row_end,
+                      fv_kv group, bool direct) {
+  fv_kb *kb = c->k.kb;
+  micro u = {.c = c, .rows = rows, .direct = direct ? e : NULL};
+  const fv_kv n_panels =
+      lw_emit_host(&c->k, lw_ceil_div(c->k.l->pool, c->col_extent, PANEL));
+  const fv_kv last = fv_kb_sub(kb, n_panels, fv_kb_i64(kb, 1));
+  const fv_kv first = fv_kb_mul(kb, group, fv_kb_i64(kb, c->panels));
+  for (int q = 0; q < c->panels; q++) {
+    // A group may reach past the last panel: it reads that one again and the
+    // masked stores drop the copy.
+    const fv_kv panel = fv_kb_add(kb, first, fv_kb_i64(kb, q));
+    u.b_base[q] = b_offset(c, e, fv_kb_op(kb, FV_X_MIN, panel, last, FV_K_NONE));
+  }
+  for (int r = 0; !direct && r < rows; r++) {
+    const fv_kv row = fv_kb_add(kb, fv_kb_sub(kb, row0, row_lo), fv_kb_i64(kb, r));
+    u.a_base[r] = fv_kb_mul(kb, row, lw_emit_host(&c->k, c->a_stride));
+  }
+  const int n = c->panels * c->per_panel;
+  for (int i = 0; i < rows * n; i++)
+    u.acc[i] = fv_kb_var(kb, zero_of(c));
+  micro_loop(&u);
+  epilogue(c, e, &u, row0, row_end, fv_kb_mul(kb, first, fv_kb_i64(kb, PANEL)));
+}
+
+//===-- Packing the rows of a -----------------------------------------------------===//
+
+typedef struct pack {
+  tile *c;
+  fv_kv base;       // of the row in scratch
+  lw_loops red;     // collapsed for a
+  const fv_expr *a;
+  const fv_expr *flat;  // k as one index, over red
+} pack;
+
+static void pack_body(void *user, lw_emit *e) {
+  pack *w = user;
+  fv_kb *kb = e->k->kb;
+  lw_emit s = *e;
+  s.lanes = 1, s.lane = -1, s.count = FV_K_NONE;
+  const fv_kv at = fv_kb_add(kb, w->base, lw_emit_expr(&s, w->flat));
+  const fv_kv v = fv_kb_splat(kb, fv_kb_cast(kb, w->c->t, lw_emit_expr(e, w->a)), e->lanes);
+  fv_kb_store(kb, w->c->a_scratch, at, v, e->lanes > 1 ? e->count : FV_K_NONE);
+}
+
+static void pack_rows(tile *c, lw_emit *e, fv_kv lo, fv_kv hi) {
+  fv_kb *kb = c->k.kb;
+  fv_xpool *p = c->k.l->pool;
+  pack w = {.c = c, .red = c->red, .a = c->a, .flat = fv_x_i64(p, 0)};
+  for (int i = 0; i < c->red.n; i++)
+    w.flat = fv_x_add(p, fv_x_mul(p, w.flat, c->red.extent[i]), fv_x_index(p, c->red.index[i]));
+  const fv_expr *x[] = {w.a, w.flat};
+  lw_collapse(p, &w.red, x, 2);
+  w.a = x[0], w.flat = x[1];
+  lw_emit in = *e;
+  in.memo = FV_NEW(c->k.l->arena, struct lw_memo);
+  const fv_kv row = fv_kb_for(kb, lo, hi, 1);
+  if (c->rows.n)
+    in.index[c->rows.index[0]] = row;
+  w.base = fv_kb_mul(kb, fv_kb_sub(kb, row, lo), lw_emit_host(&c->k, c->a_stride));
+  for (int i = 0; i + 1 < w.red.n; i++) {
+    in.index[w.red.index[i]] =
+        fv_kb_for(kb, fv_kb_i64(kb, 0), lw_emit_host(&c->k, w.red.extent[i]), 1);
+    in.memo = FV_NEW(c->k.l->arena, struct lw_memo);
+  }
+  const int last = w.red.n - 1;
+  int lanes = lw_choose_lanes(&c->k, w.a, c->t, w.red.extent[last]);
+  if (!lw_runs_along(&c->k, w.a, w.red.index[last]))
+    lanes = 1;
+  lw_lane_loop(&in, lanes, w.red.index[last], fv_kb_i64(kb, 0), w.red.extent[last], FV_K_NONE,
+               pack_body, &w);
+  for (int i = 0; i < w.red.n; i++)
+    fv_kb_end(kb);
+}
+
+//===-- Variants --------------------------------------------------------------------===//
+
+// Many rows: a block is some tiles of rows by some groups of panels.
+static void emit_tiles(lw *l, const lw_group *g) {
+  tile c;
+  setup(&c, l, g);
+  choose_tile(&c, l->target->registers >= 32 ? 2 : 1);
+  fv_kb *kb = c.k.kb;
+  fv_xpool *p = l->pool;
+  int64_t k = 1024, m;
+  fv_x_is_lit(c.k_extent, &k);
+  int64_t tiles = (int64_t)(l->target->l2_bytes / 2) / (c.max_rows * (k + 16) * 4);
+  tiles = tiles < 1 ? 1 : tiles > 8 ? 8 : tiles;
+  if (fv_x_is_lit(c.row_extent, &m) && m < c.max_rows) {
+    c.max_rows = m < 1 ? 1 : (int)m;
+    tiles = 1;
+  }
+  const int64_t block_rows = c.max_rows * tiles;
+  // Rows in scratch are padded by a line, so that they do not fall on one set
+  // of the cache when k is a power of two.
+  c.a_stride = fv_x_add(p, c.k_extent, fv_x_i64(p, 16));
+  c.a_scratch = fv_kb_scratch(kb, c.t, fv_x_mul(p, c.a_stride, fv_x_i64(p, block_rows)));
+  c.c_scratch = fv_kb_scratch(kb, c.t, fv_x_i64(p, (int64_t)c.max_rows * c.panels * PANEL));
+  const fv_expr *groups = lw_ceil_div(p, c.col_extent, (int64_t)PANEL * c.panels);
+  const int64_t groups_block = 32;
+  const fv_expr *col_blocks = lw_ceil_div(p, groups, groups_block);
+  const fv_expr *row_blocks = lw_ceil_div(p, c.row_extent, block_rows);
+  const fv_kv ncb = lw_emit_host(&c.k, col_blocks), nrb = lw_emit_host(&c.k, row_blocks);
+  fv_kv at = fv_kb_block(kb);
+  const fv_kv cb = fv_kb_op(kb, FV_X_MOD, at, ncb, FV_K_NONE);
+  at = fv_kb_op(kb, FV_X_FLOORDIV, at, ncb, FV_K_NONE);
+  const fv_kv rb = fv_kb_op(kb, FV_X_MOD, at, nrb, FV_K_NONE);
+  lw_emit e;
+  lw_emit_init(&e, &c.k, 1, -1);
+  lw_decode_row(&e, &c.outer, fv_kb_op(kb, FV_X_FLOORDIV, at, nrb, FV_K_NONE));
+  const fv_kv lo = fv_kb_mul(kb, rb, fv_kb_i64(kb, block_rows));
+  const fv_kv hi = fv_kb_op(kb, FV_X_MIN, fv_kb_add(kb, lo, fv_kb_i64(kb, block_rows)),
+                            lw_emit_host(&c.k, c.row_extent), FV_K_NONE);
+  pack_rows(&c, &e, lo, hi);
+  const fv_kv g0 = fv_kb_mul(kb, cb, fv_kb_i64(kb, groups_block));
+  const fv_kv g1 = fv_kb_op(kb, FV_X_MIN, fv_kb_add(kb, g0, fv_kb_i64(kb, groups_block)),
+                            lw_emit_host(&c.k, groups), FV_K_NONE);
+  const fv_kv group = fv_kb_for(kb, g0, g1, 1);
+  // Whole tiles, then the rest by tiles of a few rows.
+  const fv_kv rows = fv_kb_sub(kb, hi, lo);
+  const fv_kv step = fv_kb_i64(kb, c.max_rows);
+  const fv_kv full = fv_kb_add(
+      kb, lo, fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, rows, step, FV_K_NONE), step));
+  const fv_kv r0 = fv_kb_for(kb, lo, full, c.max_rows);
+  emit_tile(&c, &e, c.max_rows, r0, lo, hi, group, false);
+  fv_kb_end(kb);
+  const int small = c.max_rows > 4 ? 4 : 1;
+  const fv_kv r1 = fv_kb_for(kb, full, hi, small);
+  emit_tile(&c, &e, small, r1, lo, hi, group, false);
+  fv_kb_end(kb);
+  fv_kb_end(kb);
+  lw_kernel_launch(&c.k, lw_family_name(g->family),
+                   fv_x_mul(p, lw_points(p, &c.outer), fv_x_mul(p, row_blocks, col_blocks)));
+}
+
+// One row: a product of a matrix and a vector, bound by reading b.
+static void emit_vector(lw *l, const lw_group *g) {
+  tile c;
+  setup(&c, l, g);
+  choose_tile(&c, l->target->registers >= 32 ? 4 : 2);
+  fv_kb *kb = c.k.kb;
+  fv_xpool *p = l->pool;
+  c.c_scratch = fv_kb_scratch(kb, c.t, fv_x_i64(p, (int64_t)c.panels * PANEL));
+  const fv_expr *groups = lw_ceil_div(p, c.col_extent, (int64_t)PANEL * c.panels);
+  const fv_kv ng = lw_emit_host(&c.k, groups);
+  const fv_kv block = fv_kb_block(kb);
+  lw_emit e;
+  lw_emit_init(&e, &c.k, 1, -1);
+  lw_decode_row(&e, &c.outer, fv_kb_op(kb, FV_X_FLOORDIV, block, ng, FV_K_NONE));
+  const fv_kv zero = fv_kb_i64(kb, 0);
+  if (c.rows.n)
+    e.index[c.rows.index[0]] = zero;
+  emit_tile(&c, &e, 1, zero, zero, fv_kb_i64(kb, 1), fv_kb_op(kb, FV_X_MOD, block, ng, FV_K_NONE),
+            true);
+  lw_kernel_launch(&c.k, "matvec", fv_x_mul(p, lw_points(p, &c.outer), groups));
+}
+
+// Rows of the product when it has a single loop of them; NULL if it is not
+// known to fit the one-row form.
+static const fv_expr *row_count(lw *l, const lw_group *g, bool *one_k) {
+  tile c = {.g = g};
+  const fv_nest *t = &g->anchor->meaning->nest;
+  lw_contraction_match(l, g->anchor, &c.shape);
+  const fv_expr *rows = fv_x_i64(l->pool, 1);
+  for (int i = 0; i < t->n_par; i++)
+    if (i != c.shape.col && lw_uses_index(c.shape.a, (uint32_t)i) &&
+        !lw_uses_index(c.shape.b, (uint32_t)i))
+      rows = fv_x_mul(l->pool, rows, t->extent[i]);
+  *one_k = t->n_red == 1;
+  return rows;
+}
+
+fv_status lw_contraction(lw *l, const lw_group *g) {
+  bool one_k;
+  const fv_expr *rows = row_count(l, g, &one_k);
+  fv_xpool *p = l->pool;
+  const fv_truth one = fv_prove_le(p, rows, fv_x_i64(p, 1));
+  const fv_expr *cond = !one_k || one == FV_NO ? fv_x_lit_i(p, FV_bool, 0)
+                        : one == FV_YES        ? fv_x_lit_i(p, FV_bool, 1)
+                                        : fv_x_op(p, FV_X_LE, rows, fv_x_i64(p, 1), NULL);
+  tile c;
+  pack_b(&c, l, g);  // before the branch, for both
+  lw_either(l, cond, emit_vector, emit_tiles, g);
+  return FV_OK;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inlines the definitions of composite ops, except those that a schedule
+// family takes whole, and drops what nobody uses.
+#include "lower/internal.h"
+
+// Moves the nodes of n's expansion in front of n and forwards its results.
+static void inline_node(lw *l, fv_node *n, fv_value **forward) {
+  fv_region *x = n->meaning->expansion;
+  int p = 0;
+  for (int i = 0; i < n->n_in; i++)
+    if (n->in[i])
+      forward[x->param[p++]->id] = n->in[i];
+  for (int i = 0; i < n->n_out; i++) {
+    forward[n->out[i]->id] = x->result[i];
+    if (!x->result[i]->name)
+      x->result[i]->name = n->out[i]->name;
+  }
+  while (x->first) {
+    fv_node *m = x->first;
+    fv_node_remove(m);
+    m->region = n->region;
+    fv_node_insert_before(m, n);
+    fv_node_copy_spans(m, n);
+    if (n->expect && m->out && m->out[0] == x->result[0])
+      m->expect = n->expect;
+  }
+  fv_node_remove(n);
+  (void)l;
+}
+
+static bool keeps(const lw *l, const fv_node *n) {
+  return n->op == FV_OP_attention && lw_attention_accepts(l, n);
+}
+
+static bool is_expand(const fv_node *n) {
+  return n->meaning && n->meaning->kind == FV_MEANS_EXPAND;
+}
+
+// One round: inlines each composite node of the graph once. Definitions may
+// hold composite ops themselves, so the caller repeats until none is left.
+static bool expand_round(lw *l, fv_graph *g) {
+  fv_value **forward = FV_NEW_N(l->arena, fv_value *, l->module->n_value);
+  bool changed = false;
+  for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
+    next = fv_walk_next(g->region, n);
+    if (!is_expand(n) || keeps(l, n))
+      continue;
+    inline_node(l, n, forward);
+    changed = true;
+  }
+  if (changed)
+    fv_graph_forward(g, forward);
+  return changed;
+}
+
+static void drop_dead(lw *l, fv_graph *g) {
+  const fv_op_info *info;
+  for (bool again = true; again;) {
+    again = false;
+    uint32_t *uses = FV_NEW_N(l->arena, uint32_t, l->module->n_value);
+    fv_graph_count_uses(g, uses);
+    for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
+      next = fv_walk_next(g->region, n);
+      info = fv_op_get(n->op);
+      bool used = (info->flags & FV_OPF_EFFECT) || n->body;
+      for (int i = 0; i < n->n_out; i++)
+        used = used || uses[n->out[i]->id];
+      if (used)
+        continue;
+      fv_node_remove(n);
+      again = true;
+    }
+  }
+}
+
+fv_status lw_expand(lw *l, fv_graph *g) {
+  // Nesting of definitions is bounded by the op table: no op defines itself.
+  while (expand_round(l, g)) {
+  }
+  drop_dead(l, g);
+  return FV_OK;
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loop shapes that the schedule families share.
+#include "lower/internal.h"
+
+//===-- Loop shapes -----------------------------------------------------------===//
+
+void lw_add_loop(lw_loops *s, const fv_expr *index, const fv_expr *extent) {
+  s->index[s->n] = index->ref;
+  s->extent[s->n++] = extent;
+}
+
+static const fv_expr *subst_pair(fv_xpool *p, const fv_expr *x, uint32_t a, const fv_expr *by_a,
+                                 uint32_t b, const fv_expr *by_b) {
+  const fv_expr *sub[LW_MAX_INDEX] = {0};
+  sub[a] = by_a;
+  sub[b] = by_b;
+  return fv_x_subst_index(p, x, sub, LW_MAX_INDEX);
+}
+
+// May loops a (outer) and b run as one index of extent Ea * Eb? With x' = x at
+// a = 0, they may if x' at b = a * Eb + b is x again: then x depends on a and b
+// through that sum alone. Equal expressions are equal pointers.
+static bool collapses(fv_xpool *p, const fv_expr *x, uint32_t a, uint32_t b, const fv_expr *eb) {
+  if (!x)
+    return true;
+  const fv_expr *ia = fv_x_index(p, a), *ib = fv_x_index(p, b);
+  const fv_expr *flat = subst_pair(p, x, a, fv_x_i64(p, 0), b, ib);
+  const fv_expr *sum = fv_x_add(p, fv_x_mul(p, ia, eb), ib);
+  return subst_pair(p, flat, a, ia, b, sum) == x;
+}
+
+void lw_collapse(fv_xpool *p, lw_loops *s, const fv_expr **x, int n_x) {
+  for (int d = s->n - 2; d >= 0; d--) {
+    bool ok = true;
+    for (int i = 0; i < n_x && ok; i++)
+      ok = collapses(p, x[i], s->index[d], s->index[d + 1], s->extent[d + 1]);
+    if (!ok)
+      continue;
+    for (int i = 0; i < n_x; i++)
+      if (x[i])
+        x[i] = subst_pair(p, x[i], s->index[d], fv_x_i64(p, 0), s->index[d + 1],
+                          fv_x_index(p, s->index[d + 1]));
+    s->extent[d + 1] = fv_x_mul(p, s->extent[d], s->extent[d + 1]);
+    for (int i = d; i + 1 < s->n; i++) {
+      s->index[i] = s->index[i + 1];
+      s->extent[i] = s->extent[i + 1];
+    }
+    s->n--;
+  }
+}
+
+// Does some load of x move by one element with index i, and none by more?
+typedef struct stride_cx {
+  lw_kernel *k;
+  uint32_t index;
+  int unit, other;
+} stride_cx;
+
+static void look_stride(void *user, const fv_expr *e) {
+  stride_cx *c = user;
+  if (e->ref >= LW_MAX_OPERANDS || !lw_uses_index(e->arg[0], c->index))
+    return;
+  fv_xpool *p = c->k->l->pool;
+  const fv_expr *sub[LW_MAX_INDEX] = {0};
+  sub[c->index] = fv_x_add(p, fv_x_index(p, c->index), fv_x_i64(p, 1));
+  int64_t step;
+  const fv_expr *next = fv_x_subst_index(p, e->arg[0], sub, LW_MAX_INDEX);
+  if (fv_x_is_lit(fv_x_sub(p, next, e->arg[0]), &step) && step == 1)
+    c->unit++;
+  else
+    c->other++;
+}
+
+bool lw_runs_along(lw_kernel *k, const fv_expr *x, uint32_t index) {
+  stride_cx c = {.k = k, .index = index};
+  lw_each_load(k->l, x, look_stride, &c);
+  return c.unit > 0;
+}
+
+// Lanes such that the widest element of the expression fills a vector.
+typedef struct width_cx {
+  lw_kernel *k;
+  int size;
+} width_cx;
+
+static void look_width(void *user, const fv_expr *e) {
+  width_cx *c = user;
+  if (e->ref >= LW_MAX_OPERANDS)
+    return;
+  const int s = fv_dtype_size(fv_dtype_compute((fv_dtype)e->dtype));
+  c->size = s > c->size ? s : c->size;
+}
+
+int lw_choose_lanes(lw_kernel *k, const fv_expr *x, fv_dtype t, const fv_expr *extent) {
+  width_cx c = {.k = k, .size = fv_dtype_size(fv_dtype_compute(t))};
+  lw_each_load(k->l, x, look_width, &c);
+  int lanes = (int)(k->l->target->vector_bits / 8) / (c.size < 4 ? 4 : c.size);
+  int64_t e;
+  if (fv_x_is_lit(extent, &e))
+    while (lanes > 1 && lanes > e)
+      lanes /= 2;
+  return lanes < 1 ? 1 : lanes > 16 ? 16 : lanes;
+}
+
+//===-- Loops over lanes --------------------------------------------------------===//
+
+// Calls body for index 0..extent in steps of `lanes`: whole vectors first, then
+// one masked step for the rest.
+void lw_lane_loop(const lw_emit *at, int lanes, uint32_t index, fv_kv lo, const fv_expr *extent,
+                      fv_kv hi, lw_lane_body body, void *user) {
+  fv_kb *kb = at->k->kb;
+  lw_emit e = *at;
+  int64_t whole;
+  const bool known = fv_x_is_lit(extent, &whole) && hi == FV_K_NONE;
+  e.lanes = lanes;
+  e.lane = lanes > 1 ? (int)index : -1;
+  if (hi == FV_K_NONE)
+    hi = lw_emit_host(at->k, extent);
+  const fv_kv span = fv_kb_sub(kb, hi, lo);
+  const fv_kv step = fv_kb_i64(kb, lanes);
+  const fv_kv full =
+      fv_kb_add(kb, lo, fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, span, step, FV_K_NONE), step));
+  e.memo = FV_NEW(at->k->l->arena, struct lw_memo);
+  e.index[index] = fv_kb_for(kb, lo, full, lanes);
+  body(user, &e);
+  fv_kb_end(kb);
+  if (lanes == 1 || (known && whole % lanes == 0))
+    return;
+  fv_kb_if(kb, fv_kb_op(kb, FV_X_LT, full, hi, FV_K_NONE));
+  e.memo = FV_NEW(at->k->l->arena, struct lw_memo);
+  e.index[index] = full;
+  e.count = fv_kb_sub(kb, hi, full);
+  body(user, &e);
+  fv_kb_end(kb);
+}
+
+void lw_decode_row(lw_emit *e, const lw_loops *s, fv_kv row) {
+  fv_kb *kb = e->k->kb;
+  for (int i = s->n - 1; i >= 0; i--) {
+    const fv_kv extent = lw_emit_host(e->k, s->extent[i]);
+    e->index[s->index[i]] = i == 0 ? row : fv_kb_op(kb, FV_X_MOD, row, extent, FV_K_NONE);
+    if (i > 0)
+      row = fv_kb_op(kb, FV_X_FLOORDIV, row, extent, FV_K_NONE);
+  }
+}
+
+const fv_expr *lw_points(fv_xpool *p, const lw_loops *s) {
+  const fv_expr *x = fv_x_i64(p, 1);
+  for (int i = 0; i < s->n; i++)
+    x = fv_x_mul(p, x, s->extent[i]);
+  return x;
+}

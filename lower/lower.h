@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// lower/lower.h - graph IR to kernel IR and a host program, for a target.
+//
+// The way: expand (definitions are inlined, but for the nodes that a schedule
+// family takes whole) -> group (which values are computed inside a consumer,
+// which get a buffer) -> one kernel a group, made by the group's schedule
+// family -> a host program per graph with buffers and their lifetimes.
+// A schedule sees the group and the target description, never a backend name.
+#ifndef FOVEA_LOWER_LOWER_H_
+#define FOVEA_LOWER_LOWER_H_
+
+#include "fovea/program.h"
+#include "ir/ir.h"
+#include "ir/kernel.h"
+
+// A constant of the program: a family of tensors in one layout and type.
+typedef struct fv_lconst {
+  const fv_tensor **member;
+  int n_member;
+  fv_type type;         // static dims; logical axes are those of the tensors
+  uint64_t offset;      // in the constants, bytes, multiple of 64
+  uint64_t stride;      // between members, bytes
+} fv_lconst;
+
+// A buffer of a host program; mirrors fv_prog_buffer with expressions.
+typedef struct fv_lbuffer {
+  fv_space space;
+  fv_dtype dtype;
+  uint32_t index;
+  uint64_t offset;
+  const fv_expr *bytes;   // ARENA
+  const fv_expr *stride;  // optional: bytes added to the address
+  uint32_t first, last;
+  const char *name;       // of a value it holds, for people
+} fv_lbuffer;
+
+// A host instruction with expressions; mirrors fv_hinst.
+typedef struct fv_linst {
+  fv_hop op;
+  const fv_kernel *kernel;      // LAUNCH
+  uint32_t *buffer;             // LAUNCH: kernel->code.n_global of them
+  uint32_t a, b;                // buffers (COPY, ZERO, SWAP), LOOP: while buffer in a
+  const fv_expr *x;             // COPY, ZERO: bytes; LOOP: trips; CHECK, IF: condition (0 or 1)
+  uint32_t symbol, result;      // LOOP: counter symbol, symbol of the trips made (or FV_NO_SLOT)
+  uint32_t match;               // LOOP: its END_LOOP; END_LOOP: its LOOP; IF: where to skip to
+  const char *text;             // CHECK
+  const fv_span *span;
+} fv_linst;
+
+typedef struct fv_lentry {
+  const fv_graph *graph;
+  fv_lbuffer *buffer;
+  size_t n_buffer, cap_buffer;
+  fv_linst *inst;
+  size_t n_inst, cap_inst;
+} fv_lentry;
+
+typedef struct fv_lowered {
+  fv_module *module;
+  fv_kernel **kernel;   // no two with equal code
+  size_t n_kernel, cap_kernel;
+  fv_lconst *constant;
+  size_t n_constant, cap_constant;
+  uint64_t const_bytes;
+  fv_lentry *entry;
+  size_t n_entry;
+  bool *state_doubled;  // per state: written as a whole, so double-buffered
+} fv_lowered;
+
+// Lowers a verified module, which it changes (definitions are inlined).
+FV_NODISCARD fv_status fv_lower(fv_module *m, const fv_target *target, fv_diag_sink *diag,
+                                fv_lowered **out);
+
+// Writes the constants in their layouts; `out` has const_bytes zeroed bytes.
+void fv_lower_write_constants(const fv_lowered *l, void *out);
+
+#endif  // FOVEA_LOWER_LOWER_H_
