@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 .PHONY: all build demo check check-full oracle install format clean help
 all: build
 
-build/build.ninja: | setup-build
+build/build.ninja:
 	@cmake --preset release
 
 build: build/build.ninja
@@ -23,16 +23,18 @@ setup-oracle:
 	@scripts/setup.sh build test oracle
 
 demo: setup-build
+	@cmake --preset release >/dev/null
 	@$(MAKE) --no-print-directory build
 	@examples/minilm/demo.sh
 
-# The second configure run notices what setup has just installed.
+# Configured again, to notice what setup has just installed.
 check check-full: setup-test
 	@cmake --preset release >/dev/null
 	@$(MAKE) --no-print-directory build
 	@scripts/check.sh $(if $(filter check-full,$@),--full)
 
 oracle: setup-oracle
+	@cmake --preset release >/dev/null
 	@$(MAKE) --no-print-directory build
 	@scripts/oracle.sh
 

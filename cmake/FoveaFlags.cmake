@@ -40,8 +40,11 @@ file(MAKE_DIRECTORY ${FV_GEN_DIR})
 add_library(fv_flags INTERFACE)
 target_include_directories(fv_flags INTERFACE ${PROJECT_SOURCE_DIR}
                            ${PROJECT_SOURCE_DIR}/include ${FV_GEN_DIR})
-target_compile_definitions(fv_flags INTERFACE _GNU_SOURCE FV_VERSION="${PROJECT_VERSION}"
-                           $<$<BOOL:${FOVEA_SANITIZE}>:FV_ARENA_BLOCK=1>)
+# Empty, so that a file may say #define _GNU_SOURCE itself.
+target_compile_definitions(fv_flags INTERFACE _GNU_SOURCE= FV_VERSION="${PROJECT_VERSION}")
+if(FOVEA_SANITIZE)
+  target_compile_definitions(fv_flags INTERFACE FV_ARENA_BLOCK=1)
+endif()
 target_compile_options(fv_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
   -Wwrite-strings -Wvla>

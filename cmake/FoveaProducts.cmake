@@ -48,7 +48,13 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/fovea DESTINATION ${CMAKE_INSTAL
         FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
+# Relative, since `cmake --install --prefix` decides after the file was written.
 set(FV_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+if(NOT IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+  file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  string(REGEX REPLACE "/$" "" up ${up})
+  set(FV_PC_PREFIX "\${pcfiledir}/${up}")
+endif()
 foreach(name fovea fovea-rt)
   configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${FV_GEN_DIR}/${name}.pc @ONLY)
   install(FILES ${FV_GEN_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -27,7 +27,9 @@ static fv_status fail(parse_ctx *c, const char *at, const char *why) {
   return FV_ERR_PARSE;
 }
 
-static bool blank(char ch) { return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r'; }
+static bool blank(char ch) {
+  return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r';
+}
 
 static piece trim(piece t) {
   while (t.n && blank(t.p[0]))

@@ -15,13 +15,21 @@ static const dtype_row row[FV_DTYPE_COUNT] = {
 #undef X
 };
 
-const char *fv_dtype_name(fv_dtype t) { return row[t].name; }
+const char *fv_dtype_name(fv_dtype t) {
+  return row[t].name;
+}
 
-int fv_dtype_size(fv_dtype t) { return row[t].size; }
+int fv_dtype_size(fv_dtype t) {
+  return row[t].size;
+}
 
-bool fv_dtype_is_float(fv_dtype t) { return row[t].kind == 'f'; }
+bool fv_dtype_is_float(fv_dtype t) {
+  return row[t].kind == 'f';
+}
 
-bool fv_dtype_is_int(fv_dtype t) { return row[t].kind == 'i' || row[t].kind == 'u'; }
+bool fv_dtype_is_int(fv_dtype t) {
+  return row[t].kind == 'i' || row[t].kind == 'u';
+}
 
 bool fv_dtype_find(const char *name, fv_dtype *out) {
   for (int i = 0; i < FV_DTYPE_COUNT; i++) {
@@ -33,4 +41,6 @@ bool fv_dtype_find(const char *name, fv_dtype *out) {
   return false;
 }
 
-fv_dtype fv_dtype_compute(fv_dtype t) { return t == FV_f16 || t == FV_bf16 ? FV_f32 : t; }
+fv_dtype fv_dtype_compute(fv_dtype t) {
+  return t == FV_f16 || t == FV_bf16 ? FV_f32 : t;
+}

@@ -286,8 +286,8 @@ static fv_status eval_region(scope *s, const fv_region *r) {
   }
 }
 
-fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io, fv_diag_sink *diag) {
-  scope s = {.ar = io->arena, .symbol = io->symbol, .io = io, .diag = diag};
+fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io) {
+  scope s = {.ar = io->arena, .symbol = io->symbol, .io = io, .diag = io->diag};
   s.value = FV_NEW_N(io->arena, const fv_array *, g->module->n_value);
   for (int i = 0; i < g->region->n_param; i++)
     s.value[g->region->param[i]->id] = &io->input[i];

@@ -31,9 +31,10 @@ typedef struct fv_run_io {
   fv_array *output;         // set by the run, in `arena`
   uint8_t *const *state, *const *state_next;
   fv_arena *arena;          // of the run: results and everything between
+  fv_diag_sink *diag;
 } fv_run_io;
 
-FV_NODISCARD fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io, fv_diag_sink *diag);
+FV_NODISCARD fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io);
 
 // One node with given operands (NULL entries: absent); results in the arena.
 FV_NODISCARD fv_status fv_eval_node(const fv_node *n, fv_arena *ar, int64_t *symbol,

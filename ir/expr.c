@@ -22,9 +22,13 @@ fv_xpool *fv_xpool_create(fv_arena *ar) {
   return p;
 }
 
-fv_arena *fv_xpool_arena(const fv_xpool *p) { return p->arena; }
+fv_arena *fv_xpool_arena(const fv_xpool *p) {
+  return p->arena;
+}
 
-uint32_t fv_xpool_count(const fv_xpool *p) { return p->count; }
+uint32_t fv_xpool_count(const fv_xpool *p) {
+  return p->count;
+}
 
 static uint64_t mix(uint64_t h, uint64_t v) {
   h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
@@ -32,8 +36,8 @@ static uint64_t mix(uint64_t h, uint64_t v) {
 }
 
 static uint64_t hash_shape(const fv_xpool *p, const fv_expr *s, const fv_expr *const *arg) {
-  uint64_t h = mix((uint64_t)s->kind << 24 | (uint64_t)s->op << 16 | (uint64_t)s->dtype << 8 | s->n,
-                   s->ref);
+  uint64_t h =
+      mix((uint64_t)s->kind << 24 | (uint64_t)s->op << 16 | (uint64_t)s->dtype << 8 | s->n, s->ref);
   h = mix(h, (uint64_t)s->lit.i);
   for (int i = 0; i < s->n; i++)
     h = mix(h, fv_xp_meta(p, arg[i])->hash);
@@ -117,8 +121,7 @@ const fv_expr *fv_xp_cons(fv_xpool *p, const fv_expr *shape, const fv_expr *cons
 
 const fv_expr *fv_xp_cons_op(fv_xpool *p, fv_scalar_op op, fv_dtype t, int n, const fv_expr *a,
                              const fv_expr *b, const fv_expr *c) {
-  const fv_expr shape = {
-      .kind = FV_E_OP, .op = (uint8_t)op, .dtype = (uint8_t)t, .n = (uint8_t)n};
+  const fv_expr shape = {.kind = FV_E_OP, .op = (uint8_t)op, .dtype = (uint8_t)t, .n = (uint8_t)n};
   const fv_expr *const arg[3] = {a, b, c};
   return fv_xp_cons(p, &shape, arg);
 }
@@ -170,7 +173,9 @@ const fv_symbol *fv_symbol_get(const fv_xpool *p, uint32_t sym) {
   return &p->symbol[sym];
 }
 
-uint32_t fv_symbol_count(const fv_xpool *p) { return (uint32_t)p->n_symbol; }
+uint32_t fv_symbol_count(const fv_xpool *p) {
+  return (uint32_t)p->n_symbol;
+}
 
 bool fv_symbol_find(const fv_xpool *p, const char *name, uint32_t *out) {
   const uint32_t s = p->symbol_table[symbol_slot(p, name)];
@@ -191,7 +196,9 @@ const fv_expr *fv_x_lit_i(fv_xpool *p, fv_dtype t, int64_t v) {
   return fv_xp_cons(p, &shape, NULL);
 }
 
-const fv_expr *fv_x_i64(fv_xpool *p, int64_t v) { return fv_x_lit_i(p, FV_i64, v); }
+const fv_expr *fv_x_i64(fv_xpool *p, int64_t v) {
+  return fv_x_lit_i(p, FV_i64, v);
+}
 
 const fv_expr *fv_x_lit_f(fv_xpool *p, fv_dtype t, double v) {
   FV_CHECK(p->arena, fv_dtype_is_float(t));
@@ -225,8 +232,7 @@ const fv_expr *fv_x_load(fv_xpool *p, fv_dtype t, uint32_t operand, int n,
   FV_CHECK(p->arena, n >= 0 && n <= UINT8_MAX);
   for (int i = 0; i < n; i++)
     FV_CHECK(p->arena, index[i]->dtype == FV_i64);
-  const fv_expr shape = {
-      .kind = FV_E_LOAD, .dtype = (uint8_t)t, .ref = operand, .n = (uint8_t)n};
+  const fv_expr shape = {.kind = FV_E_LOAD, .dtype = (uint8_t)t, .ref = operand, .n = (uint8_t)n};
   return fv_xp_cons(p, &shape, index);
 }
 

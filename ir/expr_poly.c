@@ -38,9 +38,13 @@ int fv_xp_compare(const fv_xpool *p, const fv_expr *a, const fv_expr *b) {
   return a->id < b->id ? -1 : 1;
 }
 
-static bool is_mul(const fv_expr *e) { return fv_xp_is_op(e, FV_X_MUL) && e->dtype == FV_i64; }
+static bool is_mul(const fv_expr *e) {
+  return fv_xp_is_op(e, FV_X_MUL) && e->dtype == FV_i64;
+}
 
-static bool is_add(const fv_expr *e) { return fv_xp_is_op(e, FV_X_ADD) && e->dtype == FV_i64; }
+static bool is_add(const fv_expr *e) {
+  return fv_xp_is_op(e, FV_X_ADD) && e->dtype == FV_i64;
+}
 
 int fv_xp_factors(const fv_expr *mono, const fv_expr *factor[FV_XMONO_FACTORS]) {
   int n = 1;
@@ -162,8 +166,8 @@ static void recombine(fv_xpool *p, fv_xpoly *a) {
   p->depth++;
   for (int i = 0; i < a->n;) {
     const fv_expr *m = a->t[i].mono;
-    const bool candidate = a->n > 1 && fv_xp_is_op(m, FV_X_MOD) && m->dtype == FV_i64 &&
-                           !fv_xp_has(p, m, FV_XF_LOAD);
+    const bool candidate =
+        a->n > 1 && fv_xp_is_op(m, FV_X_MOD) && m->dtype == FV_i64 && !fv_xp_has(p, m, FV_XF_LOAD);
     i = candidate && recombine_at(p, a, i) ? 0 : i + 1;
   }
   p->depth--;
@@ -199,9 +203,7 @@ bool fv_xp_poly_add(const fv_xpool *p, const fv_xpoly *a, const fv_xpoly *b, int
     return false;
   int n = 0;
   for (int i = 0, j = 0; i < a->n || j < b->n;) {
-    const int order = i == a->n   ? 1
-                      : j == b->n ? -1
-                                  : compare_mono(p, a->t[i].mono, b->t[j].mono);
+    const int order = i == a->n ? 1 : j == b->n ? -1 : compare_mono(p, a->t[i].mono, b->t[j].mono);
     const fv_expr *mono = order <= 0 ? a->t[i].mono : b->t[j].mono;
     int64_t coef = 0;
     if (order >= 0 && !fv_mul_i64(b->t[j++].coef, scale, &coef))

@@ -70,8 +70,7 @@ bool fv_xp_poly_add(const fv_xpool *p, const fv_xpoly *a, const fv_xpoly *b, int
                     fv_xpoly *out);  // a + scale * b
 bool fv_xp_poly_mul(fv_xpool *p, const fv_xpoly *a, const fv_xpoly *b, fv_xpoly *out);
 // a = q * b + r; true if q is not zero.
-bool fv_xp_poly_divide(fv_xpool *p, const fv_xpoly *a, const fv_xpoly *b, fv_xpoly *q,
-                       fv_xpoly *r);
+bool fv_xp_poly_divide(fv_xpool *p, const fv_xpoly *a, const fv_xpoly *b, fv_xpoly *q, fv_xpoly *r);
 int fv_xp_factors(const fv_expr *mono, const fv_expr *factor[FV_XMONO_FACTORS]);
 int fv_xp_compare(const fv_xpool *p, const fv_expr *a, const fv_expr *b);  // of atoms
 

@@ -32,16 +32,21 @@ static int64_t sat_mul(int64_t a, int64_t b) {
   return (a < 0) != (b < 0) ? INT64_MIN : INT64_MAX;
 }
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-
-static fv_range range_add(fv_range a, fv_range b) {
-  return (fv_range){sat_add(a.lo, b.lo), a.hi == INT64_MAX || b.hi == INT64_MAX
-                                             ? INT64_MAX
-                                             : sat_add(a.hi, b.hi)};
+static int64_t min64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+static int64_t max64(int64_t a, int64_t b) {
+  return a > b ? a : b;
 }
 
-static fv_range range_neg(fv_range a) { return (fv_range){sat_neg(a.hi), sat_neg(a.lo)}; }
+static fv_range range_add(fv_range a, fv_range b) {
+  return (fv_range){sat_add(a.lo, b.lo),
+                    a.hi == INT64_MAX || b.hi == INT64_MAX ? INT64_MAX : sat_add(a.hi, b.hi)};
+}
+
+static fv_range range_neg(fv_range a) {
+  return (fv_range){sat_neg(a.hi), sat_neg(a.lo)};
+}
 
 static fv_range range_mul(fv_range a, fv_range b) {
   const int64_t v[4] = {sat_mul(a.lo, b.lo), sat_mul(a.lo, b.hi), sat_mul(a.hi, b.lo),
@@ -50,7 +55,9 @@ static fv_range range_mul(fv_range a, fv_range b) {
                     max64(max64(v[0], v[1]), max64(v[2], v[3]))};
 }
 
-static int64_t floor_div(int64_t a, int64_t k) { return a / k - (a % k < 0); }
+static int64_t floor_div(int64_t a, int64_t k) {
+  return a / k - (a % k < 0);
+}
 
 static fv_range range_floordiv(fv_range a, fv_range b) {
   if (b.lo < 1)

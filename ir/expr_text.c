@@ -207,7 +207,9 @@ static void skip_blanks(parser *r) {
     r->at++;
 }
 
-static bool is_integer(const fv_expr *e) { return fv_dtype_is_int((fv_dtype)e->dtype); }
+static bool is_integer(const fv_expr *e) {
+  return fv_dtype_is_int((fv_dtype)e->dtype);
+}
 
 // May op be applied to n integer or bool arguments?
 static const char *misuse(fv_scalar_op op, int n, const fv_expr *const *a) {

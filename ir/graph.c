@@ -18,7 +18,7 @@ static void *make_room(fv_arena *ar, void *items, size_t elem, int count) {
   return wider;
 }
 
-#define APPEND(ar, items, count, item)                                   \
+#define APPEND(ar, items, count, item) \
   ((items) = make_room((ar), (items), sizeof *(items), (count)), (items)[(count)++] = (item))
 
 //===-- Modules, graphs, regions ----------------------------------------===//
@@ -165,7 +165,9 @@ void fv_node_copy_spans(fv_node *n, const fv_node *from) {
     fv_node_add_span(n, from->span[i]);
 }
 
-const fv_span *fv_node_span(const fv_node *n) { return n->n_span ? n->span[0] : NULL; }
+const fv_span *fv_node_span(const fv_node *n) {
+  return n->n_span ? n->span[0] : NULL;
+}
 
 //===-- Attributes ------------------------------------------------------===//
 
@@ -184,14 +186,22 @@ static const fv_attr *attr_of_kind(const fv_node *n, const char *name, char kind
   return a;
 }
 
-int64_t fv_attr_int(const fv_node *n, const char *name) { return attr_of_kind(n, name, 'i')->i; }
-double fv_attr_float(const fv_node *n, const char *name) { return attr_of_kind(n, name, 'f')->f; }
-bool fv_attr_bool(const fv_node *n, const char *name) { return attr_of_kind(n, name, 'b')->b; }
+int64_t fv_attr_int(const fv_node *n, const char *name) {
+  return attr_of_kind(n, name, 'i')->i;
+}
+double fv_attr_float(const fv_node *n, const char *name) {
+  return attr_of_kind(n, name, 'f')->f;
+}
+bool fv_attr_bool(const fv_node *n, const char *name) {
+  return attr_of_kind(n, name, 'b')->b;
+}
 const char *fv_attr_str(const fv_node *n, const char *name) {
   return attr_of_kind(n, name, 's')->s;
 }
 
-static fv_arena *arena_of(const fv_node *n) { return n->region->graph->module->arena; }
+static fv_arena *arena_of(const fv_node *n) {
+  return n->region->graph->module->arena;
+}
 
 static void set_attr(fv_node *n, const char *name, fv_attr v) {
   const fv_op_info *info = fv_op_get(n->op);
@@ -241,7 +251,9 @@ static fv_node *climb(const fv_region *top, const fv_region *r) {
   return NULL;
 }
 
-fv_node *fv_walk_first(fv_region *r) { return r->first; }
+fv_node *fv_walk_first(fv_region *r) {
+  return r->first;
+}
 
 fv_node *fv_walk_next(fv_region *r, fv_node *n) {
   if (n->body && n->body->first)

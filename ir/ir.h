@@ -43,6 +43,8 @@ typedef struct fv_type {
 } fv_type;
 
 bool fv_type_eq(const fv_type *a, const fv_type *b);  // same pointers per dim
+// Is each axis stored once: as a whole, or as an outer and an inner piece?
+bool fv_layout_valid(const fv_layout *l, int rank);
 const fv_expr *fv_type_count(fv_xpool *p, const fv_type *t);   // elements, logical
 const fv_expr *fv_type_stored(fv_xpool *p, const fv_type *t);  // elements, with padding of blocks
 // Offset in elements of the element at logical index[0..rank).
@@ -158,6 +160,8 @@ struct fv_node {
   const char *expect;       // "attention": what must compute this node, or NULL
 };
 
+// param and result grow by fv_region_add_* alone: these double their room at each
+// power of two, so an array put in their place must have that much, too.
 struct fv_region {
   fv_graph *graph;
   fv_node *owner;  // NULL for the graph's own region

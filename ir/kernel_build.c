@@ -130,10 +130,11 @@ int fv_kb_buffer(fv_kb *kb, fv_dtype storage, bool written) {
 }
 
 int fv_kb_scratch(fv_kb *kb, fv_dtype t, const fv_expr *elements) {
-  const kb_buffer b = {
-      .code = {.dtype = (uint8_t)t, .scope = FV_SCOPE_GROUP, .written = 1,
-               .offset_scalar = FV_K_NONE},
-      .elements = elements};
+  const kb_buffer b = {.code = {.dtype = (uint8_t)t,
+                                .scope = FV_SCOPE_GROUP,
+                                .written = 1,
+                                .offset_scalar = FV_K_NONE},
+                       .elements = elements};
   return add_buffer(kb, &b);
 }
 

@@ -15,22 +15,22 @@ enum {
 // takes its entries off. Buckets chain through `next`.
 typedef struct kb_table {
   struct kb_known {
-    fv_kinst key;   // stamped, see kb_find
+    fv_kinst key;  // stamped, see kb_find
     fv_kv value;
     uint32_t next;  // 1 + entry, 0 = end
     uint32_t hash;
-  } *known;
+  } * known;
   size_t n, cap;
-  uint32_t *head;   // 1 + entry
+  uint32_t *head;  // 1 + entry
   size_t n_head;
 } kb_table;
 
 typedef enum kb_scope_kind { KB_FOR, KB_IF, KB_ELSE } kb_scope_kind;
 typedef struct kb_scope {
   kb_scope_kind kind;
-  int8_t taken;          // 1: inline, no instruction stands for it; 0: never run; -1: run time decides
-  size_t start;          // instructions before it
-  size_t known;          // entries of the table before it
+  int8_t taken;  // 1: inline, no instruction stands for it; 0: never run; -1: run time decides
+  size_t start;  // instructions before it
+  size_t known;  // entries of the table before it
   uint32_t outer_epoch;  // loop epoch outside
 } kb_scope;
 
@@ -69,7 +69,7 @@ static inline const fv_kinst *kb_at(const fv_kb *kb, fv_kv v) {
 fv_kinst fv__kb_make(fv_kop op, fv_dtype t, int lanes);  // operands absent
 fv_kv fv__kb_pure(fv_kb *kb, const fv_kinst *in);        // makes it once
 fv_kv fv__kb_const(fv_kb *kb, fv_dtype t, int lanes, fv_scalar v);
-int fv__kb_scalar(fv_kb *kb, const fv_expr *e);          // number of the i64 parameter
+int fv__kb_scalar(fv_kb *kb, const fv_expr *e);  // number of the i64 parameter
 bool fv__kb_const_f(const fv_kb *kb, fv_kv v, double *out);
 
 //===-- kernel_fold.c -------------------------------------------------------===//

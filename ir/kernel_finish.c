@@ -11,11 +11,11 @@
 typedef struct sweep {
   fv_kb *kb;
   uint8_t *live;
-  struct block {      // open structures, seen from behind
-    uint32_t end;     // its END
-    uint32_t other;   // its ELSE or FV_K_NONE
-    bool live;        // something in it stays
-  } *block;
+  struct block {     // open structures, seen from behind
+    uint32_t end;    // its END
+    uint32_t other;  // its ELSE or FV_K_NONE
+    bool live;       // something in it stays
+  } * block;
   size_t n_block, cap_block;
   bool changed;
 } sweep;
@@ -130,9 +130,7 @@ static fv_kv replay(fv_kb *kb, const fv_kinst *in, fv_kv a, fv_kv b, fv_kv c) {
   case FV_K_IF: fv_kb_if(kb, a); break;
   case FV_K_ELSE: fv_kb_else(kb); break;
   case FV_K_END: fv_kb_end(kb); break;
-  case FV_K_CHECK:
-    fv_kb_check(kb, a, kb->site[in->imm.i].text, kb->site[in->imm.i].span);
-    break;
+  case FV_K_CHECK: fv_kb_check(kb, a, kb->site[in->imm.i].text, kb->site[in->imm.i].span); break;
   case FV_K_BARRIER: fv_kb_barrier(kb); break;
   case FV_K_COUNT: break;
   }

@@ -95,8 +95,8 @@ static fv_kv fold_add(fold *f) {
   }
   const fv_kinst l = *kb_at(kb, f->a), r = *kb_at(kb, f->b);
   if (l.op == FV_K_RAMP && r.op == FV_K_RAMP)
-    return fv_kb_ramp(kb, fv_kb_add(kb, l.a, r.a),
-                      (int64_t)((uint64_t)l.imm.i + (uint64_t)r.imm.i), f->lanes);
+    return fv_kb_ramp(kb, fv_kb_add(kb, l.a, r.a), (int64_t)((uint64_t)l.imm.i + (uint64_t)r.imm.i),
+                      f->lanes);
   if (l.op != FV_K_RAMP && r.op != FV_K_RAMP)
     return FV_K_NONE;
   const fv_kinst *ramp = l.op == FV_K_RAMP ? &l : &r;
@@ -154,9 +154,8 @@ static fv_kv fold_divide(fold *f) {
                      : fv_kb_op(f->kb, FV_X_AND, f->a, int_const(f, f->t, f->y - 1), FV_K_NONE);
   if (f->y == 1)
     return f->a;
-  return f->op == FV_X_DIV
-             ? FV_K_NONE
-             : fv_kb_op(f->kb, FV_X_SHR, f->a, int_const(f, f->t, s), FV_K_NONE);
+  return f->op == FV_X_DIV ? FV_K_NONE
+                           : fv_kb_op(f->kb, FV_X_SHR, f->a, int_const(f, f->t, s), FV_K_NONE);
 }
 
 static fv_kv fold_bits(fold *f) {
@@ -349,9 +348,9 @@ static fv_kv convert(fv_kb *kb, fv_kop op, fv_dtype t, fv_kv a) {
   if (src.op == FV_K_CONST) {
     const fv_scalar v[3] = {fv_dtype_is_float((fv_dtype)src.dtype) ? (fv_scalar){.f = src.imm.f}
                                                                    : (fv_scalar){.i = src.imm.i}};
-    return fv__kb_const(kb, t, src.lanes,
-                        fv__k_eval(op == FV_K_CAST ? FV_X_CAST : FV_X_BITCAST,
-                                   (fv_dtype)src.dtype, t, v));
+    return fv__kb_const(
+        kb, t, src.lanes,
+        fv__k_eval(op == FV_K_CAST ? FV_X_CAST : FV_X_BITCAST, (fv_dtype)src.dtype, t, v));
   }
   if (src.op == FV_K_SPLAT)
     return fv_kb_splat(kb, convert(kb, op, t, src.a), src.lanes);

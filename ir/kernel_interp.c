@@ -8,12 +8,12 @@
 
 typedef struct machine {
   const fv_kernel_code *k;
-  fv_scalar **value;      // of each instruction: its lanes
-  uint32_t *jump;         // FOR, IF: its ELSE or END; ELSE: its END; END: its head
+  fv_scalar **value;  // of each instruction: its lanes
+  uint32_t *jump;     // FOR, IF: its ELSE or END; ELSE: its END; END: its head
   unsigned char *base[UINT8_MAX + 1];
   const int64_t *scalar;
   int64_t block;
-  int32_t failed;         // 1 + site
+  int32_t failed;  // 1 + site
 } machine;
 
 static unsigned char *element(const machine *m, const fv_kinst *in, int64_t index) {
@@ -171,8 +171,8 @@ static void prepare(machine *m, fv_arena *ar, void *const *buf, void *scratch) {
         m->value[i][j].i = in->imm.i;  // either member: equal sizes
   }
   for (uint32_t i = 0; i < k->n_buffer; i++)
-    m->base[i] = i < k->n_global ? buf[i]
-                                 : (unsigned char *)scratch + m->scalar[k->buffer[i].offset_scalar];
+    m->base[i] =
+        i < k->n_global ? buf[i] : (unsigned char *)scratch + m->scalar[k->buffer[i].offset_scalar];
   match_scopes(m, ar);
 }
 

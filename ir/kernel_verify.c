@@ -10,11 +10,11 @@ enum { MAX_LANES = 256 };
 
 typedef struct verifier {
   const fv_kernel_code *k;
-  uint32_t at;          // the instruction looked at
-  uint32_t *scope_of;   // of each instruction: the FOR, IF or ELSE around it, plus 1
-  uint32_t *outer;      // of each such: the one around it
-  uint8_t *closed;      // indexed like `outer`
-  uint32_t scope;       // the innermost open one
+  uint32_t at;         // the instruction looked at
+  uint32_t *scope_of;  // of each instruction: the FOR, IF or ELSE around it, plus 1
+  uint32_t *outer;     // of each such: the one around it
+  uint8_t *closed;     // indexed like `outer`
+  uint32_t scope;      // the innermost open one
 } verifier;
 
 #define RULE(cond, text) \
@@ -22,11 +22,11 @@ typedef struct verifier {
     if (!(cond))         \
       return (text);     \
   } while (0)
-#define TRY_RULE(expr)        \
-  do {                        \
-    const char *e_ = (expr);  \
-    if (e_)                   \
-      return e_;              \
+#define TRY_RULE(expr)       \
+  do {                       \
+    const char *e_ = (expr); \
+    if (e_)                  \
+      return e_;             \
   } while (0)
 
 static bool gives_value(fv_kop op) {
@@ -78,7 +78,7 @@ static const char *check_op(const verifier *v, const fv_kinst *in) {
   RULE(op != FV_X_MAD || fv_dtype_is_float(t), "mad of integers");
   for (int i = 0; i < 3; i++)
     TRY_RULE(i >= n ? no_operand(arg[i])
-                    : value(v, arg[i], i < first ? FV_bool : t, in->lanes));
+                    : value(v, arg[i], i < first ? (int)FV_bool : (int)t, in->lanes));
   return NULL;
 }
 
@@ -87,7 +87,8 @@ static const char *check_reduce(const verifier *v, const fv_kinst *in) {
   const int lanes = v->k->inst[in->a].lanes;
   RULE(in->lanes == 1, "a reduction gives a scalar");
   RULE((lanes & (lanes - 1)) == 0, "a reduction is over a power of two");
-  RULE(fv_dtype_compute((fv_dtype)in->dtype) == (fv_dtype)in->dtype, "arithmetic on a storage type");
+  RULE(fv_dtype_compute((fv_dtype)in->dtype) == (fv_dtype)in->dtype,
+       "arithmetic on a storage type");
   switch (in->xop) {
   case FV_X_ADD:
   case FV_X_MUL:
@@ -160,9 +161,7 @@ static const char *check_inst(const verifier *v, const fv_kinst *in) {
   case FV_K_CAST:
   case FV_K_BITCAST: return check_convert(v, in);
   case FV_K_SPLAT: return value(v, in->a, in->dtype, 1);
-  case FV_K_RAMP:
-    RULE(in->dtype == FV_i64, "not i64");
-    return value(v, in->a, FV_i64, 1);
+  case FV_K_RAMP: RULE(in->dtype == FV_i64, "not i64"); return value(v, in->a, FV_i64, 1);
   case FV_K_LOAD:
   case FV_K_GATHER:
   case FV_K_STORE:
@@ -171,9 +170,7 @@ static const char *check_inst(const verifier *v, const fv_kinst *in) {
   case FV_K_EXTRACT: return check_extract(v, in);
   case FV_K_VAR: return value(v, in->a, in->dtype, in->lanes);
   case FV_K_GET: return check_var(v, in->a, in);
-  case FV_K_SET:
-    TRY_RULE(check_var(v, in->a, in));
-    return value(v, in->b, in->dtype, in->lanes);
+  case FV_K_SET: TRY_RULE(check_var(v, in->a, in)); return value(v, in->b, in->dtype, in->lanes);
   case FV_K_FOR:
     RULE(in->imm.i > 0, "the step of a loop is not positive");
     RULE(in->dtype == FV_i64 && in->lanes == 1, "a loop index is an i64 scalar");
@@ -224,7 +221,8 @@ static const char *check_all(verifier *v) {
 
 static const char *check_head(const fv_kernel_code *k) {
   RULE(k->struct_size >= sizeof *k, "made for an older version");
-  RULE(k->name && k->name[0] && k->name[strspn(k->name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == 0,
+  RULE(k->name && k->name[0] &&
+           k->name[strspn(k->name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == 0,
        "the name has characters outside [a-z0-9_]");
   RULE(k->n_global <= k->n_buffer && k->n_buffer <= UINT8_MAX, "wrong number of buffers");
   RULE(k->n_inst < FV_K_NONE - 1, "too many instructions");

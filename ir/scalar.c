@@ -19,9 +19,13 @@ static const struct {
 #undef X
 };
 
-const char *fv_scalar_name(fv_scalar_op op) { return scalar_row[op].name; }
+const char *fv_scalar_name(fv_scalar_op op) {
+  return scalar_row[op].name;
+}
 
-int fv_scalar_arity(fv_scalar_op op) { return scalar_row[op].arity; }
+int fv_scalar_arity(fv_scalar_op op) {
+  return scalar_row[op].arity;
+}
 
 //===-- Rounding --------------------------------------------------------===//
 
@@ -108,11 +112,11 @@ static double decode_bf16(uint16_t h) {
 
 //===-- Memory ----------------------------------------------------------===//
 
-#define LOAD_AS(T, member)              \
-  do {                                  \
-    T x_;                               \
-    memcpy(&x_, p, sizeof x_);          \
-    return (fv_scalar){.member = x_};   \
+#define LOAD_AS(T, member)            \
+  do {                                \
+    T x_;                             \
+    memcpy(&x_, p, sizeof x_);        \
+    return (fv_scalar){.member = x_}; \
   } while (0)
 
 fv_scalar fv_scalar_load(fv_dtype t, const void *p) {
@@ -132,11 +136,11 @@ fv_scalar fv_scalar_load(fv_dtype t, const void *p) {
   }
 }
 
-#define STORE_AS(T, value)          \
-  do {                              \
-    const T x_ = (T)(value);        \
-    memcpy(p, &x_, sizeof x_);      \
-    return;                         \
+#define STORE_AS(T, value)     \
+  do {                         \
+    const T x_ = (T)(value);   \
+    memcpy(p, &x_, sizeof x_); \
+    return;                    \
   } while (0)
 
 void fv_scalar_store(fv_dtype t, void *p, fv_scalar v) {
@@ -157,7 +161,9 @@ void fv_scalar_store(fv_dtype t, void *p, fv_scalar v) {
 
 //===-- Integers --------------------------------------------------------===//
 
-static int int_bits(fv_dtype t) { return 8 * fv_dtype_size(t); }
+static int int_bits(fv_dtype t) {
+  return 8 * fv_dtype_size(t);
+}
 
 static int64_t int_wrap(fv_dtype t, uint64_t v) {
   switch (t) {
@@ -181,7 +187,9 @@ static int64_t int_quotient(int64_t a, int64_t b) {
   return b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
 }
 
-static int64_t int_remainder(int64_t a, int64_t b) { return b == -1 ? 0 : a % b; }
+static int64_t int_remainder(int64_t a, int64_t b) {
+  return b == -1 ? 0 : a % b;
+}
 
 static int64_t int_floordiv(int64_t a, int64_t b) {
   const int64_t q = int_quotient(a, b), r = int_remainder(a, b);

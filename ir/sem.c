@@ -4,9 +4,6 @@
 // semantics functions are written with.
 #include "ir/sem.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "base/checked.h"
 #include "ir/sem_util.h"
 
@@ -76,7 +73,7 @@ static fv_status check_operands(fv_sem *s) {
     if (!p->optional && !p->variadic && !fv_sem_has(s, i))
       return fv_sem_error(s, "operand '%.*s' is missing", (int)p->len, p->name);
   }
-  for (int i = op->n_operand; i < n; i++)
+  for (int i = op->n_operand - variadic; i < n && variadic; i++)
     if (!s->node->in[i])
       return fv_sem_error(s, "operand '%s' is missing", fv_sem_operand_name(s, i));
   return FV_OK;
@@ -86,8 +83,7 @@ static fv_status check_attrs(fv_sem *s) {
   const fv_op_info *op = fv_op_get(s->node->op);
   for (int i = 0; i < op->n_attr; i++)
     if (s->node->attr[i].kind == 0)
-      return fv_sem_error(s, "attribute '%.*s' is missing", (int)op->attr[i].len,
-                          op->attr[i].name);
+      return fv_sem_error(s, "attribute '%.*s' is missing", (int)op->attr[i].len, op->attr[i].name);
   return FV_OK;
 }
 
@@ -182,7 +178,9 @@ const fv_type *fv_sem_type(const fv_sem *s, int operand) {
   return &s->node->in[operand]->type;
 }
 
-int fv_sem_rank(const fv_sem *s, int operand) { return fv_sem_type(s, operand)->rank; }
+int fv_sem_rank(const fv_sem *s, int operand) {
+  return fv_sem_type(s, operand)->rank;
+}
 
 const fv_expr *fv_sem_dim(const fv_sem *s, int operand, int axis) {
   const fv_type *t = fv_sem_type(s, operand);
@@ -206,8 +204,8 @@ fv_status fv_sem_want_rank(fv_sem *s, int operand, int lo, int hi) {
 }
 
 fv_status fv_sem_want_class(fv_sem *s, int operand, unsigned classes) {
-  static const char *const word[] = {"",        "floats",           "integers",           "numbers",
-                                     "bool",    "floats or bool",   "integers or bool",   "any type"};
+  static const char *const word[] = {"",     "floats",         "integers",         "numbers",
+                                     "bool", "floats or bool", "integers or bool", "any type"};
   const fv_dtype t = fv_sem_type(s, operand)->dtype;
   const unsigned have = fv_dtype_is_float(t) ? FV_CLASS_FLOAT
                         : fv_dtype_is_int(t) ? FV_CLASS_INT
@@ -232,8 +230,7 @@ fv_status fv_sem_want_bool(fv_sem *s, int operand) {
 fv_status fv_sem_same_dtype(fv_sem *s, int a, int b) {
   if (fv_sem_type(s, a)->dtype == fv_sem_type(s, b)->dtype)
     return FV_OK;
-  return fv_sem_error(s, "element types differ (%s); a <cast> in front mends it",
-                      fv_sem_shapes(s));
+  return fv_sem_error(s, "element types differ (%s); a <cast> in front mends it", fv_sem_shapes(s));
 }
 
 fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b, const char *what) {
@@ -243,8 +240,7 @@ fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b, const c
   const char *ta = fv_sem_dim_text(s, a);
   const char *tb = fv_sem_dim_text(s, b);
   if (equal == FV_NO)
-    return fv_sem_error(s, "%s must be equal: %s is not %s (%s)", what, ta, tb,
-                        fv_sem_shapes(s));
+    return fv_sem_error(s, "%s must be equal: %s is not %s (%s)", what, ta, tb, fv_sem_shapes(s));
   return fv_sem_error(s, "%s must be equal: cannot prove %s == %s; declare them as one dim (%s)",
                       what, ta, tb, fv_sem_shapes(s));
 }
@@ -255,8 +251,8 @@ fv_status fv_sem_axis(fv_sem *s, const char *attr, int rank, int *out) {
     if (rank == 0)
       return fv_sem_error(s, "%s = %lld, but a tensor of rank 0 has no axes (%s)", attr,
                           (long long)axis, fv_sem_shapes(s));
-    return fv_sem_error(s, "%s = %lld is out of range: it must be in %d..%d for rank %d (%s)",
-                        attr, (long long)axis, -rank, rank - 1, rank, fv_sem_shapes(s));
+    return fv_sem_error(s, "%s = %lld is out of range: it must be in %d..%d for rank %d (%s)", attr,
+                        (long long)axis, -rank, rank - 1, rank, fv_sem_shapes(s));
   }
   *out = (int)(axis < 0 ? axis + rank : axis);
   return FV_OK;

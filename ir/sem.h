@@ -30,7 +30,8 @@ typedef enum fv_combine {
 // Parallel dim i is axis i of the result; its extent is dim i of `type`.
 // `value` loads operands: LOAD ref = operand number of the node. In `post`
 // (optional) LOAD ref == FV_NEST_ACC, n == 0 stands for the combined value.
-// A sum over f16 or bf16 runs in f32; over an empty range it is 0 (max: -inf,
+// The dtype of ACC is that of `value`. A sum over f16 or bf16 runs in f32 (as all
+// f16 and bf16 expressions do, see fv_dtype_compute); over an empty range it is 0 (max: -inf,
 // min: inf, prod 1, any false, all true). Loads out of range may stand only in
 // an arm of SELECT whose condition excludes them.
 enum { FV_NEST_ACC = 0xffff };

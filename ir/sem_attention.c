@@ -34,8 +34,7 @@ static fv_status packed_heads(fv_sem *s, attention *a) {
   for (int i = Q; i <= V; i++)
     if (!fv_x_divide(s->pool, fv_sem_dim(s, i, -1), by[i], &depth[i]))
       return fv_sem_error(s, "the last dim of '%s' must be a multiple of its %s heads (%s)",
-                          fv_sem_operand_name(s, i), fv_sem_dim_text(s, by[i]),
-                          fv_sem_shapes(s));
+                          fv_sem_operand_name(s, i), fv_sem_dim_text(s, by[i]), fv_sem_shapes(s));
   a->depth = depth[Q];
   a->v_depth = depth[V];
   return fv_sem_same_dim(s, depth[Q], depth[K], "the dims of a head of q and of k");
@@ -53,8 +52,7 @@ static fv_status plain_heads(fv_sem *s, attention *a) {
   if (four)
     FV_TRY(fv_sem_same_dim(s, a->kv_heads, fv_sem_dim(s, V, 1), "the heads of k and v (axis 1)"));
   if (!fv_x_divide(s->pool, a->heads, a->kv_heads, &a->group))
-    return fv_sem_error(s, "the heads of k (axis 1) must divide those of q (%s)",
-                        fv_sem_shapes(s));
+    return fv_sem_error(s, "the heads of k (axis 1) must divide those of q (%s)", fv_sem_shapes(s));
   return fv_sem_same_dim(s, a->depth, fv_sem_dim(s, K, -1), "the last dims of q and k");
 }
 
@@ -87,9 +85,8 @@ static fv_status read_attrs(fv_sem *s, attention *a) {
   FV_TRY(fv_sem_expr(s, "kv_valid", &a->kv_valid));
   if (fv_x_is_lit(a->kv_valid, &v) && v == -1)
     a->kv_valid = NULL;
-  if (a->kv_valid &&
-      (fv_prove_le(s->pool, fv_x_i64(s->pool, 0), a->kv_valid) == FV_NO ||
-       fv_prove_le(s->pool, a->kv_valid, a->k_len) == FV_NO))
+  if (a->kv_valid && (fv_prove_le(s->pool, fv_x_i64(s->pool, 0), a->kv_valid) == FV_NO ||
+                      fv_prove_le(s->pool, a->kv_valid, a->k_len) == FV_NO))
     return fv_sem_error(s, "kv_valid = %s is out of range: k has %s rows (%s)",
                         fv_sem_dim_text(s, a->kv_valid), fv_sem_dim_text(s, a->k_len),
                         fv_sem_shapes(s));
@@ -171,9 +168,8 @@ static fv_value *to_rank_4(fv_sem *s, const attention *a, int operand, const fv_
                            const fv_expr *rows, const fv_expr *depth) {
   fv_value *v = fv_sb_widen(s, fv_sem_param(s, operand));
   if (!a->packed)
-    return a->rank == 4
-               ? v
-               : fv_sb_reshape(s, v, 4, (const fv_expr *[]){a->batch, heads, rows, depth});
+    return a->rank == 4 ? v
+                        : fv_sb_reshape(s, v, 4, (const fv_expr *[]){a->batch, heads, rows, depth});
   v = fv_sb_reshape(s, v, 4, (const fv_expr *[]){a->batch, rows, heads, depth});
   return fv_sb_transpose(s, v, 4, (const int64_t[]){0, 2, 1, 3});
 }
@@ -183,8 +179,8 @@ static fv_value *repeat_heads(fv_sem *s, const attention *a, fv_value *v, const 
   if (fv_sem_is_one(s, a->group))
     return v;
   v = fv_sb_unsqueeze(s, v, 2);
-  v = fv_sb_expand_dims(
-      s, v, 5, (const fv_expr *[]){a->batch, a->kv_heads, a->group, a->k_len, depth});
+  v = fv_sb_expand_dims(s, v, 5,
+                        (const fv_expr *[]){a->batch, a->kv_heads, a->group, a->k_len, depth});
   return fv_sb_reshape(s, v, 4, (const fv_expr *[]){a->batch, a->heads, a->k_len, depth});
 }
 
@@ -217,8 +213,8 @@ static fv_value *visible_by_position(fv_sem *s, const attention *a) {
   if (window > 0) {
     const fv_expr *lo = fv_x_sub(p, hi, fv_x_i64(p, window));
     fv_value *begin = fv_sb_range(s, lo, fv_x_add(p, lo, a->q_len));
-    seen = fv_sb_and(
-        s, seen, fv_sb_2(s, FV_OP_greater_or_equal, key, fv_sb_unsqueeze(s, begin, 1)));
+    seen =
+        fv_sb_and(s, seen, fv_sb_2(s, FV_OP_greater_or_equal, key, fv_sb_unsqueeze(s, begin, 1)));
   }
   return seen;
 }
@@ -303,10 +299,12 @@ static fv_status check_additive(fv_sem *s) {
   FV_TRY(fv_sem_same_dim(s, batch, fv_sem_dim(s, KEYS, 0), "the batch dims of query and keys"));
   FV_TRY(fv_sem_same_dim(s, batch, fv_sem_dim(s, VALUES, 0), "the batch dims of query and values"));
   FV_TRY(fv_sem_same_dim(s, steps, fv_sem_dim(s, VALUES, 1), "the steps of keys and values"));
-  FV_TRY(fv_sem_same_dim(s, width, fv_sem_dim(s, WQ, 0), "the last dim of keys and the first of wq"));
+  FV_TRY(
+      fv_sem_same_dim(s, width, fv_sem_dim(s, WQ, 0), "the last dim of keys and the first of wq"));
   FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, QUERY, 1), fv_sem_dim(s, WQ, 1),
                          "the last dims of query and wq"));
-  FV_TRY(fv_sem_same_dim(s, width, fv_sem_dim(s, VECTOR, 0), "the last dim of keys and the dim of v"));
+  FV_TRY(
+      fv_sem_same_dim(s, width, fv_sem_dim(s, VECTOR, 0), "the last dim of keys and the dim of v"));
   FV_TRY(check_lengths(s, LENGTH, batch));
   if (!fv_sem_has(s, SEEN))
     return FV_OK;

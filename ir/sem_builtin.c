@@ -36,8 +36,7 @@ fv_status fv_sem_constant(fv_sem *s) {
 static fv_status state_of(fv_sem *s, const fv_state **out) {
   const int64_t i = fv_attr_int(s->node, "state");
   if (i < 0 || i >= s->module->n_state)
-    return fv_sem_error(s, "state = %lld, but the model has %d", (long long)i,
-                        s->module->n_state);
+    return fv_sem_error(s, "state = %lld, but the model has %d", (long long)i, s->module->n_state);
   const fv_state *state = s->module->state[i];
   const fv_expr *member = fv_attr_get(s->node, "member")->x;
   if (fv_sem_in_range(s, member, fv_x_i64(s->pool, state->members)) == FV_NO)
@@ -56,8 +55,7 @@ fv_status fv_sem_state_read(fv_sem *s) {
 }
 
 // A value that takes the place of another must have its type.
-static fv_status same_type(fv_sem *s, const char *what, const fv_type *have,
-                           const fv_type *want) {
+static fv_status same_type(fv_sem *s, const char *what, const fv_type *have, const fv_type *want) {
   bool known = have->dtype == want->dtype && have->rank == want->rank;
   bool equal = known;
   for (int i = 0; i < want->rank && known; i++) {
@@ -93,8 +91,8 @@ static fv_status check_while(fv_sem *s) {
   if (carry < 0)
     return FV_OK;
   if (carry >= s->node->n_in)
-    return fv_sem_error(s, "while_carry = %lld, but the loop carries %d value%s",
-                        (long long)carry, s->node->n_in, s->node->n_in == 1 ? "" : "s");
+    return fv_sem_error(s, "while_carry = %lld, but the loop carries %d value%s", (long long)carry,
+                        s->node->n_in, s->node->n_in == 1 ? "" : "s");
   const fv_type *t = fv_sem_type(s, (int)carry);
   if (t->dtype != FV_bool || t->rank != 0)
     return fv_sem_error(s, "the carry that 'while' tests must be bool[]; it is %s",

@@ -18,10 +18,10 @@ fv_status fv_sem_int_in(fv_sem *s, const char *attr, int64_t lo, int64_t hi) {
   if (v >= lo && v <= hi)
     return FV_OK;
   if (hi == INT64_MAX)
-    return fv_sem_error(s, "%s = %lld is out of range: it must be %lld or more", attr,
-                        (long long)v, (long long)lo);
-  return fv_sem_error(s, "%s = %lld is out of range: it must be in %lld..%lld", attr,
-                      (long long)v, (long long)lo, (long long)hi);
+    return fv_sem_error(s, "%s = %lld is out of range: it must be %lld or more", attr, (long long)v,
+                        (long long)lo);
+  return fv_sem_error(s, "%s = %lld is out of range: it must be in %lld..%lld", attr, (long long)v,
+                      (long long)lo, (long long)hi);
 }
 
 fv_status fv_sem_float_min(fv_sem *s, const char *attr, double lo) {
@@ -127,14 +127,13 @@ fv_status fv_sem_want_in_range(fv_sem *s, const fv_expr *e, const fv_expr *exten
   switch (fv_sem_in_range(s, e, extent)) {
   case FV_YES: return FV_OK;
   case FV_NO:
-    return fv_sem_error(s, "%s = %s is out of range: it must be in 0..%s (%s)", what,
-                        fv_sem_dim_text(s, e),
-                        fv_sem_dim_text(s, fv_x_sub(s->pool, extent, fv_x_i64(s->pool, 1))),
-                        fv_sem_shapes(s));
+    return fv_sem_error(
+        s, "%s = %s is out of range: it must be in 0..%s (%s)", what, fv_sem_dim_text(s, e),
+        fv_sem_dim_text(s, fv_x_sub(s->pool, extent, fv_x_i64(s->pool, 1))), fv_sem_shapes(s));
   default:
-    fv_sem_check(s, fv_sem_bounds(s, e, extent),
-                 fv_arena_printf(s->arena, "%s: %s is out of range",
-                                 fv_op_get(s->node->op)->name, what));
+    fv_sem_check(
+        s, fv_sem_bounds(s, e, extent),
+        fv_arena_printf(s->arena, "%s: %s is out of range", fv_op_get(s->node->op)->name, what));
     return FV_OK;
   }
 }
@@ -144,10 +143,11 @@ fv_status fv_sem_want_not_negative(fv_sem *s, const fv_expr *dim, const char *wh
   if (ok == FV_YES)
     return FV_OK;
   if (ok == FV_NO)
-    return fv_sem_error(s, "%s would be %s, which is negative (%s)", what,
-                        fv_sem_dim_text(s, dim), fv_sem_shapes(s));
-  return fv_sem_error(s, "%s would be %s, which may be negative; declare a larger min for its "
-                         "dims (%s)",
+    return fv_sem_error(s, "%s would be %s, which is negative (%s)", what, fv_sem_dim_text(s, dim),
+                        fv_sem_shapes(s));
+  return fv_sem_error(s,
+                      "%s would be %s, which may be negative; declare a larger min for its "
+                      "dims (%s)",
                       what, fv_sem_dim_text(s, dim), fv_sem_shapes(s));
 }
 

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sums of products: matrix products and convolution. Products and sums run in
-// the compute type (f32 for f16 and bf16); the result is rounded once.
+// Sums of products: matrix products and convolution. An expression of f16 or
+// bf16 is computed in f32, its sum too, and rounded once, at the store.
 #include "ir/sem_util.h"
 
-// Ends a contraction: sum of a * b, then optionally + bias (an element of any
-// dtype, at parallel indices).
+// Ends a contraction: sum of a * b, then optionally + bias (an element at
+// parallel indices).
 static fv_status sum_of_products(fv_sem *s, const fv_expr *a, const fv_expr *b,
                                  const fv_expr *bias) {
-  a = fv_sem_widen(s, a);
-  b = fv_sem_widen(s, b);
-  const fv_dtype c = (fv_dtype)a->dtype;
-  const fv_expr *post = fv_sem_acc(s, c);
-  if (bias)
-    post = fv_x_add(s->pool, post, fv_x_cast(s->pool, c, bias));
-  post = fv_x_cast(s->pool, s->out[0].dtype, post);
+  const fv_expr *acc = fv_sem_acc(s, (fv_dtype)a->dtype);
   return fv_sem_combine(s, FV_COMBINE_SUM, fv_x_mul(s->pool, a, b),
-                        post->kind == FV_E_LOAD ? NULL : post);
+                        bias ? fv_x_add(s->pool, acc, bias) : NULL);
 }
 
 static fv_status want_bias(fv_sem *s, int operand, const fv_expr *extent, const char *what) {
@@ -108,13 +102,10 @@ fv_status fv_sem_masked_matmul(fv_sem *s) {
     index[i] = fv_sem_index(s, i);
   index[rank - 1] = fv_sem_index(s, rank);  // the reduced dim
   fv_sem_broadcast_index(s, fv_sem_type(s, 2), rank, index, at);
-  const fv_expr *a = fv_sem_widen(s, fv_sem_load(s, 0, a_at));
-  const fv_expr *b = fv_sem_widen(s, fv_sem_load(s, 1, b_at));
-  const fv_dtype c = (fv_dtype)a->dtype;
-  const fv_expr *term = fv_sem_pick(s, fv_sem_load(s, 2, at), fv_x_mul(s->pool, a, b),
-                                      fv_x_lit_f(s->pool, c, 0));
-  const fv_expr *post = fv_x_cast(s->pool, s->out[0].dtype, fv_sem_acc(s, c));
-  return fv_sem_combine(s, FV_COMBINE_SUM, term, post->kind == FV_E_LOAD ? NULL : post);
+  const fv_expr *product = fv_x_mul(s->pool, fv_sem_load(s, 0, a_at), fv_sem_load(s, 1, b_at));
+  const fv_expr *zero = fv_x_lit_f(s->pool, (fv_dtype)product->dtype, 0);
+  return fv_sem_combine(s, FV_COMBINE_SUM, fv_sem_pick(s, fv_sem_load(s, 2, at), product, zero),
+                        NULL);
 }
 
 // c must broadcast to the result, not the other way round.
@@ -149,12 +140,11 @@ fv_status fv_sem_gemm(fv_sem *s) {
   const fv_expr *r = fv_sem_index(s, fv_sem_reduce(s, k));
   const fv_expr *a = fv_sem_load(s, 0, (const fv_expr *[]){ta ? r : m, ta ? m : r});
   const fv_expr *b = fv_sem_load(s, 1, (const fv_expr *[]){tb ? n : r, tb ? r : n});
-  a = fv_sem_widen(s, a);
-  b = fv_sem_widen(s, b);
-  const fv_dtype c = (fv_dtype)a->dtype;
   const double alpha = fv_attr_float(s->node, "alpha");
   const double beta = fv_attr_float(s->node, "beta");
-  const fv_expr *post = fv_sem_acc(s, c);
+  // alpha and beta are not rounded to f16.
+  const fv_expr *post = fv_sem_widen(s, fv_sem_acc(s, (fv_dtype)a->dtype));
+  const fv_dtype c = (fv_dtype)post->dtype;
   if (alpha < 1 || alpha > 1)
     post = fv_x_mul(s->pool, post, fv_x_lit_f(s->pool, c, alpha));
   if (fv_sem_has(s, 2)) {
@@ -164,9 +154,8 @@ fv_status fv_sem_gemm(fv_sem *s) {
       add = fv_x_mul(s->pool, add, fv_x_lit_f(s->pool, c, beta));
     post = fv_x_add(s->pool, post, add);
   }
-  post = fv_x_cast(s->pool, s->out[0].dtype, post);
   return fv_sem_combine(s, FV_COMBINE_SUM, fv_x_mul(s->pool, a, b),
-                        post->kind == FV_E_LOAD ? NULL : post);
+                        fv_x_cast(s->pool, s->out[0].dtype, post));
 }
 
 fv_status fv_sem_linear(fv_sem *s) {
@@ -232,8 +221,8 @@ fv_status fv_sem_conv(fv_sem *s) {
   const fv_expr *x_at[FV_MAX_RANK] = {fv_sem_index(s, 0), c};
   const fv_expr *w_at[FV_MAX_RANK] = {m, c};
   if (group > 1)
-    x_at[1] = fv_x_add(s->pool, c, fv_x_mul(s->pool, fv_x_floordiv(s->pool, m, per_group),
-                                            fv_sem_dim(s, 1, 1)));
+    x_at[1] = fv_x_add(
+        s->pool, c, fv_x_mul(s->pool, fv_x_floordiv(s->pool, m, per_group), fv_sem_dim(s, 1, 1)));
   const fv_expr *inside = NULL;
   for (int i = 0; i < rank - 2; i++) {
     const fv_expr *in;

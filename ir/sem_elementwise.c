@@ -20,9 +20,12 @@ static fv_status end(fv_sem *s, const fv_expr *value) {
   return fv_sem_yield(s, fv_x_cast(s->pool, s->out[0].dtype, value));
 }
 
-// The operand's element in the type in which formulas compute: constants of a
-// formula are not rounded to f16 or bf16 on the way.
 static const fv_expr *arg(fv_sem *s, int operand) {
+  return fv_sem_arg(s, operand);
+}
+
+// In the compute type: for formulas with constants that f16 or bf16 would round.
+static const fv_expr *wide_arg(fv_sem *s, int operand) {
   return fv_sem_widen(s, fv_sem_arg(s, operand));
 }
 
@@ -44,23 +47,23 @@ static const fv_expr *plus(fv_sem *s, const fv_expr *x, double c) {
 
 //===-- One primitive ---------------------------------------------------===//
 
-#define ELEMENTWISE_1(name, prim, classes)                    \
-  fv_status fv_sem_##name(fv_sem *s) {                        \
-    FV_TRY(begin(s, 1, classes));                             \
-    return end(s, fv_sem_x1(s, FV_X_##prim, arg(s, 0)));      \
+#define ELEMENTWISE_1(name, prim, classes)               \
+  fv_status fv_sem_##name(fv_sem *s) {                   \
+    FV_TRY(begin(s, 1, classes));                        \
+    return end(s, fv_sem_x1(s, FV_X_##prim, arg(s, 0))); \
   }
-#define ELEMENTWISE_2(name, prim, classes)                            \
-  fv_status fv_sem_##name(fv_sem *s) {                                \
-    FV_TRY(begin(s, 2, classes));                                     \
-    return end(s, fv_sem_x2(s, FV_X_##prim, arg(s, 0), arg(s, 1)));   \
+#define ELEMENTWISE_2(name, prim, classes)                          \
+  fv_status fv_sem_##name(fv_sem *s) {                              \
+    FV_TRY(begin(s, 2, classes));                                   \
+    return end(s, fv_sem_x2(s, FV_X_##prim, arg(s, 0), arg(s, 1))); \
   }
 // Result bool; `first` and `second` say which operand stands on which side.
-#define ELEMENTWISE_COMPARE(name, prim, classes, first, second)       \
-  fv_status fv_sem_##name(fv_sem *s) {                                \
-    FV_TRY(begin(s, 2, classes));                                     \
-    s->out[0].dtype = FV_bool;                                        \
-    return fv_sem_yield(                                              \
-        s, fv_sem_x2(s, FV_X_##prim, fv_sem_arg(s, first), fv_sem_arg(s, second))); \
+#define ELEMENTWISE_COMPARE(name, prim, classes, first, second)                                  \
+  fv_status fv_sem_##name(fv_sem *s) {                                                           \
+    FV_TRY(begin(s, 2, classes));                                                                \
+    s->out[0].dtype = FV_bool;                                                                   \
+    return fv_sem_yield(s,                                                                       \
+                        fv_sem_x2(s, FV_X_##prim, fv_sem_arg(s, first), fv_sem_arg(s, second))); \
   }
 
 ELEMENTWISE_2(add, ADD, FV_CLASS_NUMBER)
@@ -105,8 +108,12 @@ static fv_status divide(fv_sem *s, fv_scalar_op op, unsigned classes) {
     fv_sem_check(s, fv_sem_x2(s, FV_X_NE, b, lit(s, b, 0)), "integer division by zero");
   return end(s, fv_sem_x2(s, op, arg(s, 0), b));
 }
-fv_status fv_sem_div(fv_sem *s) { return divide(s, FV_X_DIV, FV_CLASS_NUMBER); }
-fv_status fv_sem_mod(fv_sem *s) { return divide(s, FV_X_MOD, FV_CLASS_INT); }
+fv_status fv_sem_div(fv_sem *s) {
+  return divide(s, FV_X_DIV, FV_CLASS_NUMBER);
+}
+fv_status fv_sem_mod(fv_sem *s) {
+  return divide(s, FV_X_MOD, FV_CLASS_INT);
+}
 
 static fv_status want_signed(fv_sem *s) {
   if (fv_sem_type(s, 0)->dtype != FV_u8)
@@ -136,8 +143,7 @@ fv_status fv_sem_reciprocal(fv_sem *s) {
 // With e = exp(-|x|) nothing overflows, and far below 0 the result is e itself
 // down to the smallest denormal.
 static const fv_expr *sigmoid(fv_sem *s, const fv_expr *x) {
-  const fv_expr *e =
-      fv_sem_x1(s, FV_X_EXP, fv_sem_x1(s, FV_X_NEG, fv_sem_x1(s, FV_X_ABS, x)));
+  const fv_expr *e = fv_sem_x1(s, FV_X_EXP, fv_sem_x1(s, FV_X_NEG, fv_sem_x1(s, FV_X_ABS, x)));
   const fv_expr *negative = fv_sem_x2(s, FV_X_LT, x, lit(s, x, 0));
   const fv_expr *top = fv_sem_pick(s, negative, e, lit(s, x, 1));
   return fv_sem_x2(s, FV_X_DIV, top, plus(s, e, 1));
@@ -162,7 +168,7 @@ fv_status fv_sem_relu(fv_sem *s) {
 
 fv_status fv_sem_leaky_relu(fv_sem *s) {
   FV_TRY(begin(s, 1, FV_CLASS_FLOAT));
-  const fv_expr *x = arg(s, 0);
+  const fv_expr *x = wide_arg(s, 0);
   const fv_expr *negative = fv_sem_x2(s, FV_X_LT, x, lit(s, x, 0));
   return end(s, fv_sem_pick(s, negative, scaled(s, fv_attr_float(s->node, "alpha"), x), x));
 }
@@ -171,7 +177,7 @@ fv_status fv_sem_gelu(fv_sem *s) {
   int form;
   FV_TRY(begin(s, 1, FV_CLASS_FLOAT));
   FV_TRY(fv_sem_choice(s, "approximate", "none tanh", &form));
-  const fv_expr *x = arg(s, 0);
+  const fv_expr *x = wide_arg(s, 0);
   const fv_expr *inner;
   if (form == 0) {
     inner = fv_sem_x1(s, FV_X_ERF, scaled(s, 0.70710678118654752, x));
@@ -190,14 +196,14 @@ static const fv_expr *clamp01(fv_sem *s, const fv_expr *x) {
 
 fv_status fv_sem_hard_sigmoid(fv_sem *s) {
   FV_TRY(begin(s, 1, FV_CLASS_FLOAT));
-  const fv_expr *line = plus(s, scaled(s, fv_attr_float(s->node, "alpha"), arg(s, 0)),
+  const fv_expr *line = plus(s, scaled(s, fv_attr_float(s->node, "alpha"), wide_arg(s, 0)),
                              fv_attr_float(s->node, "beta"));
   return end(s, clamp01(s, line));
 }
 
 fv_status fv_sem_hard_swish(fv_sem *s) {
   FV_TRY(begin(s, 1, FV_CLASS_FLOAT));
-  const fv_expr *x = arg(s, 0);
+  const fv_expr *x = wide_arg(s, 0);
   return end(s, mul(s, x, clamp01(s, plus(s, scaled(s, 1.0 / 6, x), 0.5))));
 }
 
@@ -205,8 +211,7 @@ fv_status fv_sem_hard_swish(fv_sem *s) {
 fv_status fv_sem_softplus(fv_sem *s) {
   FV_TRY(begin(s, 1, FV_CLASS_FLOAT));
   const fv_expr *x = arg(s, 0);
-  const fv_expr *e =
-      fv_sem_x1(s, FV_X_EXP, fv_sem_x1(s, FV_X_NEG, fv_sem_x1(s, FV_X_ABS, x)));
+  const fv_expr *e = fv_sem_x1(s, FV_X_EXP, fv_sem_x1(s, FV_X_NEG, fv_sem_x1(s, FV_X_ABS, x)));
   const fv_expr *rest = fv_sem_x1(s, FV_X_LOG, plus(s, e, 1));
   return end(s, add(s, fv_sem_x2(s, FV_X_MAX, x, lit(s, x, 0)), rest));
 }
@@ -221,8 +226,9 @@ static const fv_expr *bound(fv_sem *s, const fv_expr *x, double v, bool lower) {
   const int64_t hi = t == FV_u8 ? 255 : (int64_t)(UINT64_MAX >> (65 - bits));
   const int64_t lo = t == FV_u8 ? 0 : -hi - 1;
   v = lower ? ceil(v) : floor(v);  // the integers within [min, max]
-  const int64_t i = v <= (double)lo ? lo : v >= ldexp(1, t == FV_u8 ? 8 : bits - 1) ? hi
-                                                                                : (int64_t)v;
+  const int64_t i = v <= (double)lo                            ? lo
+                    : v >= ldexp(1, t == FV_u8 ? 8 : bits - 1) ? hi
+                                                               : (int64_t)v;
   return fv_x_lit_i(s->pool, t, i);
 }
 
@@ -255,6 +261,5 @@ fv_status fv_sem_where(fv_sem *s) {
   FV_TRY(fv_sem_want_bool(s, 0));
   FV_TRY(fv_sem_same_dtype(s, 1, 2));
   FV_TRY(fv_sem_broadcast(s, 0, 3, fv_sem_type(s, 1)->dtype));
-  return fv_sem_yield(
-      s, fv_sem_pick(s, fv_sem_arg(s, 0), fv_sem_arg(s, 1), fv_sem_arg(s, 2)));
+  return fv_sem_yield(s, fv_sem_pick(s, fv_sem_arg(s, 0), fv_sem_arg(s, 1), fv_sem_arg(s, 2)));
 }

@@ -58,8 +58,7 @@ fv_value *fv_sb_scalar(fv_sem *s, fv_dtype t, double v) {
   fv_node *n = fv_sb_node(s, FV_OP_constant, 0, NULL);
   fv_tensor *tensor = FV_NEW(s->arena, fv_tensor);
   void *data = fv_arena_alloc(s->arena, 8);
-  const fv_scalar value =
-      fv_dtype_is_float(t) ? (fv_scalar){.f = v} : (fv_scalar){.i = (int64_t)v};
+  const fv_scalar value = fv_dtype_is_float(t) ? (fv_scalar){.f = v} : (fv_scalar){.i = (int64_t)v};
   fv_scalar_store(t, data, value);
   *tensor = (fv_tensor){.name = "", .dtype = t, .data = data};
   n->data = FV_NEW(s->arena, const fv_tensor *);
@@ -127,8 +126,7 @@ fv_value *fv_sb_full_like(fv_sem *s, fv_value *like, double v) {
   return like ? fv_sb_scalar(s, like->type.dtype, v) : NULL;
 }
 
-fv_value *fv_sb_slice(fv_sem *s, fv_value *a, int axis, const fv_expr *start,
-                      const fv_expr *end) {
+fv_value *fv_sb_slice(fv_sem *s, fv_value *a, int axis, const fv_expr *start, const fv_expr *end) {
   if (!a)
     return NULL;
   fv_node *n = fv_sb_node(s, FV_OP_slice, 1, &a);
@@ -172,8 +170,7 @@ fv_status fv_sem_results(fv_sem *s, int n, fv_value *const *v) {
   FV_CHECK(s->arena, n <= FV_MAX_RESULTS);
   for (int i = 0; i < n; i++) {
     if (!v[i])
-      return fv_sem_error(s, "its definition does not fit these operands (%s)",
-                          fv_sem_shapes(s));
+      return fv_sem_error(s, "its definition does not fit these operands (%s)", fv_sem_shapes(s));
     fv_region_add_result(s->build, v[i]);
     s->out[i] = v[i]->type;
   }

@@ -95,17 +95,16 @@ fv_status fv_sem_concat(fv_sem *s) {
 }
 
 // Sizes of the parts of a split.
-static fv_status split_sizes(fv_sem *s, const fv_expr *extent, int *count,
-                             const fv_expr **size) {
+static fv_status split_sizes(fv_sem *s, const fv_expr *extent, int *count, const fv_expr **size) {
   const fv_attr *sizes = fv_attr_get(s->node, "sizes");
   const int64_t parts = fv_attr_int(s->node, "parts");
   if ((sizes->n != 0) == (parts != 0) && sizes->n != parts)
-    return fv_sem_error(s, "give either parts or sizes (parts = %lld, %d sizes)",
-                        (long long)parts, sizes->n);
+    return fv_sem_error(s, "give either parts or sizes (parts = %lld, %d sizes)", (long long)parts,
+                        sizes->n);
   if (sizes->n > FV_MAX_RESULTS || parts < 0 || parts > FV_MAX_RESULTS ||
       (parts == 0 && sizes->n == 0))
-    return fv_sem_error(s, "%lld parts: it must be 1..%d",
-                        (long long)(sizes->n ? sizes->n : parts), FV_MAX_RESULTS);
+    return fv_sem_error(s, "%lld parts: it must be 1..%d", (long long)(sizes->n ? sizes->n : parts),
+                        FV_MAX_RESULTS);
   *count = sizes->n ? sizes->n : (int)parts;
   if (!sizes->n) {
     if (!fv_x_divide(s->pool, extent, fv_x_i64(s->pool, parts), &size[0]))

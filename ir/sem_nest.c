@@ -17,7 +17,9 @@ void fv_sem_result(fv_sem *s, fv_dtype t, int rank, const fv_expr *const *dims) 
   s->n_out = 1;
 }
 
-const fv_expr *fv_sem_index(fv_sem *s, int i) { return fv_x_index(s->pool, (uint32_t)i); }
+const fv_expr *fv_sem_index(fv_sem *s, int i) {
+  return fv_x_index(s->pool, (uint32_t)i);
+}
 
 int fv_sem_reduce(fv_sem *s, const fv_expr *extent) {
   fv_nest *nest = &s->meaning->nest;
@@ -56,10 +58,10 @@ static fv_status broadcast_error(fv_sem *s, fv_truth equal, const fv_expr *a, co
   const char *ta = fv_sem_dim_text(s, a);
   const char *tb = fv_sem_dim_text(s, b);
   if (equal == FV_NO)
-    return fv_sem_error(s, "shapes do not broadcast: %s against %s (%s)", ta, tb,
-                        fv_sem_shapes(s));
-  return fv_sem_error(s, "shapes do not broadcast: cannot prove %s == %s; declare them as one dim "
-                         "(%s)",
+    return fv_sem_error(s, "shapes do not broadcast: %s against %s (%s)", ta, tb, fv_sem_shapes(s));
+  return fv_sem_error(s,
+                      "shapes do not broadcast: cannot prove %s == %s; declare them as one dim "
+                      "(%s)",
                       ta, tb, fv_sem_shapes(s));
 }
 
@@ -79,8 +81,7 @@ fv_status fv_sem_broadcast_dims(fv_sem *s, const fv_type *const *types, int coun
         dims[axis] = d;
         continue;
       }
-      const fv_truth equal =
-          fv_sem_is_one(s, d) ? FV_YES : fv_prove_eq(s->pool, dims[axis], d);
+      const fv_truth equal = fv_sem_is_one(s, d) ? FV_YES : fv_prove_eq(s->pool, dims[axis], d);
       if (equal != FV_YES)
         return broadcast_error(s, equal, dims[axis], d);
     }
@@ -122,6 +123,8 @@ fv_status fv_sem_combine(fv_sem *s, fv_combine c, const fv_expr *value, const fv
     // The rewrite hands the leaf back unchanged, so it needs no constness here.
     return fv_sem_yield(s, fv_x_rewrite(s->pool, post, replace_acc, (void *)(uintptr_t)value));
   }
+  if (post && post->kind == FV_E_LOAD && post->ref == FV_NEST_ACC)
+    post = NULL;  // the combined value itself
   const fv_dtype t = post ? (fv_dtype)post->dtype : arg ? FV_i64 : (fv_dtype)value->dtype;
   FV_CHECK(s->arena, t == s->out[0].dtype);
   nest->combine = c;

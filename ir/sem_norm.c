@@ -74,8 +74,7 @@ fv_value *fv_sb_masked_softmax(fv_sem *s, fv_value *scores, fv_value *visible, b
   fv_value *zero = fv_sb_full_like(s, scores, 0);
   if (visible)
     e = fv_sb_3(s, FV_OP_where, visible, e, zero);
-  fv_value *p =
-      fv_sb_2(s, FV_OP_div, e, fv_sb_reduce(s, FV_OP_reduce_sum, e, axis, true));
+  fv_value *p = fv_sb_2(s, FV_OP_div, e, fv_sb_reduce(s, FV_OP_reduce_sum, e, axis, true));
   if (visible && zero_empty)
     p = fv_sb_3(s, FV_OP_where, visible, p, zero);
   return p;
@@ -154,8 +153,9 @@ fv_status fv_sem_batch_norm(fv_sem *s) {
     FV_TRY(fv_sem_same_dtype(s, 0, i));
     FV_TRY(fv_sem_want_rank(s, i, 1, 1));
     FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, 0, 1), fv_sem_dim(s, i, 0),
-                           fv_arena_printf(s->arena, "the channels of x (axis 1) and the dim of "
-                                                     "'%s'",
+                           fv_arena_printf(s->arena,
+                                           "the channels of x (axis 1) and the dim of "
+                                           "'%s'",
                                            fv_sem_operand_name(s, i))));
   }
   fv_sem_begin_expansion(s);

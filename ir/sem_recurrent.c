@@ -51,8 +51,9 @@ static fv_status check_cell(fv_sem *s, int n_state, int n_gate) {
     if (i >= w + 2)
       FV_TRY(fv_sem_want_rank(s, i, 1, 1));
     FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, i, 0), rows,
-                           fv_arena_printf(s->arena, "the first dim of '%s' and %d times the "
-                                                     "dim of h",
+                           fv_arena_printf(s->arena,
+                                           "the first dim of '%s' and %d times the "
+                                           "dim of h",
                                            fv_sem_operand_name(s, i), n_gate)));
   }
   return FV_OK;
@@ -95,11 +96,10 @@ fv_status fv_sem_gru_cell(fv_sem *s) {
                            : fv_sb_linear(s, h, gate(s, rw, place[i], 0), gate(s, rb, place[i], 0));
     sum[i] = fv_sb_1(s, FV_OP_sigmoid, add(s, gate(s, gx, place[i], 1), from_h));
   }
-  fv_value *from_h =
-      all_at_once
-          ? mul(s, sum[RESET], gate(s, gh, place[NEW], 1))
-          : fv_sb_linear(s, mul(s, sum[RESET], h), gate(s, rw, place[NEW], 0),
-                         gate(s, rb, place[NEW], 0));
+  fv_value *from_h = all_at_once
+                         ? mul(s, sum[RESET], gate(s, gh, place[NEW], 1))
+                         : fv_sb_linear(s, mul(s, sum[RESET], h), gate(s, rw, place[NEW], 0),
+                                        gate(s, rb, place[NEW], 0));
   fv_value *n = fv_sb_1(s, FV_OP_tanh, add(s, gate(s, gx, place[NEW], 1), from_h));
   fv_value *keep = fv_sb_2(s, FV_OP_sub, fv_sb_full_like(s, n, 1), sum[UPDATE]);
   fv_value *y = add(s, mul(s, keep, n), mul(s, sum[UPDATE], h));

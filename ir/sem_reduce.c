@@ -35,17 +35,15 @@ static const fv_expr *reduced_arg(fv_sem *s, fv_dtype t, const bool *reduced, bo
 static fv_status reduce_axes(fv_sem *s, fv_combine c, const bool *reduced, bool keepdims,
                              bool mean) {
   const fv_dtype t = fv_sem_type(s, 0)->dtype;
-  const bool sums = c == FV_COMBINE_SUM || c == FV_COMBINE_PROD;
   const fv_expr *count;
   const fv_expr *x = reduced_arg(s, t, reduced, keepdims, &count);
-  if (!sums)
+  if (!mean)
     return fv_sem_combine(s, c, x, NULL);
-  x = fv_sem_widen(s, x);
-  const fv_expr *post = fv_sem_acc(s, (fv_dtype)x->dtype);
-  if (mean)
-    post = fv_sem_x2(s, FV_X_DIV, post, fv_x_cast(s->pool, (fv_dtype)x->dtype, count));
-  post = fv_x_cast(s->pool, t, post);
-  return fv_sem_combine(s, c, x, post->kind == FV_E_LOAD ? NULL : post);
+  // The count is not rounded to f16.
+  const fv_expr *sum = fv_sem_widen(s, fv_sem_acc(s, t));
+  const fv_expr *post =
+      fv_sem_x2(s, FV_X_DIV, sum, fv_x_cast(s->pool, (fv_dtype)sum->dtype, count));
+  return fv_sem_combine(s, c, x, fv_x_cast(s->pool, t, post));
 }
 
 static fv_status reduce(fv_sem *s, fv_combine c, unsigned classes, bool mean) {
@@ -84,16 +82,18 @@ static fv_status arg_reduce(fv_sem *s, fv_combine c) {
   FV_TRY(fv_sem_axis(s, "axis", fv_sem_rank(s, 0), &axis));
   int64_t extent;
   if (fv_x_is_lit(fv_sem_dim(s, 0, axis), &extent) && extent == 0)
-    return fv_sem_error(s, "axis %d has no elements to choose from (%s)", axis,
-                        fv_sem_shapes(s));
+    return fv_sem_error(s, "axis %d has no elements to choose from (%s)", axis, fv_sem_shapes(s));
   reduced[axis] = true;
   const fv_expr *count;
-  const fv_expr *x =
-      reduced_arg(s, FV_i64, reduced, fv_attr_bool(s->node, "keepdims"), &count);
+  const fv_expr *x = reduced_arg(s, FV_i64, reduced, fv_attr_bool(s->node, "keepdims"), &count);
   return fv_sem_combine(s, c, x, NULL);
 }
-fv_status fv_sem_arg_max(fv_sem *s) { return arg_reduce(s, FV_COMBINE_ARG_MAX); }
-fv_status fv_sem_arg_min(fv_sem *s) { return arg_reduce(s, FV_COMBINE_ARG_MIN); }
+fv_status fv_sem_arg_max(fv_sem *s) {
+  return arg_reduce(s, FV_COMBINE_ARG_MAX);
+}
+fv_status fv_sem_arg_min(fv_sem *s) {
+  return arg_reduce(s, FV_COMBINE_ARG_MIN);
+}
 
 //===-- Global pooling ----------------------------------------------------===//
 

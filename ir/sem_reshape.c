@@ -34,9 +34,9 @@ static void group_end(fv_sem *s, const side *a, const side *b, int *x, int *y) {
   while (fv_prove_eq(s->pool, pa, pb) != FV_YES) {
     const fv_expr *q;
     int64_t zero;
-    const bool b_less = fv_prove_le(s->pool, pb, pa) == FV_YES ||
-                        (!(fv_x_is_lit(pb, &zero) && zero == 0) &&
-                         fv_x_divide(s->pool, pa, pb, &q));
+    const bool b_less =
+        fv_prove_le(s->pool, pb, pa) == FV_YES ||
+        (!(fv_x_is_lit(pb, &zero) && zero == 0) && fv_x_divide(s->pool, pa, pb, &q));
     if (*y < b->n && (b_less || *x == a->n))
       pb = fv_x_mul(s->pool, pb, b->dim[(*y)++]);
     else if (*x < a->n)
@@ -154,8 +154,9 @@ fv_status fv_sem_reshape(fv_sem *s) {
   fv_type want = {.dtype = fv_sem_type(s, 0)->dtype, .rank = shape->n};
   for (int i = 0; i < shape->n; i++)
     want.dim[i] = dims[i];
-  return fv_sem_error(s, "%s to %s: %s %s elements into %s (equal dims left out); a dim of "
-                         "-1 takes what is left",
+  return fv_sem_error(s,
+                      "%s to %s: %s %s elements into %s (equal dims left out); a dim of "
+                      "-1 takes what is left",
                       fv_sem_shapes(s), fv_sem_type_text(s, &want),
                       equal == FV_NO ? "cannot put" : "cannot prove that one can put",
                       fv_sem_dim_text(s, pa), fv_sem_dim_text(s, pb));

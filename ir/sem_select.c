@@ -65,8 +65,7 @@ fv_status fv_sem_embedding(fv_sem *s) {
   fv_sem_result(s, fv_sem_type(s, 1)->dtype, ids.rank + 1, dims);
   const fv_expr *row = fv_x_cast(s->pool, FV_i64, fv_sem_load(s, 0, id_at));
   fv_sem_check(s, fv_sem_bounds(s, row, fv_sem_dim(s, 1, 0)), "embedding: id out of range");
-  return fv_sem_yield(s,
-                      fv_sem_load(s, 1, (const fv_expr *[]){row, fv_sem_index(s, ids.rank)}));
+  return fv_sem_yield(s, fv_sem_load(s, 1, (const fv_expr *[]){row, fv_sem_index(s, ids.rank)}));
 }
 
 fv_status fv_sem_one_hot(fv_sem *s) {
@@ -93,8 +92,7 @@ fv_status fv_sem_one_hot(fv_sem *s) {
   }
   fv_sem_result(s, t, ids.rank + 1, dims);
   const fv_expr *id = wrapped(s, fv_sem_load(s, 0, at), depth);
-  return fv_sem_yield(
-      s, fv_sem_pick(s, fv_sem_x2(s, FV_X_EQ, id, fv_sem_index(s, axis)), on, off));
+  return fv_sem_yield(s, fv_sem_pick(s, fv_sem_x2(s, FV_X_EQ, id, fv_sem_index(s, axis)), on, off));
 }
 
 fv_status fv_sem_trilu(fv_sem *s) {
@@ -105,11 +103,9 @@ fv_status fv_sem_trilu(fv_sem *s) {
   fv_sem_result(s, x.dtype, x.rank, x.dim);
   const fv_expr *diagonal = fv_x_add(s->pool, fv_sem_index(s, x.rank - 2), k);
   const fv_expr *column = fv_sem_index(s, x.rank - 1);
-  const fv_expr *keep = fv_attr_bool(s->node, "upper")
-                            ? fv_sem_x2(s, FV_X_LE, diagonal, column)
-                            : fv_sem_x2(s, FV_X_LE, column, diagonal);
-  return fv_sem_yield(s,
-                      fv_sem_pick(s, keep, fv_sem_arg(s, 0), fv_x_lit(s->pool, x.dtype, 0)));
+  const fv_expr *keep = fv_attr_bool(s->node, "upper") ? fv_sem_x2(s, FV_X_LE, diagonal, column)
+                                                       : fv_sem_x2(s, FV_X_LE, column, diagonal);
+  return fv_sem_yield(s, fv_sem_pick(s, keep, fv_sem_arg(s, 0), fv_x_lit(s->pool, x.dtype, 0)));
 }
 
 fv_status fv_sem_tensor_scatter(fv_sem *s) {
@@ -127,8 +123,8 @@ fv_status fv_sem_tensor_scatter(fv_sem *s) {
                              fv_arena_printf(s->arena, "the dims of axis %d", i)));
   const fv_expr *rows = fv_sem_dim(s, 1, axis);
   fv_sem_result(s, past.dtype, past.rank, past.dim);
-  const fv_expr *room = fv_x_add(s->pool, fv_x_sub(s->pool, past.dim[axis], rows),
-                                 fv_x_i64(s->pool, 1));
+  const fv_expr *room =
+      fv_x_add(s->pool, fv_x_sub(s->pool, past.dim[axis], rows), fv_x_i64(s->pool, 1));
   FV_TRY(fv_sem_want_in_range(s, position, room, "position"));
   const fv_expr *at[FV_MAX_RANK];
   for (int i = 0; i < past.rank; i++)
@@ -144,8 +140,8 @@ fv_status fv_sem_tensor_scatter(fv_sem *s) {
 // Does (a, i) come before (b, j)? A strict total order: by value, NaN as the
 // largest, equal values by index.
 static fv_kv before(fv_kb *kb, bool largest, fv_kv a, fv_kv i, fv_kv b, fv_kv j) {
-  fv_kv first = largest ? fv_kb_op(kb, FV_X_LT, b, a, FV_K_NONE)
-                        : fv_kb_op(kb, FV_X_LT, a, b, FV_K_NONE);
+  fv_kv first =
+      largest ? fv_kb_op(kb, FV_X_LT, b, a, FV_K_NONE) : fv_kb_op(kb, FV_X_LT, a, b, FV_K_NONE);
   fv_kv same = fv_kb_op(kb, FV_X_EQ, a, b, FV_K_NONE);
   if (fv_dtype_is_float(fv_kb_dtype(kb, a))) {
     const fv_kv nan_a = fv_kb_op(kb, FV_X_IS_NAN, a, FV_K_NONE, FV_K_NONE);
@@ -155,11 +151,9 @@ static fv_kv before(fv_kb *kb, bool largest, fv_kv a, fv_kv i, fv_kv b, fv_kv j)
     const fv_kv alone = fv_kb_op(kb, FV_X_AND, wins,
                                  fv_kb_op(kb, FV_X_NOT, loses, FV_K_NONE, FV_K_NONE), FV_K_NONE);
     first = fv_kb_op(kb, FV_X_OR, first, alone, FV_K_NONE);
-    same = fv_kb_op(kb, FV_X_OR, same, fv_kb_op(kb, FV_X_AND, nan_a, nan_b, FV_K_NONE),
-                    FV_K_NONE);
+    same = fv_kb_op(kb, FV_X_OR, same, fv_kb_op(kb, FV_X_AND, nan_a, nan_b, FV_K_NONE), FV_K_NONE);
   }
-  const fv_kv tie =
-      fv_kb_op(kb, FV_X_AND, same, fv_kb_op(kb, FV_X_LT, i, j, FV_K_NONE), FV_K_NONE);
+  const fv_kv tie = fv_kb_op(kb, FV_X_AND, same, fv_kb_op(kb, FV_X_LT, i, j, FV_K_NONE), FV_K_NONE);
   return fv_kb_op(kb, FV_X_OR, first, tie, FV_K_NONE);
 }
 
@@ -178,8 +172,8 @@ static void top_k_line(const fv_node *node, fv_kb *kb, fv_kv extent, fv_kv in, f
   const fv_kv best = fv_kb_var(kb, zero);
   const fv_kv best_at = fv_kb_var(kb, none);
   const fv_kv i = fv_kb_for(kb, fv_kb_i64(kb, 0), extent, 1);
-  const fv_kv x = fv_kb_cast(
-      kb, t, fv_kb_load(kb, 0, fv_kb_add(kb, in, fv_kb_mul(kb, i, step)), 1, FV_K_NONE));
+  const fv_kv x =
+      fv_kb_cast(kb, t, fv_kb_load(kb, 0, fv_kb_add(kb, in, fv_kb_mul(kb, i, step)), 1, FV_K_NONE));
   const fv_kv start = fv_kb_i64(kb, 0);
   const fv_kv taken = fv_kb_get(kb, last_at);
   const fv_kv chosen = fv_kb_get(kb, best_at);
@@ -229,11 +223,10 @@ fv_status fv_sem_top_k(fv_sem *s) {
   const fv_expr *k = fv_x_i64(s->pool, fv_attr_int(s->node, "k"));
   const fv_truth fits = fv_prove_le(s->pool, k, values.dim[axis]);
   if (fits != FV_YES)
-    return fv_sem_error(s, "k = %s %s the extent %s of axis %d%s (%s)", fv_sem_dim_text(s, k),
-                        fits == FV_NO ? "exceeds" : "may exceed",
-                        fv_sem_dim_text(s, values.dim[axis]), axis,
-                        fits == FV_NO ? "" : "; declare a larger min for its dims",
-                        fv_sem_shapes(s));
+    return fv_sem_error(
+        s, "k = %s %s the extent %s of axis %d%s (%s)", fv_sem_dim_text(s, k),
+        fits == FV_NO ? "exceeds" : "may exceed", fv_sem_dim_text(s, values.dim[axis]), axis,
+        fits == FV_NO ? "" : "; declare a larger min for its dims", fv_sem_shapes(s));
   values.dim[axis] = k;
   values.layout = (fv_layout){0};
   fv_type indices = values;

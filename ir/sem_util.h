@@ -46,8 +46,7 @@ FV_NODISCARD fv_status fv_sem_want_not_negative(fv_sem *s, const fv_expr *dim, c
 // An i64 expression attribute; values beyond +-2^48 are refused.
 FV_NODISCARD fv_status fv_sem_expr(fv_sem *s, const char *attr, const fv_expr **out);
 // A number for elements of dtype t; fractions and overflow are refused for integers.
-FV_NODISCARD fv_status fv_sem_literal(fv_sem *s, const char *attr, fv_dtype t,
-                                      const fv_expr **out);
+FV_NODISCARD fv_status fv_sem_literal(fv_sem *s, const char *attr, fv_dtype t, const fv_expr **out);
 
 //===-- Scalars ---------------------------------------------------------===//
 
@@ -95,8 +94,8 @@ FV_NODISCARD fv_status fv_sem_window_extent(fv_sem *s, const fv_window *w, int a
                                             const fv_expr **out);
 // Input index of window `o` at its element `k`, and the condition under which
 // it lies inside of the input (NULL: always).
-const fv_expr *fv_sem_window_at(fv_sem *s, const fv_window *w, const fv_expr *o,
-                                const fv_expr *k, const fv_expr **inside);
+const fv_expr *fv_sem_window_at(fv_sem *s, const fv_window *w, const fv_expr *o, const fv_expr *k,
+                                const fv_expr **inside);
 
 //===-- Expansions ------------------------------------------------------===//
 

@@ -35,22 +35,21 @@ fv_status fv_sem_window_extent(fv_sem *s, const fv_window *w, int axis, const fv
   if (fits != FV_YES)
     return fv_sem_error(
         s, "along axis %d the kernel reaches over %s elements, the padded input %s %s%s (%s)", axis,
-        fv_sem_dim_text(s, fv_x_add(p, reach, one)), fits == FV_NO ? "has" : "may have fewer:",
-        fv_sem_dim_text(s, padded),
+        fv_sem_dim_text(s, fv_x_add(p, reach, one)),
+        fits == FV_NO ? "has" : "may have fewer:", fv_sem_dim_text(s, padded),
         fits == FV_NO ? "" : "; declare a larger min for its dims", fv_sem_shapes(s));
   *out = fv_x_add(p, fv_x_floordiv(p, room, fv_x_i64(p, w->stride)), one);
   return FV_OK;
 }
 
-const fv_expr *fv_sem_window_at(fv_sem *s, const fv_window *w, const fv_expr *o,
-                                const fv_expr *k, const fv_expr **inside) {
+const fv_expr *fv_sem_window_at(fv_sem *s, const fv_window *w, const fv_expr *o, const fv_expr *k,
+                                const fv_expr **inside) {
   fv_xpool *p = s->pool;
-  const fv_expr *at = fv_x_add(p, fv_x_mul(p, o, fv_x_i64(p, w->stride)),
-                               fv_x_mul(p, k, fv_x_i64(p, w->dilation)));
+  const fv_expr *at =
+      fv_x_add(p, fv_x_mul(p, o, fv_x_i64(p, w->stride)), fv_x_mul(p, k, fv_x_i64(p, w->dilation)));
   at = fv_x_sub(p, at, fv_x_i64(p, w->pad_begin));
   // Without padding on a side no window leaves the input on that side.
-  const fv_expr *low =
-      w->pad_begin > 0 ? fv_sem_x2(s, FV_X_LE, fv_x_i64(p, 0), at) : NULL;
+  const fv_expr *low = w->pad_begin > 0 ? fv_sem_x2(s, FV_X_LE, fv_x_i64(p, 0), at) : NULL;
   const fv_expr *high = w->pad_end > 0 ? fv_sem_x2(s, FV_X_LT, at, w->in) : NULL;
   *inside = fv_sem_both(s, low, high);
   return at;
@@ -74,8 +73,9 @@ static fv_status pool_nest(fv_sem *s, bool dilations, fv_window *w, const fv_exp
   for (int i = 0; i < spatial; i++) {
     const int64_t reach = (kernel[i] - 1) * w[i].dilation + 1;
     if (w[i].pad_begin >= reach || w[i].pad_end >= reach)
-      return fv_sem_error(s, "pads of %lld and %lld along axis %d leave windows without any "
-                             "input: they must be below the kernel's reach of %lld",
+      return fv_sem_error(s,
+                          "pads of %lld and %lld along axis %d leave windows without any "
+                          "input: they must be below the kernel's reach of %lld",
                           (long long)w[i].pad_begin, (long long)w[i].pad_end, 2 + i,
                           (long long)reach);
     w[i].kernel = fv_x_i64(s->pool, kernel[i]);
@@ -135,16 +135,15 @@ fv_status fv_sem_average_pool(fv_sem *s) {
   const fv_expr *inside;
   FV_TRY(fv_sem_want_float(s, 0));
   FV_TRY(pool_nest(s, false, w, at, &inside));
-  const fv_expr *x = fv_sem_widen(s, fv_sem_load(s, 0, at));
-  const fv_dtype c = (fv_dtype)x->dtype;
+  const fv_expr *x = fv_sem_load(s, 0, at);
   if (inside)
-    x = fv_sem_pick(s, inside, x, fv_x_lit_f(s->pool, c, 0));
+    x = fv_sem_pick(s, inside, x, fv_x_lit_f(s->pool, (fv_dtype)x->dtype, 0));
   const bool all = fv_attr_bool(s->node, "count_include_pad");
   const fv_expr *count = fv_x_i64(s->pool, 1);
   for (int i = 0; i < s->out[0].rank - 2; i++)
-    count = fv_x_mul(s->pool, count,
-                     all ? w[i].kernel : covered(s, &w[i], fv_sem_index(s, 2 + i)));
+    count = fv_x_mul(s->pool, count, all ? w[i].kernel : covered(s, &w[i], fv_sem_index(s, 2 + i)));
+  const fv_expr *sum = fv_sem_widen(s, fv_sem_acc(s, (fv_dtype)x->dtype));
   const fv_expr *mean =
-      fv_sem_x2(s, FV_X_DIV, fv_sem_acc(s, c), fv_x_cast(s->pool, c, count));
+      fv_sem_x2(s, FV_X_DIV, sum, fv_x_cast(s->pool, (fv_dtype)sum->dtype, count));
   return fv_sem_combine(s, FV_COMBINE_SUM, x, fv_x_cast(s->pool, s->out[0].dtype, mean));
 }

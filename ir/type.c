@@ -30,7 +30,9 @@ static const fv_layout_piece *piece_of(const fv_type *t, int i, fv_layout_piece 
   return row_major;
 }
 
-static int piece_count(const fv_type *t) { return t->layout.n ? t->layout.n : t->rank; }
+static int piece_count(const fv_type *t) {
+  return t->layout.n ? t->layout.n : t->rank;
+}
 
 static const fv_expr *piece_extent(fv_xpool *p, const fv_type *t, const fv_layout_piece *l) {
   const fv_expr *dim = t->dim[l->axis];
@@ -97,4 +99,26 @@ void fv_type_print(const fv_xpool *p, fv_str *s, const fv_type *t) {
 int64_t fv_tensor_count(const fv_tensor *t) {
   int64_t n;
   return fv_bytes_i64(t->dim, t->rank, 1, &n) ? n : -1;
+}
+
+bool fv_layout_valid(const fv_layout *l, int rank) {
+  uint32_t whole[FV_MAX_RANK] = {0}, inner[FV_MAX_RANK] = {0};  // block + 1
+  if (l->n == 0)
+    return true;
+  if (l->n > FV_MAX_RANK + 2)
+    return false;
+  for (int i = 0; i < l->n; i++) {
+    const fv_layout_piece *p = &l->piece[i];
+    if (p->axis >= rank || p->inner > 1 || (p->inner && p->block == 0))
+      return false;
+    uint32_t *seen = p->inner ? &inner[p->axis] : &whole[p->axis];
+    // The outer piece stands in front of the inner one.
+    if (*seen || (p->inner && whole[p->axis] != p->block + 1u))
+      return false;
+    *seen = p->block + 1u;
+  }
+  for (int i = 0; i < rank; i++)
+    if (whole[i] == 0 || (whole[i] > 1 && inner[i] != whole[i]))
+      return false;
+  return true;
 }

@@ -22,10 +22,11 @@ run_suite() {
   shift 2
   echo "== $name"
   rm -f "$dir/Testing/Temporary/LastTest.log"
-  ctest --test-dir "$dir" -j "$jobs" --output-on-failure --no-tests=error "$@"
+  ctest --test-dir "$dir" -j "$jobs" --output-on-failure --no-tests=error \
+    --output-log "$results/ctest.log" "$@"
   status=$?
   if [ -f "$dir/Testing/Temporary/LastTest.log" ]; then
-    awk -f scripts/count.awk "$dir/Testing/Temporary/LastTest.log" >>"$results/counts"
+    awk -f scripts/count.awk "$results/ctest.log" "$dir/Testing/Temporary/LastTest.log" >>"$results/counts"
   elif [ $status -ne 0 ]; then
     echo "0 1 0 $name" >>"$results/counts"
   fi

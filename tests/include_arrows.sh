@@ -12,12 +12,12 @@ cat >"${TMPDIR:-/tmp}/arrows.$$" <<'TABLE'
 base
 include/fovea
 ir            base/ include/fovea/
-frontend      base/ ir/ include/fovea/ frontend/weights/
+frontend      base/ ir/ include/fovea/ frontend/weights/ frontend/frontend.h
 passes        base/ ir/ include/fovea/ gen/fv_passes.inc
 lower         base/ ir/ include/fovea/
 runtime/exec  include/fovea/program.h
 runtime       base/ include/fovea/
-compiler      base/ ir/ passes/ lower/ runtime/ include/fovea/ gen/
+compiler      base/ ir/ passes/ lower/ runtime/ include/fovea/ gen/ frontend/frontend.h
 backends      base/ ir/ include/fovea/
 tools         base/ include/fovea/
 TABLE

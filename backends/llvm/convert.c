@@ -28,8 +28,7 @@ static LLVMTypeRef half_type(llvm_gen *g, unsigned lanes) {
 static LLVMValueRef f16_to_f32_bits(llvm_gen *g, LLVMValueRef h16, unsigned lanes) {
 #define K(v) llvm_int(g, 32, lanes, (v))
   LLVMValueRef h = LLVMBuildZExt(g->b, h16, llvm_int_type(g, 32, lanes), "");
-  LLVMValueRef sign =
-      LLVMBuildShl(g->b, LLVMBuildAnd(g->b, h, K(0x8000), ""), K(16), "");
+  LLVMValueRef sign = LLVMBuildShl(g->b, LLVMBuildAnd(g->b, h, K(0x8000), ""), K(16), "");
   LLVMValueRef o = LLVMBuildShl(g->b, LLVMBuildAnd(g->b, h, K(0x7fff), ""), K(13), "");
   LLVMValueRef exponent = LLVMBuildAnd(g->b, o, K(0x0f800000), "");
   LLVMValueRef normal = LLVMBuildAdd(g->b, o, K((127 - 15) << 23), "");
@@ -147,8 +146,7 @@ static LLVMValueRef i64_to_53_bits_odd(llvm_gen *g, LLVMValueRef v, unsigned lan
   LLVMValueRef low = LLVMBuildAnd(g->b, v, llvm_int(g, 64, lanes, 0x7ff), "");
   LLVMValueRef zero = llvm_int(g, 64, lanes, 0);
   LLVMValueRef inexact = LLVMBuildICmp(g->b, LLVMIntNE, low, zero, "");
-  LLVMValueRef sticky =
-      LLVMBuildSelect(g->b, inexact, llvm_int(g, 64, lanes, 0x400), zero, "");
+  LLVMValueRef sticky = LLVMBuildSelect(g->b, inexact, llvm_int(g, 64, lanes, 0x400), zero, "");
   sticky = LLVMBuildOr(g->b, LLVMBuildXor(g->b, v, low, ""), sticky, "");
   LLVMValueRef shifted = LLVMBuildAdd(g->b, v, llvm_int(g, 64, lanes, INT64_C(1) << 53), "");
   LLVMValueRef exact =
@@ -214,8 +212,7 @@ LLVMValueRef llvm_cast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes, 
                            : int_to_int(g, to, from, lanes, v);
 }
 
-LLVMValueRef llvm_bitcast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes,
-                          LLVMValueRef v) {
+LLVMValueRef llvm_bitcast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes, LLVMValueRef v) {
   if (to == from)
     return v;
   if (from == FV_bool)

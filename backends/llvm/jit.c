@@ -75,11 +75,7 @@ int32_t llvm_codegen(fv_device *d, LLVMModuleRef module, LLVMCodeGenFileType typ
 
 //===-- Building --------------------------------------------------------===//
 
-void llvm_kernel_symbol(char out[LLVM_SYMBOL_SIZE], size_t unit, const char *name) {
-  snprintf(out, LLVM_SYMBOL_SIZE, "fovea_k%zu_%.32s", unit, name);
-}
-
-bool llvm_same_kernel(const fv_kernel_code *a, const fv_kernel_code *b) {
+static bool same_kernel(const fv_kernel_code *a, const fv_kernel_code *b) {
   if (a->n_inst != b->n_inst || a->n_buffer != b->n_buffer || a->n_global != b->n_global ||
       a->n_scalar != b->n_scalar)
     return false;
@@ -88,14 +84,13 @@ bool llvm_same_kernel(const fv_kernel_code *a, const fv_kernel_code *b) {
 }
 
 // Equal kernels share a unit: unit[i] is the first kernel equal to kernel i.
-static void find_equal(const fv_kernel_code *const *kernels, size_t count, uint32_t *unit) {
-  for (size_t i = 0; i < count; i++) {
-    unit[i] = (uint32_t)i;
-    for (size_t j = 0; j < i; j++)
-      if (unit[j] == j && llvm_same_kernel(kernels[j], kernels[i])) {
-        unit[i] = (uint32_t)j;
-        break;
-      }
+static void find_equal(fv_kernels *k, const fv_kernel_code *const *kernels) {
+  for (size_t i = 0; i < k->count; i++) {
+    size_t j = 0;
+    while (j < i && !(k->unit[j] == j && same_kernel(kernels[j], kernels[i])))
+      j++;
+    k->unit[i] = (uint32_t)j;
+    snprintf(k->symbol[i].text, LLVM_SYMBOL_SIZE, "fovea_k%zu_%.32s", j, kernels[j]->name);
   }
 }
 
@@ -109,9 +104,7 @@ static int32_t build_module(fv_kernels *k, const fv_kernel_code *const *kernels,
   for (size_t i = 0; i < k->count; i++) {
     if (k->unit[i] != i)
       continue;
-    char symbol[LLVM_SYMBOL_SIZE];
-    llvm_kernel_symbol(symbol, i, kernels[i]->name);
-    const int32_t status = llvm_print_kernel(d, k->module, kernels[i], symbol, r);
+    const int32_t status = llvm_print_kernel(d, k->module, kernels[i], k->symbol[i].text, r);
     if (status != FV_PLUGIN_OK)
       return status;
   }
@@ -128,7 +121,7 @@ static int32_t emit_code(fv_kernels *k, LLVMCodeGenFileType type, fv_report *r,
 
 //===-- JIT -------------------------------------------------------------===//
 
-static int32_t load_code(fv_kernels *k, const fv_kernel_code *const *kernels, fv_report *r) {
+static int32_t load_code(fv_kernels *k, fv_report *r) {
   LLVMErrorRef err = LLVMOrcCreateLLJIT(&k->jit, NULL);
   if (err)
     return report_error(k->device, r, err);
@@ -150,10 +143,8 @@ static int32_t load_code(fv_kernels *k, const fv_kernel_code *const *kernels, fv
       k->entry[i] = k->entry[k->unit[i]];
       continue;
     }
-    char symbol[LLVM_SYMBOL_SIZE];
     LLVMOrcExecutorAddress address = 0;
-    llvm_kernel_symbol(symbol, i, kernels[i]->name);
-    if ((err = LLVMOrcLLJITLookup(k->jit, &address, symbol)))
+    if ((err = LLVMOrcLLJITLookup(k->jit, &address, k->symbol[i].text)))
       return report_error(k->device, r, err);
     const uintptr_t raw = (uintptr_t)address;
     memcpy(&k->entry[i], &raw, sizeof raw);
@@ -177,6 +168,7 @@ static void release(fv_kernels *k) {
     LLVMContextDispose(k->cx);
   free(k->entry);
   free(k->unit);
+  free(k->symbol);
   free(k);
 }
 
@@ -190,14 +182,15 @@ static int32_t compile_kernels(fv_device *d, const fv_kernel_code *const *kernel
   k->count = count;
   k->entry = calloc(count + 1, sizeof *k->entry);
   k->unit = calloc(count + 1, sizeof *k->unit);
-  if (k->entry && k->unit) {
-    find_equal(kernels, count, k->unit);
+  k->symbol = calloc(count + 1, sizeof *k->symbol);
+  if (k->entry && k->unit && k->symbol) {
+    find_equal(k, kernels);
     status = build_module(k, kernels, r);
   }
   if (status == FV_PLUGIN_OK)
     status = emit_code(k, LLVMObjectFile, r, &k->object);
   if (status == FV_PLUGIN_OK && d->isa.native)
-    status = load_code(k, kernels, r);
+    status = load_code(k, r);
   if (status != FV_PLUGIN_OK) {
     release(k);
     return status;
@@ -229,6 +222,7 @@ int32_t llvm_blob_from(const fv_host *host, fv_report *r, const void *data, size
 
 static int32_t emit(fv_kernels *k, const char *kind, fv_report *r, fv_blob *out) {
   const fv_host *host = k->device->host;
+  k->errors.text[0] = 0;  // of an earlier call
   if (strcmp(kind, "llvm") == 0) {
     char *text = LLVMPrintModuleToString(k->module);
     const int32_t status = llvm_blob_from(host, r, text, strlen(text), out);

@@ -25,10 +25,10 @@
 
 // What the instruction set does without calling a library.
 typedef struct llvm_isa {
-  bool fma;       // fused multiply-add
-  bool f16c;      // f16 <-> f32
-  bool round;     // round to an integral float
-  bool native;    // code runs in this process
+  bool fma;     // fused multiply-add
+  bool f16c;    // f16 <-> f32
+  bool round;   // round to an integral float
+  bool native;  // code runs in this process
 } llvm_isa;
 
 struct fv_device {
@@ -37,6 +37,7 @@ struct fv_device {
   char *triple, *cpu, *features, *layout, *text;
   llvm_isa isa;
   fv_target target;
+  bool host_features;  // `features` has all that the CPU has, not only a difference
 };
 
 // Reports `text` printed with `...` and returns status.
@@ -46,6 +47,9 @@ int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const cha
 int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
                   fv_device **out);
 void llvm_close(fv_device *d);
+// The CPU features that code for this device may use, "avx2,fma", for a check
+// before it runs. From malloc; NULL = out of memory.
+char *llvm_needed_features(const fv_device *d);
 
 // Collects the errors of a context: LLVM's own handler would print and exit.
 typedef struct llvm_errors {
@@ -107,10 +111,14 @@ void llvm_scatter(llvm_gen *g, const fv_kinst *in);
 LLVMValueRef llvm_op(llvm_gen *g, fv_scalar_op op, fv_dtype t, unsigned lanes, LLVMValueRef a,
                      LLVMValueRef b, LLVMValueRef c);
 LLVMValueRef llvm_cast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes, LLVMValueRef v);
-LLVMValueRef llvm_bitcast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes,
-                          LLVMValueRef v);
+LLVMValueRef llvm_bitcast(llvm_gen *g, fv_dtype to, fv_dtype from, unsigned lanes, LLVMValueRef v);
 
 //===-- Sets of kernels -------------------------------------------------===//
+
+#define LLVM_SYMBOL_SIZE 64
+typedef struct llvm_symbol {
+  char text[LLVM_SYMBOL_SIZE];
+} llvm_symbol;
 
 struct fv_kernels {
   fv_device *device;
@@ -122,10 +130,9 @@ struct fv_kernels {
   size_t count;
   fv_cpu_kernel_fn *entry;  // of each kernel
   uint32_t *unit;           // equal kernels share the function of unit[i]
+  llvm_symbol *symbol;      // name of each kernel's function
 };
 
-#define LLVM_SYMBOL_SIZE 64
-void llvm_kernel_symbol(char out[LLVM_SYMBOL_SIZE], size_t unit, const char *name);
 bool llvm_same_kernel(const fv_kernel_code *a, const fv_kernel_code *b);
 
 int32_t llvm_emit_artifact(fv_kernels *k, const fv_artifact *a, fv_report *r, fv_blob *out);
@@ -134,30 +141,42 @@ int32_t llvm_blob_from(const fv_host *host, fv_report *r, const void *data, size
 
 //===-- Objects and linking ---------------------------------------------===//
 
-// A relocatable x86-64 or AArch64 object for `machine` (ELF e_machine) with
-// one read-only section that holds `size` bytes under the hidden symbol
-// `symbol`. Only its head and tail are built: the file is head, data, tail.
-typedef struct llvm_elf {
-  unsigned char head[64];
-  unsigned char tail[1024];
-  size_t pad, tail_size;  // zero bytes between data and tail
-} llvm_elf;
-void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size);
-
-// One file of a link.
+// A piece of a file.
 typedef struct llvm_piece {
   const void *data;
   size_t size;
 } llvm_piece;
+
+// A relocatable object with one read-only section that holds `size` bytes
+// under the hidden symbol `symbol` (at most LLVM_NAME_MAX bytes). Only what
+// stands before and after the data is built, so that the data is not copied.
+enum { LLVM_NAME_MAX = 255 };
+typedef struct llvm_elf {
+  unsigned char head[64], tail[1024];
+  size_t tail_size;
+} llvm_elf;
+void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size);
+
+// One input file of a link: its pieces one after another.
 typedef struct llvm_file {
   const char *name;
-  llvm_piece piece[4];
-  size_t n_piece;
+  llvm_piece piece[3];
 } llvm_file;
 
-// Writes the files to a private folder, runs `linker` (NULL: searched) there
-// with argv (without argv[0]; NULL-terminated), reads the file "out".
-int32_t llvm_link(const fv_host *host, fv_report *r, const char *linker, const llvm_file *files,
-                  size_t n_files, const char *const *argv, fv_blob *out);
+// A private folder with files in which the linker runs.
+typedef struct llvm_linker {
+  const fv_host *host;
+  fv_report *report;
+  char *program;
+  char folder[256];
+} llvm_linker;
+
+// `program`: path of ld.lld, or NULL to search. Close it in any case.
+int32_t llvm_linker_open(llvm_linker *l, const fv_host *host, fv_report *r, const char *program);
+int32_t llvm_linker_add(llvm_linker *l, const llvm_file *f);
+// Runs it with argv[1..] (argv[0] is filled in; NULL-terminated).
+int32_t llvm_linker_run(llvm_linker *l, const char **argv);
+int32_t llvm_linker_read(llvm_linker *l, const char *name, fv_blob *out);
+void llvm_linker_close(llvm_linker *l);
 
 #endif  // FOVEA_BACKENDS_LLVM_LLVM_BACKEND_H_

@@ -41,8 +41,8 @@ static LLVMValueRef count_mask(llvm_gen *g, fv_dtype t, unsigned lanes, LLVMValu
   count = llvm_call(g, "llvm.smin", &i64, 1, high, 2);
   if (bits < 64)
     count = LLVMBuildTrunc(g->b, count, llvm_int_type(g, bits, 1), "");
-  return LLVMBuildICmp(g->b, LLVMIntULT, llvm_ramp(g, bits, lanes, 1),
-                       llvm_splat(g, count, lanes), "");
+  return LLVMBuildICmp(g->b, LLVMIntULT, llvm_ramp(g, bits, lanes, 1), llvm_splat(g, count, lanes),
+                       "");
 }
 
 static LLVMBasicBlockRef new_block(llvm_gen *g) {
@@ -65,8 +65,7 @@ static LLVMValueRef load_if(llvm_gen *g, LLVMTypeRef type, LLVMValueRef p, fv_dt
   return phi;
 }
 
-static void store_if(llvm_gen *g, LLVMValueRef v, LLVMValueRef p, fv_dtype t,
-                     LLVMValueRef cond) {
+static void store_if(llvm_gen *g, LLVMValueRef v, LLVMValueRef p, fv_dtype t, LLVMValueRef cond) {
   LLVMBasicBlockRef yes = new_block(g), done = new_block(g);
   LLVMBuildCondBr(g->b, cond, yes, done);
   LLVMPositionBuilderAtEnd(g->b, yes);

@@ -60,8 +60,7 @@ LLVMValueRef llvm_splat(llvm_gen *g, LLVMValueRef scalar, unsigned lanes) {
     return scalar;
   LLVMTypeRef i32 = LLVMInt32TypeInContext(g->cx);
   LLVMValueRef undef = LLVMGetPoison(LLVMVectorType(LLVMTypeOf(scalar), lanes));
-  LLVMValueRef v =
-      LLVMBuildInsertElement(g->b, undef, scalar, LLVMConstInt(i32, 0, 0), "");
+  LLVMValueRef v = LLVMBuildInsertElement(g->b, undef, scalar, LLVMConstInt(i32, 0, 0), "");
   LLVMValueRef zeros = LLVMConstNull(LLVMVectorType(i32, lanes));
   return LLVMBuildShuffleVector(g->b, v, undef, zeros, "");
 }
@@ -225,8 +224,8 @@ static LLVMValueRef emit_reduce(llvm_gen *g, const fv_kinst *in) {
   for (; n > 1; n /= 2) {
     LLVMValueRef half[2];
     for (unsigned h = 0; h < 2; h++) {
-      LLVMValueRef at = LLVMBuildAdd(g->b, llvm_ramp(g, 32, n / 2, 1),
-                                     llvm_int(g, 32, n / 2, h * (n / 2)), "");
+      LLVMValueRef at =
+          LLVMBuildAdd(g->b, llvm_ramp(g, 32, n / 2, 1), llvm_int(g, 32, n / 2, h * (n / 2)), "");
       half[h] = n > 2 ? LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)), at, "")
                       : LLVMBuildExtractElement(g->b, v, LLVMConstInt(i32, h, 0), "");
     }
@@ -268,8 +267,8 @@ static LLVMValueRef emit_op(llvm_gen *g, const fv_kinst *in) {
 
 static LLVMValueRef emit_convert(llvm_gen *g, const fv_kinst *in) {
   const fv_dtype from = (fv_dtype)g->k->inst[in->a].dtype;
-  return (in->op == FV_K_CAST ? llvm_cast : llvm_bitcast)(g, (fv_dtype)in->dtype, from,
-                                                          in->lanes, g->value[in->a]);
+  return (in->op == FV_K_CAST ? llvm_cast : llvm_bitcast)(g, (fv_dtype)in->dtype, from, in->lanes,
+                                                          g->value[in->a]);
 }
 
 static LLVMValueRef emit_get(llvm_gen *g, const fv_kinst *in) {

@@ -7,8 +7,7 @@
 
 // (a > b || a is NaN) ? a : b: NaN in either operand comes through.
 static LLVMValueRef float_extreme(llvm_gen *g, bool max, LLVMValueRef a, LLVMValueRef b) {
-  LLVMValueRef better =
-      LLVMBuildFCmp(g->b, max ? LLVMRealOGT : LLVMRealOLT, a, b, "");
+  LLVMValueRef better = LLVMBuildFCmp(g->b, max ? LLVMRealOGT : LLVMRealOLT, a, b, "");
   LLVMValueRef m = LLVMBuildSelect(g->b, better, a, b, "");
   return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, a, a, ""), a, m, "");
 }
@@ -112,8 +111,8 @@ static LLVMValueRef int_division(llvm_gen *g, fv_scalar_op op, fv_dtype dt, unsi
   return LLVMBuildSelect(g->b, by_zero, zero, op == FV_X_MOD ? r : q, "");
 }
 
-static LLVMValueRef int_shift(llvm_gen *g, bool left, fv_dtype dt, unsigned lanes,
-                              LLVMValueRef a, LLVMValueRef b) {
+static LLVMValueRef int_shift(llvm_gen *g, bool left, fv_dtype dt, unsigned lanes, LLVMValueRef a,
+                              LLVMValueRef b) {
   const unsigned bits = llvm_bits(dt);
   b = LLVMBuildAnd(g->b, b, llvm_int(g, bits, lanes, (int64_t)bits - 1), "");
   if (left)
@@ -121,12 +120,12 @@ static LLVMValueRef int_shift(llvm_gen *g, bool left, fv_dtype dt, unsigned lane
   return llvm_is_unsigned(dt) ? LLVMBuildLShr(g->b, a, b, "") : LLVMBuildAShr(g->b, a, b, "");
 }
 
-static LLVMValueRef int_extreme(llvm_gen *g, bool max, fv_dtype dt, unsigned lanes,
-                                LLVMValueRef a, LLVMValueRef b) {
+static LLVMValueRef int_extreme(llvm_gen *g, bool max, fv_dtype dt, unsigned lanes, LLVMValueRef a,
+                                LLVMValueRef b) {
   LLVMTypeRef t = llvm_type(g, dt, lanes);
   LLVMValueRef args[2] = {a, b};
-  const char *name = llvm_is_unsigned(dt) ? (max ? "llvm.umax" : "llvm.umin")
-                                          : (max ? "llvm.smax" : "llvm.smin");
+  const char *name =
+      llvm_is_unsigned(dt) ? (max ? "llvm.umax" : "llvm.umin") : (max ? "llvm.smax" : "llvm.smin");
   return llvm_call(g, name, &t, 1, args, 2);
 }
 

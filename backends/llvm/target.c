@@ -36,8 +36,8 @@ int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const cha
 //===-- Attributes ------------------------------------------------------===//
 
 static void add_string(LLVMContextRef cx, LLVMValueRef fn, const char *key, const char *value) {
-  LLVMAttributeRef a = LLVMCreateStringAttribute(cx, key, (unsigned)strlen(key), value,
-                                                 (unsigned)strlen(value));
+  LLVMAttributeRef a =
+      LLVMCreateStringAttribute(cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
   LLVMAddAttributeAtIndex(fn, (unsigned)LLVMAttributeFunctionIndex, a);
 }
 
@@ -85,8 +85,8 @@ static char *probe(fv_device *d, const char *intrinsic, unsigned lanes, unsigned
   llvm_catch_errors(cx, &errors);
   LLVMSetTarget(m, d->triple);
   LLVMSetDataLayout(m, d->layout);
-  add_probe(m, b, d, intrinsic,
-            intrinsic ? LLVMFloatTypeInContext(cx) : LLVMHalfTypeInContext(cx), lanes, n_args);
+  add_probe(m, b, d, intrinsic, intrinsic ? LLVMFloatTypeInContext(cx) : LLVMHalfTypeInContext(cx),
+            lanes, n_args);
   LLVMMemoryBufferRef out = NULL;
   char *text = NULL, *copy = NULL;
   if (LLVMTargetMachineEmitToMemoryBuffer(d->machine, m, LLVMAssemblyFile, &text, &out)) {
@@ -126,8 +126,7 @@ static bool probe_isa(fv_device *d) {
     d->isa.f16c = calls_nothing(d, f16);
     d->isa.round = calls_nothing(d, round);
     d->target.vector_bits = strstr(fma, "zmm") ? 512 : strstr(fma, "ymm") && d->isa.fma ? 256 : 128;
-    d->target.registers =
-        d->target.vector_bits == 512 || is_arch(d, "aarch64") ? 32 : 16;
+    d->target.registers = d->target.vector_bits == 512 || is_arch(d, "aarch64") ? 32 : 16;
   }
   free(fma);
   free(f16);
@@ -192,6 +191,47 @@ static bool describe_text(fv_device *d) {
   return d->text != NULL;
 }
 
+//===-- Requirements ----------------------------------------------------===//
+
+// Removes a feature that a later "-name" takes back.
+static void drop_feature(char *list, const char *name, size_t n) {
+  for (char *p = list; *p;) {
+    const size_t m = strcspn(p, ",");
+    char *next = p + m + (p[m] == ',');
+    if (m == n && memcmp(p, name, n) == 0)
+      memmove(p, next, strlen(next) + 1);
+    else
+      p = next;
+  }
+}
+
+char *llvm_needed_features(const fv_device *d) {
+  // Of a named CPU LLVM does not tell the features: the level whose vectors it
+  // has stands for it.
+  static const char v2[] = "sse3,ssse3,sse4.1,sse4.2,popcnt,cx16,sahf,";
+  static const char v3[] = "avx,avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,";
+  static const char v4[] = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,";
+  const bool level = is_arch(d, "x86_64") && !d->host_features;
+  const uint32_t bits = d->target.vector_bits;
+  char *list = malloc(sizeof v2 + sizeof v3 + sizeof v4 + strlen(d->features) + 2);
+  if (!list)
+    return NULL;
+  sprintf(list, "%s%s%s", level && d->isa.round ? v2 : "", level && bits >= 256 ? v3 : "",
+          level && bits >= 512 ? v4 : "");
+  for (const char *p = d->features; *p; p += strspn(p, ",")) {
+    const size_t n = strcspn(p, ",");
+    if (n > 1 && *p == '+')
+      sprintf(list + strlen(list), "%.*s,", (int)n - 1, p + 1);
+    else if (n > 1 && *p == '-')
+      drop_feature(list, p + 1, n - 1);
+    p += n;
+  }
+  const size_t n = strlen(list);
+  if (n > 0)
+    list[n - 1] = 0;  // the last comma
+  return list;
+}
+
 //===-- Open ------------------------------------------------------------===//
 
 static char *copy_message(char *m) {
@@ -232,10 +272,11 @@ static int32_t choose(fv_device *d, const choice *c) {
     d->isa.native = !triple || (strncmp(triple, host_triple, arch) == 0 && strstr(triple, "linux"));
     d->triple = triple ? triple : host_triple;
     const bool host_cpu = d->isa.native && !c->cpu;
+    d->host_features = host_cpu;
     d->cpu = host_cpu ? copy_message(LLVMGetHostCPUName())
-                      : strdup(c->cpu                  ? c->cpu
+                      : strdup(c->cpu                 ? c->cpu
                                : is_arch(d, "x86_64") ? "x86-64"
-                                                       : "generic");
+                                                      : "generic");
     char *base = host_cpu ? copy_message(LLVMGetHostCPUFeatures()) : strdup("");
     const char *more = c->features ? c->features : "";
     d->features = base ? join(base, base[0] && more[0] ? "," : "", more) : NULL;
@@ -259,9 +300,9 @@ static int32_t open_machine(fv_device *d, fv_report *r) {
     return status;
   }
   // Position independent: the same code serves the JIT and a library.
-  d->machine = LLVMCreateTargetMachine(target, d->triple, d->cpu, d->features,
-                                       LLVMCodeGenLevelAggressive, LLVMRelocPIC,
-                                       LLVMCodeModelSmall);
+  d->machine =
+      LLVMCreateTargetMachine(target, d->triple, d->cpu, d->features, LLVMCodeGenLevelAggressive,
+                              LLVMRelocPIC, LLVMCodeModelSmall);
   if (!d->machine)
     return llvm_report(d->host, r, FV_PLUGIN_FAILED, "llvm: cannot make code for '%s'", d->triple);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(d->machine);

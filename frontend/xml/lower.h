@@ -216,6 +216,7 @@ fv_value *fv_xml_op1(fv_xml_cx *cx, fv_node *n);  // result 0 of a placed node, 
 void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *name,
                  fv_xml_kind kind, const void *what);
 void fv_xml_bind_value(fv_xml_cx *cx, fv_xml_slice name, fv_value *v);  // NULL: poison
+const char *fv_xml_unique(fv_xml_cx *cx, const char *name);  // for names in the IR
 void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e);
 // Holds type= and shape= of e against v.
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Values: names, literals, nodes, and the binding of names to them.
-#include "ir/sem.h"
-
 #include <string.h>
 
 #include "base/checked.h"
@@ -266,7 +264,7 @@ void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *nam
 }
 
 // Names in the IR are unique per graph: "x", then "x.2", "x.3".
-static const char *unique_name(fv_xml_cx *cx, const char *name) {
+const char *fv_xml_unique(fv_xml_cx *cx, const char *name) {
   fv_xml_name *e = fv_xml_scope_get(cx->value_names, name, strlen(name));
   if (!e) {
     e = FV_NEW(cx->arena, fv_xml_name);
@@ -283,7 +281,7 @@ static const char *unique_name(fv_xml_cx *cx, const char *name) {
 void fv_xml_bind_value(fv_xml_cx *cx, fv_xml_slice name, fv_value *v) {
   const char *word = fv_xml_slice_text(cx, name);
   if (v && !v->name && fv_xml_is_name(word))
-    v->name = unique_name(cx, word);
+    v->name = fv_xml_unique(cx, word);
   fv_xml_bind(cx, name.attr, name.at, word, v ? FV_XML_VALUE : FV_XML_POISON, v);
 }
 

@@ -48,7 +48,8 @@ typedef struct fv_prog_dim {  // of a state: value, or symbol
 
 typedef struct fv_prog_state {
   uint32_t name;
-  uint8_t dtype, rank, double_buffered, reserved;
+  uint8_t dtype, rank, double_buffered;
+  uint8_t length_dim;      // 1 + the dim of which length_symbol is the valid part; 0: not known
   uint32_t length_symbol;  // FV_NO_SLOT: none
   uint32_t members;
   uint32_t reserved2[2];
@@ -69,7 +70,8 @@ typedef enum fv_space {
   FV_SPACE_OUTPUT,  // output number `index`
   FV_SPACE_STATE,   // current version of state `index`
   FV_SPACE_STATE_NEXT,  // the version being written of a double-buffered state
-  FV_SPACE_VIEW,    // buffer `index` of the same entry, plus stride_slot: a slice of a collected value
+  FV_SPACE_VIEW,    // buffer `index` (a lower number) of the same entry, plus stride_slot: a
+                    // slice of a collected value; it moves with that buffer in a SWAP
 } fv_space;
 
 typedef struct fv_prog_buffer {
@@ -82,7 +84,11 @@ typedef struct fv_prog_buffer {
   uint32_t first, last;  // ARENA: instructions of the entry, inclusive; loops are included whole
 } fv_prog_buffer;
 
-// Host instructions. Slots are i64; slot i < symbols.count is symbol i.
+// Host instructions. Slots are i64; slot i < symbols.count is symbol i, and is
+// written by LOOP (counters) and END_LOOP (results) alone. Other slots are 0
+// until they are written. Loops nest; IF jumps forward and stays in its loop.
+// SCALAR takes every primitive that integers have; NOT is that of bool (1 if the
+// slot is 0, else 0), CAST and BITCAST copy.
 //   X(id, operands)
 #define FV_HOP_TABLE(X)                                                                         \
   X(LITERAL, "slot a = literals[b]")                                                            \
@@ -138,8 +144,9 @@ typedef struct fv_prog_entry {
 
 //===-- Devices ---------------------------------------------------------===//
 
-// A buffer without elements still has 64 readable bytes: the interpreter puts
-// memory of its own in place of an empty input.
+// Every buffer of a launch has at least 64 readable bytes behind its address if
+// it has no elements: the interpreter puts memory of its own in place of an
+// empty input or output.
 // Memory on a device: an object and a byte offset. On a CPU the object is the
 // base pointer.
 typedef struct fv_memref {
@@ -163,6 +170,9 @@ typedef struct fv_device_ops {
   int32_t (*write)(void *dev, fv_memref dst, const void *src, int64_t bytes);
   int32_t (*read)(void *dev, void *dst, fv_memref src, int64_t bytes);
   const char *(*error)(void *dev);
+  // optional: makes room for launches with up to so many bytes of scratch a
+  // worker or group, so that they need not allocate. 0, or -1.
+  int32_t (*reserve)(void *dev, int64_t scratch_bytes);
 } fv_device_ops;
 
 #endif  // FOVEA_PROGRAM_H_

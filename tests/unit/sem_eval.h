@@ -70,8 +70,9 @@ static inline fv_scalar eval_load(eval_ctx *c, const fv_expr *e) {
 static inline fv_scalar eval_expr(eval_ctx *c, const fv_expr *e) {
   fv_scalar v[3] = {{0}, {0}, {0}};
   switch (e->kind) {
-  case FV_E_LIT: return fv_dtype_is_float((fv_dtype)e->dtype) ? (fv_scalar){.f = e->lit.f}
-                                                              : (fv_scalar){.i = e->lit.i};
+  case FV_E_LIT:
+    return fv_dtype_is_float((fv_dtype)e->dtype) ? (fv_scalar){.f = e->lit.f}
+                                                 : (fv_scalar){.i = e->lit.i};
   case FV_E_SYM: return (fv_scalar){.i = c->symbols[e->ref]};
   case FV_E_INDEX: return (fv_scalar){.i = c->index[e->ref]};
   case FV_E_LOAD: return eval_load(c, e);
@@ -98,9 +99,9 @@ static inline fv_scalar eval_identity(fv_combine c, fv_dtype t) {
 }
 
 static inline fv_scalar eval_step(fv_combine c, fv_dtype t, fv_scalar a, fv_scalar b) {
-  static const fv_scalar_op op[] = {[FV_COMBINE_SUM] = FV_X_ADD, [FV_COMBINE_PROD] = FV_X_MUL,
-                                    [FV_COMBINE_MAX] = FV_X_MAX, [FV_COMBINE_MIN] = FV_X_MIN,
-                                    [FV_COMBINE_ANY] = FV_X_OR,  [FV_COMBINE_ALL] = FV_X_AND};
+  static const fv_scalar_op op[] = {
+      [FV_COMBINE_SUM] = FV_X_ADD, [FV_COMBINE_PROD] = FV_X_MUL, [FV_COMBINE_MAX] = FV_X_MAX,
+      [FV_COMBINE_MIN] = FV_X_MIN, [FV_COMBINE_ANY] = FV_X_OR,   [FV_COMBINE_ALL] = FV_X_AND};
   return fv_scalar_eval(op[c], t, t, a, b, (fv_scalar){0});
 }
 

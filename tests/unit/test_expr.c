@@ -44,7 +44,9 @@ static void random_point(rng *r, int64_t *v) {
     v[i] = between(r, sym_min[i], sym_max[i]);
 }
 
-static int64_t floored(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
+static int64_t floored(int64_t a, int64_t b) {
+  return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
 
 // A random expression next to its values at some points, computed plainly.
 enum { POINTS = 6 };
@@ -253,6 +255,33 @@ static void test_range_with_indices(void **state) {
   fv_arena_destroy(ar);
 }
 
+// Random expressions with B and S made loop indices: no value leaves the range.
+static void test_random_index_ranges(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 400; seed++) {
+    rng r = {seed * 0x9e3779b97f4a7c15u};
+    fv_arena *ar = fv_arena_create(NULL);
+    fv_xpool *p = make_pool(ar);
+    sample s[60];
+    int64_t point[POINTS][N_SYM];
+    const int n = grow_samples(&r, p, s, 60, point);
+    const fv_expr *extent[2] = {fv_x_i64(p, 8), fv_x_add(p, fv_x_sym(p, 3), fv_x_i64(p, 5))};
+    for (int k = 0; k < n; k++) {
+      const fv_expr *e = fv_x_subst_sym(p, s[k].e, 0, fv_x_index(p, 1));
+      e = fv_x_subst_sym(p, e, 1, fv_x_index(p, 0));
+      const fv_range range = fv_x_range(p, e, extent, 2);
+      for (int i = 0; i < 20; i++) {
+        int64_t at[N_SYM], v;
+        random_point(&r, at);
+        at[0] = between(&r, 1, at[3] + 4);
+        if (fv_x_eval_i64(s[k].e, at, &v) && (v < range.lo || v > range.hi))
+          fail_msg("seed %llu: expression %d leaves its range", (unsigned long long)seed, k);
+      }
+    }
+    fv_arena_destroy(ar);
+  }
+}
+
 static void test_floats_keep_their_bits(void **state) {
   (void)state;
   fv_arena *ar = fv_arena_create(NULL);
@@ -267,8 +296,8 @@ static void test_floats_keep_their_bits(void **state) {
   assert_ptr_equal(fv_x_mul(p, x, fv_x_lit_f(p, FV_f32, 1)), x);
   assert_ptr_not_equal(fv_x_mul(p, x, zero), zero);
   assert_ptr_not_equal(fv_x_sub(p, x, x), zero);
-  const fv_expr *third = fv_x_op(p, FV_X_DIV, fv_x_lit_f(p, FV_f32, 1), fv_x_lit_f(p, FV_f32, 3),
-                                 NULL);
+  const fv_expr *third =
+      fv_x_op(p, FV_X_DIV, fv_x_lit_f(p, FV_f32, 1), fv_x_lit_f(p, FV_f32, 3), NULL);
   assert_true(third->kind == FV_E_LIT && third->lit.f == (double)(1.0f / 3.0f));
   assert_ptr_equal(fv_x_lit_f(p, FV_f32, NAN), fv_x_lit_f(p, FV_f32, -NAN));
   assert_ptr_equal(fv_x_cast(p, FV_f16, fv_x_cast(p, FV_f32, fv_x_load(p, FV_f16, 0, 0, NULL))),
@@ -344,10 +373,24 @@ static void test_parse_errors(void **state) {
   static const struct {
     const char *text;
     size_t at;
-  } bad[] = {{"", 0},           {"B+", 2},     {"B B", 2},        {"(B", 0},     {"B)", 1},
-             {"nope", 0},       {"B,S", 1},    {"min(B)", 0},     {"lt(B, S)", 0}, {"exp(B)", 0},
-             {"select(B,S,S)", 0}, {"foo(B)", 0}, {"99999999999999999999", 0}, {"`B", 0},
-             {"min(B, lt(B, S))", 0}, {"i64(B, S)", 0}, {"f32(B)", 0}, {"min()", 4}};
+  } bad[] = {{"", 0},
+             {"B+", 2},
+             {"B B", 2},
+             {"(B", 0},
+             {"B)", 1},
+             {"nope", 0},
+             {"B,S", 1},
+             {"min(B)", 0},
+             {"lt(B, S)", 0},
+             {"exp(B)", 0},
+             {"select(B,S,S)", 0},
+             {"foo(B)", 0},
+             {"99999999999999999999", 0},
+             {"`B", 0},
+             {"min(B, lt(B, S))", 0},
+             {"i64(B, S)", 0},
+             {"f32(B)", 0},
+             {"min()", 4}};
   fv_arena *ar = fv_arena_create(NULL);
   fv_xpool *p = make_pool(ar);
   for (size_t i = 0; i < FV_COUNTOF(bad); i++) {
@@ -462,6 +505,7 @@ int main(void) {
       cmocka_unit_test(test_polynomials_are_canonical),
       cmocka_unit_test(test_simplification),
       cmocka_unit_test(test_range_with_indices),
+      cmocka_unit_test(test_random_index_ranges),
       cmocka_unit_test(test_floats_keep_their_bits),
       cmocka_unit_test(test_loads_wrap),
       cmocka_unit_test(test_rewriting),

@@ -37,7 +37,9 @@ static void begin(env *e) {
   e->diag = (fv_diag_sink){.emit = keep_text, .user = e};
 }
 
-static void end(env *e) { fv_arena_destroy(e->arena); }
+static void end(env *e) {
+  fv_arena_destroy(e->arena);
+}
 
 // Runs a test body under the arena's protection, so that a failed invariant is
 // a failed test.
@@ -177,8 +179,7 @@ static fv_node *make(env *e, const char *op_name, const char *types, const char 
     for (char *d = strtok(dims, "x"); d && *d != 's'; d = strtok(NULL, "x")) {
       const char *err;
       size_t at;
-      type.dim[type.rank] =
-          fv_x_parse_i64(e->module->pool, d, strlen(d), NULL, NULL, &err, &at);
+      type.dim[type.rank] = fv_x_parse_i64(e->module->pool, d, strlen(d), NULL, NULL, &err, &at);
       assert_non_null(type.dim[type.rank]);
       type.rank++;
     }
@@ -217,8 +218,9 @@ static void expect(env *e, const int64_t *symbols, fv_node *n, const double *con
       continue;
     eval_tensor *t = eval_new(&c, &n->in[k]->type);
     for (int64_t i = 0; i < t->count; i++)
-      t->data[i] = fv_dtype_is_float(t->type.dtype) ? (fv_scalar){.f = in[k][i]}
-                                                    : (fv_scalar){.i = (int64_t)in[k][i]};
+      t->data[i] = fv_dtype_is_float(t->type.dtype)
+                       ? (fv_scalar){.f = fv_round_to(t->type.dtype, in[k][i])}
+                       : (fv_scalar){.i = (int64_t)in[k][i]};
     c.of[n->in[k]->id] = t;
   }
   eval_node(&c, n, e->module);
@@ -376,8 +378,8 @@ static void attention_rules(env *e) {
   n = make(e, "attention", "1x2 2x1 2x1", "heads=2 kv_heads=1 scale=1", FV_f32);
   expect(e, NULL, n, INPUTS(LIST(0, 1000), LIST(0, 1), LIST(2, 4)), 2, LIST(3, 4));
   n = make(e, "additive_attention", "1x1 1x2x1 1x2x1 1x1 1 i64:1", "", FV_f32);
-  expect(e, NULL, n,
-         INPUTS(LIST(1), LIST(1, NAN), LIST(3, NAN), LIST(1), LIST(1), LIST(1)), 1, LIST(3));
+  expect(e, NULL, n, INPUTS(LIST(1), LIST(1, NAN), LIST(3, NAN), LIST(1), LIST(1), LIST(1)), 1,
+         LIST(3));
 }
 static void test_attention_rules(void **state) {
   (void)state;
@@ -402,8 +404,7 @@ static void symbolic(env *e) {
   n = make(e, "reshape", "BxSx2x2", "shape=-1,4", FV_f32);
   assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
   assert_ptr_equal(n->out[0]->type.dim[0], fv_x_mul(p, fv_x_sym(p, 0), fv_x_sym(p, 1)));
-  n = make(e, "attention", "BxSx4 Bx512x4 Bx512x4",
-           "heads=2 causal=true kv_valid=past+S", FV_f32);
+  n = make(e, "attention", "BxSx4 Bx512x4 Bx512x4", "heads=2 causal=true kv_valid=past+S", FV_f32);
   if (fv_infer_node(n, &e->diag) != FV_OK)
     fail_msg("%s", e->text);
   eval_ctx c = eval_begin(e, values);
@@ -432,8 +433,7 @@ static void loop_types(env *e) {
   fv_xpool *p = e->module->pool;
   const uint32_t steps = fv_symbol_add(p, "T", 1, 64, FV_SYM_DIM);
   const uint32_t t = fv_symbol_add(p, "t", 0, 63, FV_SYM_COUNTER);
-  const fv_type x_type = {.dtype = FV_f32, .rank = 2,
-                          .dim = {fv_x_sym(p, steps), fv_x_i64(p, 4)}};
+  const fv_type x_type = {.dtype = FV_f32, .rank = 2, .dim = {fv_x_sym(p, steps), fv_x_i64(p, 4)}};
   const fv_type h_type = {.dtype = FV_f32, .rank = 1, .dim = {fv_x_i64(p, 4)}};
   fv_value *x = fv_graph_add_input(e->graph, "x", &x_type);
   fv_value *h = fv_graph_add_input(e->graph, "h", &h_type);
@@ -446,13 +446,12 @@ static void loop_types(env *e) {
   fv_value *carry = fv_region_add_param(loop->body, &h_type, "h");
   fv_node *row = fv_node_create(loop->body, FV_OP_select, 1, &x, NULL);
   fv_attr_set_int(row, "axis", 0);
-  fv_attr_set_expr(row, "index", fv_x_sub(p, fv_x_sub(p, fv_x_sym(p, steps), fv_x_sym(p, t)),
-                                          fv_x_i64(p, 1)));
+  fv_attr_set_expr(row, "index",
+                   fv_x_sub(p, fv_x_sub(p, fv_x_sym(p, steps), fv_x_sym(p, t)), fv_x_i64(p, 1)));
   fv_node_insert_before(row, NULL);
   assert_int_equal(fv_infer_node(row, &e->diag), FV_OK);
   assert_null(row->meaning->nest.check);  // 0 <= T - t - 1 < T is proved from t < T
-  fv_node *sum =
-      fv_node_create(loop->body, FV_OP_add, 2, (fv_value *[]){carry, row->out[0]}, NULL);
+  fv_node *sum = fv_node_create(loop->body, FV_OP_add, 2, (fv_value *[]){carry, row->out[0]}, NULL);
   fv_node_insert_before(sum, NULL);
   assert_int_equal(fv_infer_node(sum, &e->diag), FV_OK);
   fv_region_add_result(loop->body, sum->out[0]);
@@ -502,9 +501,12 @@ static const bad_case bad[] = {
     {"reshape", "0x3", "shape=0,-1", FV_f32, "no one answer"},
     {"reshape", "2", "shape=-2", FV_f32, "negative"},
     {"reshape", "s", "shape=1,1,1,1,1,1,1,1,1", FV_f32, "rank 9"},
-    {"softmax", "2x3", "axis=2", FV_f32, "axis = 2 is out of range: it must be in -2..1 for rank 2"},
+    {"softmax", "2x3", "axis=2", FV_f32,
+     "axis = 2 is out of range: it must be in -2..1 for rank 2"},
     {"softmax", "s", "", FV_f32, "rank 1 or more"},
     {"concat", "2 3", "", FV_f32, "attribute 'axis' is missing"},
+    {"concat", "2 -", "axis=0", FV_f32, "operand 'x[1]' is missing"},
+    {"concat", "- 2", "axis=0", FV_f32, "operand 'x[0]' is missing"},
     {"concat", "", "axis=0", FV_f32, "needs one operand"},
     {"split", "5", "parts=2", FV_f32, "cannot be cut into 2 equal parts"},
     {"split", "5", "parts=0", FV_f32, "parts"},
@@ -514,7 +516,8 @@ static const bad_case bad[] = {
     {"conv", "1x3x8 4x3x3", "group=0", FV_f32, "group = 0 is out of range"},
     {"conv", "1x4x8 4x2x3", "group=9223372036854775807", FV_f32, "out of range"},
     {"conv", "1x4x8 3x2x3", "group=2", FV_f32, "group = 2 does not divide"},
-    {"conv", "1x3x2 4x3x3", "", FV_f32, "the kernel reaches over 3 elements, the padded input has 2"},
+    {"conv", "1x3x2 4x3x3", "", FV_f32,
+     "the kernel reaches over 3 elements, the padded input has 2"},
     {"conv", "1x3xS 4x3x3", "", FV_f32, "declare a larger min"},
     {"conv", "1x3x8 4x3x3", "pads=-1,0", FV_f32, "pads[0] = -1"},
     {"conv", "1x3x8 4x3x0", "", FV_f32, "kernel is empty"},
@@ -540,7 +543,8 @@ static const bad_case bad[] = {
     {"attention", "2x3 2x4 2x3", "", FV_f32, "the last dims of q and k must be equal: 3 is not 4"},
     {"attention", "1x3x2x4 1x2x2x4 1x2x2x4", "", FV_f32, "must divide those of q"},
     {"attention", "2x4 2x4 2x4", "heads=3", FV_f32, "multiple of its 3 heads"},
-    {"attention", "2x4 2x4 2x4", "heads=4 kv_heads=3", FV_f32, "kv_heads = 3 must divide heads = 4"},
+    {"attention", "2x4 2x4 2x4", "heads=4 kv_heads=3", FV_f32,
+     "kv_heads = 3 must divide heads = 4"},
     {"attention", "2x4 2x4 2x4 3x2", "", FV_f32, "shapes do not broadcast"},
     {"attention", "2x4 2x4 2x4", "window=-1", FV_f32, "window = -1"},
     {"attention", "2x4 2x4 2x4", "kv_valid=3", FV_f32, "kv_valid = 3 is out of range"},

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "compiler/internal.h"
+
+static void port_from_value(fv_arena *ar, fv_module *m, const char *name, const fv_value *v,
+                            fv_port_info *out) {
+  fv_str s = {.arena = ar};
+  *out = (fv_port_info){.name = name, .dtype = v->type.dtype, .rank = v->type.rank};
+  for (int d = 0; d < v->type.rank; d++) {
+    const fv_expr *x = v->type.dim[d];
+    out->dim[d] = -1;
+    out->symbol[d] = x->kind == FV_E_SYM ? (int)x->ref : -1;
+    int64_t n;
+    if (fv_x_is_lit(x, &n))
+      out->dim[d] = n;
+    fv_str_puts(&s, d ? ", " : "");
+    fv_x_print(m->pool, &s, x);
+  }
+  out->shape = s.data ? s.data : "";
+}
+
+static fv_port_info *ports(fv_arena *ar, fv_module *m, const char **name, fv_value **v, int n) {
+  fv_port_info *p = FV_NEW_N(ar, fv_port_info, n);
+  for (int i = 0; i < n; i++)
+    port_from_value(ar, m, name[i], v[i], &p[i]);
+  return p;
+}
+
+static void add_weights(fv_module *m, fv_model_info *out) {
+  for (int g = 0; g < m->n_graph; g++) {
+    fv_region *r = m->graph[g]->region;
+    for (fv_node *n = fv_walk_first(r); n; n = fv_walk_next(r, n)) {
+      out->n_node++;
+      for (int d = 0; d < n->n_data; d++)
+        out->weight_bytes += fv_tensor_count(n->data[d]) * fv_dtype_size(n->data[d]->dtype);
+    }
+  }
+}
+
+void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out) {
+  fv_graph_info *g = FV_NEW_N(ar, fv_graph_info, m->n_graph);
+  for (int i = 0; i < m->n_graph; i++) {
+    fv_graph *from = m->graph[i];
+    g[i] = (fv_graph_info){
+        .name = from->name,
+        .n_input = from->region->n_param,
+        .n_output = from->region->n_result,
+        .input = ports(ar, m, from->input_name, from->region->param, from->region->n_param),
+        .output = ports(ar, m, from->output_name, from->region->result, from->region->n_result)};
+  }
+  const uint32_t n_symbol = fv_symbol_count(m->pool);
+  fv_symbol_info *s = FV_NEW_N(ar, fv_symbol_info, n_symbol);
+  for (uint32_t i = 0; i < n_symbol; i++) {
+    const fv_symbol *y = fv_symbol_get(m->pool, i);
+    s[i] = (fv_symbol_info){y->name, y->min, y->max, y->kind == FV_SYM_STATE};
+  }
+  const char **state = FV_NEW_N(ar, const char *, m->n_state);
+  for (int i = 0; i < m->n_state; i++)
+    state[i] = m->state[i]->name;
+  *out = (fv_model_info){.name = m->name, .graph = g, .n_graph = m->n_graph, .symbol = s,
+                         .n_symbol = (int)n_symbol, .state = state, .n_state = m->n_state};
+  add_weights(m, out);
+}
+
+//===-- From an image -------------------------------------------------------------------===//
+
+static const void *rows(const fv_program *p, fv_table t) {
+  return (const char *)p + t.offset;
+}
+
+// Literals of the bind section, so that fixed dims are told as numbers.
+static bool literal_slot(const fv_program *p, const fv_prog_entry *e, uint32_t slot,
+                         int64_t *out) {
+  const fv_hinst *h = rows(p, e->insts);
+  for (uint32_t i = 0; i < e->bind_end; i++)
+    if (h[i].op == FV_H_LITERAL && h[i].a == slot) {
+      *out = ((const int64_t *)rows(p, e->literals))[h[i].b];
+      return true;
+    }
+  return false;
+}
+
+static fv_port_info *image_ports(fv_arena *ar, const fv_program *p, const fv_prog_entry *e,
+                                 fv_table t) {
+  const fv_prog_port *from = rows(p, t);
+  const fv_prog_symbol *symbol = rows(p, p->symbols);
+  fv_port_info *out = FV_NEW_N(ar, fv_port_info, t.count);
+  for (uint32_t i = 0; i < t.count; i++) {
+    fv_str s = {.arena = ar};
+    out[i] = (fv_port_info){.name = (const char *)p + from[i].name,
+                            .dtype = (fv_dtype)from[i].dtype, .rank = from[i].rank};
+    for (int d = 0; d < from[i].rank; d++) {
+      const uint32_t slot = from[i].dim_slot[d];
+      out[i].symbol[d] = slot < p->symbols.count ? (int)slot : -1;
+      out[i].dim[d] = -1;
+      fv_str_puts(&s, d ? ", " : "");
+      if (slot < p->symbols.count)
+        fv_str_puts(&s, (const char *)p + symbol[slot].name);
+      else if (literal_slot(p, e, slot, &out[i].dim[d]))
+        fv_str_printf(&s, "%lld", (long long)out[i].dim[d]);
+      else
+        fv_str_puts(&s, "?");
+    }
+    out[i].shape = s.data ? s.data : "";
+  }
+  return out;
+}
+
+void fv_info_from_image(fv_arena *ar, const fv_program *p, fv_model_info *out) {
+  const fv_prog_entry *e = rows(p, p->entries);
+  fv_graph_info *g = FV_NEW_N(ar, fv_graph_info, p->entries.count);
+  for (uint32_t i = 0; i < p->entries.count; i++)
+    g[i] = (fv_graph_info){.name = (const char *)p + e[i].name,
+                           .n_input = (int)e[i].inputs.count,
+                           .n_output = (int)e[i].outputs.count,
+                           .input = image_ports(ar, p, &e[i], e[i].inputs),
+                           .output = image_ports(ar, p, &e[i], e[i].outputs)};
+  const fv_prog_symbol *y = rows(p, p->symbols);
+  fv_symbol_info *s = FV_NEW_N(ar, fv_symbol_info, p->symbols.count);
+  for (uint32_t i = 0; i < p->symbols.count; i++)
+    s[i] = (fv_symbol_info){(const char *)p + y[i].name, y[i].min, y[i].max, y[i].kind == 1};
+  const fv_prog_state *st = rows(p, p->states);
+  const char **state = FV_NEW_N(ar, const char *, p->states.count);
+  for (uint32_t i = 0; i < p->states.count; i++)
+    state[i] = (const char *)p + st[i].name;
+  *out = (fv_model_info){.name = (const char *)p + p->name, .graph = g,
+                         .n_graph = (int)p->entries.count, .symbol = s,
+                         .n_symbol = (int)p->symbols.count, .state = state,
+                         .n_state = (int)p->states.count,
+                         .weight_bytes = (int64_t)p->const_bytes};
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// compiler/internal.h - what is behind the handles of fovea/fovea.h.
+#ifndef FOVEA_COMPILER_INTERNAL_H_
+#define FOVEA_COMPILER_INTERNAL_H_
+
+#include "compiler/plugin.h"
+#include "fovea/fovea.h"
+#include "frontend/frontend.h"
+#include "ir/eval.h"
+#include "base/str.h"
+#include "lower/lower.h"
+#include "runtime/exec/artifact.h"
+#include "runtime/exec/exec.h"
+
+struct fv_model {
+  fv_arena *arena;
+  fv_module *module;
+  const char *path;
+  fv_load_options options;  // of the frontend, copied
+  fv_model_info info;
+};
+
+// A program that is ready to run: compiled kernels (CPU functions or a device
+// with its own memory), a graph runner, or a library made earlier.
+struct fv_executable {
+  fv_arena *arena;
+  fv_module *module;            // NULL for a library
+  fv_model_info info;
+  const fv_backend *backend;    // NULL for a library
+  fv_device *device;
+  fv_lowered *lowered;
+  fv_kernels *kernels;
+  void *image;
+  size_t image_size;
+  void *constants;              // aligned, own
+  size_t constants_size;
+  fv_cpu_kernel_fn *cpu;        // one per kernel; NULL: the backend's queue runs them
+  const fv_model_code *code;    // CPU programs and libraries
+  fv_model_code own_code;
+};
+
+// Loads the module of a model anew, for a compile that will change it.
+fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *o,
+                         fv_diag_sink *diag, fv_module **out);
+
+// info.c: tables of fv_model_info, from a module or from an image.
+void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out);
+void fv_info_from_image(fv_arena *ar, const fv_program *p, fv_model_info *out);
+
+// Runs fn under protection of ar and reports out-of-memory and bugs to diag.
+fv_status fv_guard(fv_arena *ar, fv_diag_sink *diag, fv_status (*fn)(void *user), void *user);
+
+#endif  // FOVEA_COMPILER_INTERNAL_H_

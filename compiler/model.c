@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "compiler/emit.h"
+#include "compiler/internal.h"
+#include "passes/pass.h"
+
+#define FV_FRONTEND(name) extern const fv_frontend fv_frontend_##name;
+#include "fv_frontends.inc"
+#undef FV_FRONTEND
+const fv_frontend *const fv_frontends[] = {
+#define FV_FRONTEND(name) &fv_frontend_##name,
+#include "fv_frontends.inc"
+#undef FV_FRONTEND
+    NULL};
+
+void fv_bytes_free(fv_bytes *b) {
+  free(b->data);
+  *b = (fv_bytes){0};
+}
+
+fv_status fv_guard(fv_arena *ar, fv_diag_sink *diag, fv_status (*fn)(void *user), void *user) {
+  const char *bug = NULL;
+  const fv_status s = fv_arena_protect(ar, fn, user, &bug);
+  if (s == FV_ERR_OOM)
+    return fv_error(diag, s, NULL, "out of memory");
+  if (s == FV_ERR_INTERNAL)
+    return fv_error(diag, s, NULL, "internal error, please report it: %s", bug ? bug : "");
+  return s;
+}
+
+//===-- Loading -----------------------------------------------------------------------===//
+
+enum { HEAD = 4096 };
+
+fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *o,
+                         fv_diag_sink *diag, fv_module **out) {
+  // Mapping through base tells a missing file, a folder or a pipe apart.
+  const void *head;
+  size_t size;
+  FV_TRY(fv_file_map(ar, path, diag, NULL, &head, &size));
+  const size_t n = size < HEAD ? size : HEAD;
+  for (size_t i = 0; fv_frontends[i]; i++) {
+    if (!fv_frontends[i]->recognises(path, head, n))
+      continue;
+    FV_TRY(fv_frontends[i]->load(ar, path, o, diag, out));
+    return fv_verify(*out, "loading", diag);
+  }
+  fv_span *span = FV_NEW(ar, fv_span);
+  span->file = path;
+  return fv_error(diag, FV_ERR_PARSE, span,
+                  "this is no model that fovea reads (see `fovea list frontends`)");
+}
+
+typedef struct load_cx {
+  fv_model *m;
+  const char *path;
+  const fv_model_options *o;
+  fv_diag_sink *diag;
+} load_cx;
+
+static fv_status copy_lets(load_cx *cx, fv_let *let) {
+  fv_arena *ar = cx->m->arena;
+  for (size_t i = 0; i < cx->o->n_let; i++) {
+    const char *text = cx->o->let[i], *eq = strchr(text, '=');
+    if (!eq || eq == text || !fv_parse_i64(eq + 1, strlen(eq + 1), &let[i].value))
+      return fv_error(cx->diag, FV_ERR_ARG, NULL, "'%s' is not NAME=INTEGER", text);
+    let[i].name = fv_arena_strndup(ar, text, (size_t)(eq - text));
+  }
+  return FV_OK;
+}
+
+static fv_status load_body(void *user) {
+  load_cx *cx = user;
+  fv_model *m = cx->m;
+  m->path = fv_arena_strdup(m->arena, cx->path);
+  if (cx->o) {
+    fv_let *let = FV_NEW_N(m->arena, fv_let, cx->o->n_let);
+    FV_TRY(copy_lets(cx, let));
+    const char **w = FV_NEW_N(m->arena, const char *, cx->o->n_weights);
+    for (size_t i = 0; i < cx->o->n_weights; i++)
+      w[i] = fv_arena_strdup(m->arena, cx->o->weights[i]);
+    m->options = (fv_load_options){.let = let, .n_let = (int)cx->o->n_let, .weights = w,
+                                   .n_weights = (int)cx->o->n_weights};
+  }
+  FV_TRY(fv_load_module(m->arena, m->path, &m->options, cx->diag, &m->module));
+  fv_info_from_module(m->arena, m->module, &m->info);
+  return FV_OK;
+}
+
+fv_status fv_model_load(const char *path, const fv_model_options *o, fv_diag_sink *diag,
+                        fv_model **out) {
+  *out = NULL;
+  fv_model *m = calloc(1, sizeof *m);
+  fv_arena *ar = m ? fv_arena_create(NULL) : NULL;
+  if (!ar) {
+    free(m);
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  }
+  m->arena = ar;
+  load_cx cx = {m, path, o, diag};
+  const fv_status s = fv_guard(ar, diag, load_body, &cx);
+  if (s != FV_OK)
+    fv_model_destroy(m);
+  else
+    *out = m;
+  return s;
+}
+
+void fv_model_destroy(fv_model *m) {
+  if (!m)
+    return;
+  fv_arena_destroy(m->arena);
+  free(m);
+}
+
+const fv_model_info *fv_model_get_info(const fv_model *m) {
+  return &m->info;
+}
+
+int fv_model_verify_count(const fv_model *m) {
+  return m->module->n_verify;
+}
+
+fv_verify_info fv_model_verify_get(const fv_model *m, int i) {
+  const fv_verify_case *v = &m->module->verify[i];
+  return (fv_verify_info){v->graph, v->file, v->tolerance};
+}
+
+int fv_model_count_op(const fv_model *m, const char *op) {
+  const fv_op o = fv_op_find(op, strlen(op));
+  if (o == FV_OP_COUNT)
+    return -1;
+  int n = 0;
+  for (int g = 0; g < m->module->n_graph; g++) {
+    fv_region *r = m->module->graph[g]->region;
+    for (fv_node *x = fv_walk_first(r); x; x = fv_walk_next(r, x))
+      n += x->op == o;
+  }
+  return n;
+}
+
+//===-- Emission ------------------------------------------------------------------------===//
+
+typedef struct emit_cx {
+  const fv_model *m;
+  fv_arena *ar;
+  const char *kind, *passes;
+  fv_diag_sink *diag;
+  fv_bytes *out;
+} emit_cx;
+
+fv_status fv_bytes_copy(fv_bytes *out, const void *data, size_t size, fv_diag_sink *diag) {
+  out->data = malloc(size + 1);
+  if (!out->data)
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  if (size)
+    memcpy(out->data, data, size);
+  ((char *)out->data)[size] = 0;
+  out->size = size;
+  return FV_OK;
+}
+
+static fv_status emit_body(void *user) {
+  emit_cx *cx = user;
+  fv_module *m;
+  FV_TRY(fv_load_module(cx->ar, cx->m->path, &cx->m->options, cx->diag, &m));
+  if (cx->passes) {
+    const fv_pipeline p = {.spec = cx->passes};
+    FV_TRY(fv_pipeline_run(m, &p, cx->diag));
+  }
+  fv_str s = {.arena = cx->ar};
+  FV_TRY(fv_emit_module(m, cx->kind, &s, cx->diag));
+  return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
+}
+
+fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
+                        fv_diag_sink *diag, fv_bytes *out) {
+  fv_arena *ar = fv_arena_create(NULL);
+  if (!ar)
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  emit_cx cx = {m, ar, kind, passes, diag, out};
+  const fv_status s = fv_guard(ar, diag, emit_body, &cx);
+  fv_arena_destroy(ar);
+  return s;
+}

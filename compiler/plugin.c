@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "compiler/plugin.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+//===-- The host side of the ABI --------------------------------------------------===//
+
+fv_status fv_plugin_status(int32_t s) {
+  switch (s) {
+  case FV_PLUGIN_OK: return FV_OK;
+  case FV_PLUGIN_UNSUPPORTED: return FV_ERR_UNSUPPORTED;
+  case FV_PLUGIN_OOM: return FV_ERR_OOM;
+  default: return FV_ERR_BACKEND;
+  }
+}
+
+static int32_t host_error(fv_report *r, int32_t status, const char *text) {
+  const fv_status ignored = fv_error(r->diag, fv_plugin_status(status), r->span, "%s", text);
+  (void)ignored;
+  return status;
+}
+
+static void host_note(fv_report *r, const char *text) {
+  fv_note(r->diag, r->span, "%s", text);
+}
+
+const fv_host *fv_host_table(void) {
+  static const fv_host host = {.struct_size = sizeof host, .abi = FV_ABI_VERSION,
+                               .sanitizer = FV_ABI_SANITIZER, .error = host_error,
+                               .note = host_note};
+  return &host;
+}
+
+//===-- Built-in backends -----------------------------------------------------------===//
+
+#define FV_BACKEND(name) int32_t fv_backend_query_##name(const fv_host *, const fv_backend **);
+#include "fv_backends.inc"
+#undef FV_BACKEND
+static const fv_plugin_query_fn built_in[] = {
+#define FV_BACKEND(name) fv_backend_query_##name,
+#include "fv_backends.inc"
+#undef FV_BACKEND
+    NULL};
+
+//===-- Plugins -----------------------------------------------------------------------===//
+
+static bool exists(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0;
+}
+
+// Beside the library or executable that this code is in: D/fovea/ or
+// D/../lib/fovea/.
+bool fv_plugin_dir(char *out, size_t size) {
+  Dl_info info;
+  char real[4096];
+  if (!dladdr((void *)(uintptr_t)&fv_plugin_dir, &info) || !info.dli_fname ||
+      !realpath(info.dli_fname, real))
+    return false;
+  char *slash = strrchr(real, '/');
+  if (!slash)
+    return false;
+  *slash = 0;
+  static const char *const place[] = {"fovea", "../lib/fovea", "lib/fovea", "../../lib/fovea"};
+  for (size_t i = 0; i < FV_COUNTOF(place); i++) {
+    const int n = snprintf(out, size, "%s/%s/", real, place[i]);
+    if (n > 0 && (size_t)n < size && exists(out))
+      return true;
+  }
+  return false;
+}
+
+static fv_status refuse(fv_diag_sink *diag, const char *path, const char *why) {
+  return fv_error(diag, FV_ERR_ABI, NULL, "plugin '%s' is refused: %s", path, why);
+}
+
+static fv_status load(const char *path, fv_diag_sink *diag, const fv_backend **out) {
+  if (path[0] != '/')
+    return refuse(diag, path, "the path is not absolute");
+  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (!so)
+    return refuse(diag, path, dlerror());
+  void *symbol = dlsym(so, "fovea_plugin_query");
+  fv_plugin_query_fn query;
+  memcpy(&query, &symbol, sizeof query);  // ISO C has no cast from object to function
+  const fv_backend *b = NULL;
+  const char *why = NULL;
+  if (!symbol)
+    why = "it exports no fovea_plugin_query";
+  else if (query(fv_host_table(), &b) != FV_PLUGIN_OK || !b)
+    why = "it was built for another version of fovea";
+  else if (b->abi >> 16 != FV_ABI_MAJOR || b->abi > FV_ABI_VERSION)
+    why = "its ABI version does not fit this fovea";
+  else if (b->sanitizer != FV_ABI_SANITIZER)
+    why = "it was built with another sanitizer setting";
+  else if (b->struct_size < offsetof(fv_backend, close) || !b->name || !b->open)
+    why = "its table is incomplete";
+  if (why) {
+    dlclose(so);
+    return refuse(diag, path, why);
+  }
+  *out = b;
+  return FV_OK;
+}
+
+// Directories of plugins, colon-separated; the result is malloc'ed.
+static char *search_path(void) {
+  const char *env = secure_getenv("FOVEA_PLUGIN_PATH");
+  char own[4096];
+  const bool has_own = fv_plugin_dir(own, sizeof own);
+  char *s = NULL;
+  if (asprintf(&s, "%s%s%s", env ? env : "", env && has_own ? ":" : "", has_own ? own : "") < 0)
+    return NULL;
+  return s;
+}
+
+fv_status fv_backend_find(const char *name, fv_diag_sink *diag, const fv_backend **out) {
+  for (size_t i = 0; built_in[i]; i++)
+    if (built_in[i](fv_host_table(), out) == FV_PLUGIN_OK && strcmp((*out)->name, name) == 0)
+      return FV_OK;
+  *out = NULL;
+  if (strchr(name, '/')) // a path given by the user
+    return load(name, diag, out);
+  char *path = search_path(), *save = NULL, file[4608];
+  if (!path)
+    return FV_ERR_OOM;
+  fv_status s = FV_ERR_UNSUPPORTED;
+  for (char *d = strtok_r(path, ":", &save); d && !*out; d = strtok_r(NULL, ":", &save)) {
+    const int n = snprintf(file, sizeof file, "%s/%s.so", d, name);
+    if (n > 0 && (size_t)n < sizeof file && exists(file))
+      s = load(file, diag, out);
+    if (s != FV_OK && s != FV_ERR_UNSUPPORTED)
+      break;
+  }
+  free(path);
+  if (!*out && s == FV_ERR_UNSUPPORTED)
+    return fv_error(diag, s, NULL, "there is no backend '%s' (see `fovea list backends`)", name);
+  return s;
+}
+
+void fv_backend_each(void (*f)(void *user, const fv_backend *b), void *user, fv_diag_sink *diag) {
+  const fv_backend *b;
+  for (size_t i = 0; built_in[i]; i++)
+    if (built_in[i](fv_host_table(), &b) == FV_PLUGIN_OK)
+      f(user, b);
+  char *path = search_path(), *save = NULL, file[4608];
+  for (char *d = path ? strtok_r(path, ":", &save) : NULL; d; d = strtok_r(NULL, ":", &save)) {
+    struct dirent **entry;
+    const int n = scandir(d, &entry, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+      const char *dot = strrchr(entry[i]->d_name, '.');
+      const int len = snprintf(file, sizeof file, "%s/%s", d, entry[i]->d_name);
+      if (dot && strcmp(dot, ".so") == 0 && len > 0 && (size_t)len < sizeof file &&
+          load(file, diag, &b) == FV_OK)
+        f(user, b);
+      free(entry[i]);
+    }
+    if (n >= 0)
+      free(entry);
+  }
+  free(path);
+}

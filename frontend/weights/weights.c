@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/weights/weights.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/safetensors.h"
+
+typedef struct entry {
+  fv_tensor stored;
+  const char *file;
+  bool convert;
+  fv_dtype as;
+  const fv_tensor *ready;  // aligned and converted; made when it is asked for
+} entry;
+
+struct fv_weights {
+  fv_arena *arena;
+  entry *item;
+  size_t n, cap;
+  uint32_t *slot;  // hash table of item numbers + 1, a power of two
+  size_t n_slot;
+  fv_str files;
+};
+
+// What a file is added with.
+typedef struct source {
+  fv_weights *set;
+  const char *dir;   // NULL: trusted
+  const char *name;  // of the file, as given
+  const fv_dtype *as;
+  fv_diag_sink *diag;
+  const fv_span *span;
+} source;
+
+fv_weights *fv_weights_create(fv_arena *ar) {
+  fv_weights *w = FV_NEW(ar, fv_weights);
+  w->arena = ar;
+  w->files.arena = ar;
+  fv_str_puts(&w->files, "");
+  return w;
+}
+
+int fv_weights_count(const fv_weights *w) { return (int)w->n; }
+
+const char *fv_weights_name(const fv_weights *w, int i) {
+  return i >= 0 && (size_t)i < w->n ? w->item[i].stored.name : NULL;
+}
+
+const char *fv_weights_files(const fv_weights *w) { return w->files.data; }
+
+//===-- The table of names ------------------------------------------------===//
+
+static size_t slot_of(const fv_weights *w, const char *name) {
+  size_t i = (size_t)fv_hash64(name, strlen(name), 0) & (w->n_slot - 1);
+  while (w->slot[i] && strcmp(w->item[w->slot[i] - 1].stored.name, name) != 0)
+    i = (i + 1) & (w->n_slot - 1);
+  return i;
+}
+
+static entry *find(const fv_weights *w, const char *name) {
+  if (w->n_slot == 0)
+    return NULL;
+  const uint32_t hit = w->slot[slot_of(w, name)];
+  return hit ? &w->item[hit - 1] : NULL;
+}
+
+static void insert(fv_weights *w, entry e) {
+  FV_PUSH(w->arena, w->item, w->n, w->cap, e);
+  if (2 * w->n > w->n_slot) {
+    w->n_slot = w->n_slot ? 2 * w->n_slot : 64;
+    w->slot = FV_NEW_N(w->arena, uint32_t, w->n_slot);
+    for (size_t i = 0; i + 1 < w->n; i++)
+      w->slot[slot_of(w, w->item[i].stored.name)] = (uint32_t)i + 1;
+  }
+  w->slot[slot_of(w, e.stored.name)] = (uint32_t)w->n;
+}
+
+//===-- Files -------------------------------------------------------------===//
+
+static fv_status map(const source *s, const void **data, size_t *size) {
+  if (s->dir)
+    return fv_file_map_beneath(s->set->arena, s->dir, s->name, s->diag, s->span, data, size);
+  return fv_file_map(s->set->arena, s->name, s->diag, s->span, data, size);
+}
+
+static fv_status add_tensors(const source *s) {
+  fv_weights *w = s->set;
+  const void *data;
+  size_t size;
+  FV_TRY(map(s, &data, &size));
+  const char *file = fv_arena_strdup(w->arena, s->name);
+  fv_safetensors *st;
+  FV_TRY(fv_safetensors_open(w->arena, file, data, size, s->diag, s->span, &st));
+  for (int i = 0; i < st->count; i++) {
+    const fv_safetensor *t = &st->tensor[i];
+    entry e = {.file = file, .convert = s->as && fv_dtype_is_float(t->dtype)};
+    e.as = e.convert ? *s->as : t->dtype;
+    e.stored = (fv_tensor){.name = t->name, .dtype = t->dtype, .rank = t->rank, .data = t->data};
+    memcpy(e.stored.dim, t->dim, sizeof e.stored.dim);
+    const entry *twice = find(w, t->name);
+    if (twice)
+      return fv_error(s->diag, FV_ERR_PARSE, s->span, "weight '%s' is in both '%s' and '%s'",
+                      t->name, twice->file, file);
+    insert(w, e);
+  }
+  fv_str_printf(&w->files, "%s'%s'", w->files.size ? ", " : "", file);
+  return FV_OK;
+}
+
+//===-- Sharded files -----------------------------------------------------===//
+
+static void free_json(void *root) { json_decref(root); }
+
+static bool ends_with(const char *s, const char *end) {
+  const size_t n = strlen(s);
+  const size_t m = strlen(end);
+  return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+// Directory part of a path, with its '/', or "".
+static const char *dir_part(fv_arena *ar, const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? fv_arena_strndup(ar, path, (size_t)(slash - path) + 1) : "";
+}
+
+typedef struct shards {
+  const char **file;
+  size_t n, cap;
+} shards;
+
+static void note_shard(fv_arena *ar, shards *list, const char *file) {
+  for (size_t i = 0; i < list->n; i++)
+    if (strcmp(list->file[i], file) == 0)
+      return;
+  FV_PUSH(ar, list->file, list->n, list->cap, fv_arena_strdup(ar, file));
+}
+
+static fv_status read_index(const source *s, json_t **out) {
+  const void *data;
+  size_t size;
+  FV_TRY(map(s, &data, &size));
+  void **slot = fv_arena_defer(s->set->arena, free_json);
+  json_error_t err;
+  json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &err);
+  *slot = root;
+  if (!root)
+    return fv_error(s->diag, FV_ERR_PARSE, s->span, "'%s', line %d: %s", s->name, err.line,
+                    err.text);
+  *out = json_object_get(root, "weight_map");
+  if (!json_is_object(*out))
+    return fv_error(s->diag, FV_ERR_PARSE, s->span, "'%s' has no \"weight_map\"", s->name);
+  return FV_OK;
+}
+
+// The index names a file for each weight; each must be in its file.
+static fv_status check_index(const source *s, json_t *map_of, const char *dir) {
+  const char *name;
+  json_t *value;
+  json_object_foreach(map_of, name, value) {
+    const entry *e = find(s->set, name);
+    const char *file = json_string_value(value);
+    const char *path = fv_arena_printf(s->set->arena, "%s%s", dir, file);
+    if (!e || strcmp(e->file, path) != 0)
+      return fv_error(s->diag, FV_ERR_PARSE, s->span, "'%s' says that '%s' has weight '%s'; it has not",
+                      s->name, file, name);
+  }
+  return FV_OK;
+}
+
+static fv_status add_shards(const source *s) {
+  fv_arena *ar = s->set->arena;
+  json_t *map_of;
+  FV_TRY(read_index(s, &map_of));
+  shards list = {0};
+  const char *name;
+  json_t *value;
+  json_object_foreach(map_of, name, value) {
+    const char *file = json_string_value(value);
+    if (!file)
+      return fv_error(s->diag, FV_ERR_PARSE, s->span, "'%s': weight '%s' names no file", s->name,
+                      name);
+    note_shard(ar, &list, file);
+  }
+  // Shards lie beside the index, also when the user named the index: what is
+  // in a file is never trusted.
+  const char *beside = dir_part(ar, s->name);
+  for (size_t i = 0; i < list.n; i++) {
+    source shard = *s;
+    shard.dir = s->dir ? s->dir : beside;
+    shard.name = s->dir ? fv_arena_printf(ar, "%s%s", beside, list.file[i]) : list.file[i];
+    FV_TRY(add_tensors(&shard));
+  }
+  return check_index(s, map_of, s->dir ? beside : "");
+}
+
+fv_status fv_weights_add(fv_weights *w, const char *dir, const char *name, const fv_dtype *as,
+                         fv_diag_sink *diag, const fv_span *span) {
+  const source s = {w, dir, name, as, diag, span};
+  return ends_with(name, ".json") ? add_shards(&s) : add_tensors(&s);
+}
+
+//===-- Tensors -----------------------------------------------------------===//
+
+static const fv_tensor *make_ready(fv_weights *w, const entry *e) {
+  const size_t from = (size_t)fv_dtype_size(e->stored.dtype);
+  const size_t to = (size_t)fv_dtype_size(e->as);
+  const bool aligned = (uintptr_t)e->stored.data % from == 0;
+  if (aligned && e->as == e->stored.dtype)
+    return &e->stored;
+  fv_tensor *t = fv_arena_dup(w->arena, &e->stored, sizeof *t);
+  const size_t count = (size_t)fv_tensor_count(t);
+  const char *in = t->data;
+  char *out = fv_arena_alloc_n(w->arena, to, count);
+  t->dtype = e->as;
+  t->data = out;
+  if (e->as == e->stored.dtype) {
+    memcpy(out, in, count * from);
+    return t;
+  }
+  for (size_t i = 0; i < count; i++) {
+    uint64_t word = 0;
+    memcpy(&word, in + i * from, from);
+    fv_scalar_store(e->as, out + i * to, fv_scalar_load(e->stored.dtype, &word));
+  }
+  return t;
+}
+
+const fv_tensor *fv_weights_find(fv_weights *w, const char *name) {
+  entry *e = find(w, name);
+  if (!e)
+    return NULL;
+  if (!e->ready) {
+    const fv_tensor *t = make_ready(w, e);
+    e = find(w, name);
+    e->ready = t == &e->stored ? fv_arena_dup(w->arena, t, sizeof *t) : t;
+  }
+  return e->ready;
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// <state> and its uses. An append writes rows behind the valid part and gives
+// the valid part with them; the graph that does it advances the length.
+#include <string.h>
+
+#include "frontend/xml/lower.h"
+
+typedef struct use {
+  int index;
+  const fv_state *state;
+  const fv_expr *member;
+} use;
+
+//===-- Declaration -------------------------------------------------------===//
+
+static bool plain_dims(fv_xml_cx *cx, const fv_xml_elem *e, const fv_type *t) {
+  int64_t lit;
+  for (int i = 0; i < t->rank; i++)
+    if (!fv_x_is_lit(t->dim[i], &lit) && t->dim[i]->kind != FV_E_SYM) {
+      (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, fv_xml_find_attr(e, "shape"), 0),
+                         "a dim of a state is an integer or a dim of the model, no expression");
+      return false;
+    }
+  return true;
+}
+
+// The symbol of the valid length: shared by all states that name it.
+static bool declare_length(fv_xml_cx *cx, const fv_xml_elem *e, fv_state *s) {
+  const fv_xml_attr *length = fv_xml_find_attr(e, "length");
+  const fv_xml_attr *axis = fv_xml_find_attr(e, "axis");
+  if (!length && !axis)
+    return true;
+  if (!length || !axis) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                       "a state that grows needs axis= and length= together");
+    return false;
+  }
+  int64_t at;
+  int64_t capacity;
+  if (!fv_xml_int(cx, fv_xml_whole(axis), &at))
+    return false;
+  at += at < 0 ? s->type.rank : 0;
+  if (at < 0 || at >= s->type.rank || !fv_x_is_lit(s->type.dim[at], &capacity)) {
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, axis, 0),
+                       "axis= names the axis that grows; its dim in shape= is the capacity, a "
+                       "plain integer");
+    return false;
+  }
+  s->length_axis = (int)at;
+  const char *name = fv_xml_slice_text(cx, fv_xml_whole(length));
+  const fv_xml_name *known = fv_xml_scope_get(cx->model, name, strlen(name));
+  if (known && known->kind == FV_XML_INT && known->expr->kind == FV_E_SYM) {
+    const fv_symbol *sym = fv_symbol_get(cx->pool, known->expr->ref);
+    s->length = known->expr->ref;
+    if (sym->kind == FV_SYM_STATE && sym->max == capacity)
+      return true;
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, length, 0),
+                       sym->kind == FV_SYM_STATE
+                           ? "'%s' is the length of a state of another capacity"
+                           : "'%s' is a dim; the length of a state needs a name of its own",
+                       name);
+    return false;
+  }
+  if (known || !fv_xml_is_name(name)) {
+    fv_xml_bind(cx, length, 0, name, FV_XML_POISON, NULL);
+    return false;
+  }
+  s->length = fv_symbol_add(cx->pool, name, 0, capacity, FV_SYM_STATE);
+  fv_xml_bind(cx, length, 0, name, FV_XML_INT, fv_x_sym(cx->pool, s->length));
+  return true;
+}
+
+void fv_xml_run_state(fv_xml_cx *cx, const fv_xml_elem *e) {
+  const fv_xml_attr *name = fv_xml_find_attr(e, "name");
+  const fv_xml_attr *members = fv_xml_find_attr(e, "members");
+  const char *word = fv_xml_slice_text(cx, fv_xml_whole(name));
+  fv_xml_name *entry = FV_NEW(cx->arena, fv_xml_name);
+  *entry = (fv_xml_name){.name = word, .where = e};
+  if (!fv_xml_is_name(word) || fv_xml_scope_get(cx->states, word, strlen(word))) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, name, 0),
+                       "'%s' is no name, or the name of another state", word);
+    return;
+  }
+  fv_xml_scope_put(cx->arena, cx->states, entry);
+  fv_state s = {.length_axis = -1};
+  int64_t n = 1;
+  bool good = fv_xml_declared(cx, e, &s.type) && plain_dims(cx, e, &s.type);
+  good = (!members || fv_xml_int(cx, fv_xml_whole(members), &n)) && good;
+  if (good && (n < 1 || n > 65536)) {
+    (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at_value(cx, members, 0),
+                       "a state has 1 to 65536 members");
+    good = false;
+  }
+  if (!good || !declare_length(cx, e, &s))
+    return;
+  fv_state *made = fv_module_add_state(cx->module, word, &s.type, (int)n);
+  made->length_axis = s.length_axis;
+  made->length = s.length;
+  made->span = fv_xml_at(cx, e);
+  entry->kind = FV_XML_INT;
+  entry->expr = fv_x_i64(cx->pool, cx->module->n_state - 1);
+}
+
+//===-- Uses --------------------------------------------------------------===//
+
+static bool is_state(const fv_xml_name *n) { return n->name != NULL; }
+
+static const fv_state *find_state(fv_xml_cx *cx, const fv_xml_elem *e, int *index) {
+  const fv_xml_attr *a = fv_xml_find_attr(e, "state");
+  const char *name = fv_xml_plain(cx, fv_xml_whole(a));
+  const fv_xml_name *known = name ? fv_xml_scope_get(cx->states, name, strlen(name)) : NULL;
+  if (name && !known)
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, 0), "no state is called '%s'%s",
+                       name, fv_xml_suggest_name(cx, cx->states, name, is_state));
+  if (!known || known->kind != FV_XML_INT)
+    return NULL;
+  *index = (int)known->expr->lit.i;
+  return cx->module->state[*index];
+}
+
+static const fv_expr *note_counter(void *user, const fv_expr *e) {
+  uint64_t *sought = user;
+  if (e->kind == FV_E_SYM && e->ref == *sought)
+    *sought = UINT64_MAX;
+  return e;
+}
+
+// Each step of a loop must update a member of its own.
+static bool own_member(fv_xml_cx *cx, const fv_xml_elem *e, const use *u) {
+  for (const fv_xml_frame *f = cx->top; f; f = f->up) {
+    if (!f->loop)
+      continue;
+    uint64_t sought = f->loop->counter;
+    (void)fv_x_rewrite(cx->pool, u->member, note_counter, &sought);
+    if (sought == UINT64_MAX)
+      continue;
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                       "every step of the loop would update the same member of state '%s'; give "
+                       "it member= with the counter of the loop",
+                       u->state->name);
+    return false;
+  }
+  return true;
+}
+
+static bool find_use(fv_xml_cx *cx, const fv_xml_elem *e, bool update, use *u) {
+  const fv_xml_attr *member = fv_xml_find_attr(e, "member");
+  u->state = find_state(cx, e, &u->index);
+  u->member = member ? fv_xml_expr(cx, fv_xml_whole(member)) : fv_x_i64(cx->pool, 0);
+  if (!u->state || !u->member)
+    return false;
+  if (!member && u->state->members > 1) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                       "state '%s' has %d members; say which by member=", u->state->name,
+                       u->state->members);
+    return false;
+  }
+  for (size_t i = 0; i < cx->n_written; i++) {
+    const fv_xml_written *w = &cx->written[i];
+    if (w->state != u->index || fv_prove_eq(cx->pool, w->member, u->member) == FV_NO)
+      continue;
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                       "state '%s' was updated before in this graph; use the value of that update",
+                       u->state->name);
+    return false;
+  }
+  if (!update)
+    return true;
+  if (!own_member(cx, e, u))
+    return false;
+  const fv_xml_written w = {u->index, u->member};
+  FV_PUSH(cx->arena, cx->written, cx->n_written, cx->cap_written, w);
+  return true;
+}
+
+static fv_node *state_node(fv_xml_cx *cx, fv_op op, const use *u, fv_value *x) {
+  fv_node *n = fv_xml_node(cx, op, x ? 1 : 0, &x);
+  fv_attr_set_int(n, "state", u->index);
+  fv_attr_set_expr(n, "member", u->member);
+  return n;
+}
+
+// The first `length` entries along the axis that grows.
+static fv_value *valid_part(fv_xml_cx *cx, const fv_state *s, fv_value *v, const fv_expr *length) {
+  if (!v)
+    return NULL;
+  fv_node *n = fv_xml_node(cx, FV_OP_slice, 1, &v);
+  fv_attr_set_int(n, "axis", s->length_axis);
+  fv_attr_set_expr(n, "end", length);
+  return fv_xml_op1(cx, n);
+}
+
+void fv_xml_run_read(fv_xml_cx *cx, const fv_xml_elem *e) {
+  use u = {0};
+  fv_value *v = NULL;
+  if (find_use(cx, e, false, &u)) {
+    v = fv_xml_op1(cx, state_node(cx, FV_OP_state_read, &u, NULL));
+    if (u.state->length_axis >= 0)
+      v = valid_part(cx, u.state, v, fv_x_sym(cx->pool, u.state->length));
+  }
+  fv_xml_bind_value(cx, fv_xml_whole(fv_xml_find_attr(e, "out")), v);
+}
+
+void fv_xml_run_write(fv_xml_cx *cx, const fv_xml_elem *e) {
+  use u = {0};
+  fv_value *x = fv_xml_operand(cx, fv_xml_whole(fv_xml_find_attr(e, "x")), NULL);
+  if (!find_use(cx, e, true, &u) || !x)
+    return;
+  if (u.state->length_axis >= 0) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                       "state '%s' grows: rows are put to it by <append>", u.state->name);
+    return;
+  }
+  (void)fv_xml_place_node(cx, state_node(cx, FV_OP_state_write, &u, x));
+}
+
+// All appends to states of one length in a graph add the same number of rows.
+static bool advance(fv_xml_cx *cx, const fv_xml_elem *e, const fv_state *s, const fv_expr *next) {
+  fv_graph *g = cx->graph;
+  for (int i = 0; i < g->n_advance; i++) {
+    if (g->advance[i].length != s->length)
+      continue;
+    if (fv_prove_eq(cx->pool, g->advance[i].next, next) == FV_YES)
+      return true;
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at(cx, e),
+                       "all appends of a graph to states of one length must add the same number "
+                       "of rows");
+    return false;
+  }
+  fv_advance *wider = FV_NEW_N(cx->arena, fv_advance, g->n_advance + 1);
+  if (g->n_advance)
+    memcpy(wider, g->advance, (size_t)g->n_advance * sizeof *wider);
+  wider[g->n_advance] = (fv_advance){.length = s->length, .next = next};
+  g->advance = wider;
+  g->n_advance++;
+  return true;
+}
+
+static fv_value *append_rows(fv_xml_cx *cx, const fv_xml_elem *e, const use *u, fv_value *x) {
+  const fv_state *s = u->state;
+  if (s->length_axis < 0 || x->type.rank != s->type.rank) {
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, fv_xml_find_attr(e, "x"), 0),
+                       s->length_axis < 0
+                           ? "state '%s' (%s) has no axis= and length=, so it cannot grow; <write> "
+                             "replaces it; the value is %s"
+                           : "rows for state '%s' must have its rank: it is %s, the value is %s",
+                       s->name, fv_xml_type_text(cx, &s->type), fv_xml_type_text(cx, &x->type));
+    return NULL;
+  }
+  const fv_expr *past = fv_x_sym(cx->pool, s->length);
+  const fv_expr *next = fv_x_add(cx->pool, past, x->type.dim[s->length_axis]);
+  if (!advance(cx, e, s, next))
+    return NULL;
+  fv_value *old = fv_xml_op1(cx, state_node(cx, FV_OP_state_read, u, NULL));
+  if (!old)
+    return NULL;
+  fv_node *n = fv_xml_node(cx, FV_OP_tensor_scatter, 2, (fv_value *[]){old, x});
+  fv_attr_set_int(n, "axis", s->length_axis);
+  fv_attr_set_expr(n, "position", past);
+  fv_value *all = fv_xml_op1(cx, n);
+  if (!all || !fv_xml_place_node(cx, state_node(cx, FV_OP_state_write, u, all)))
+    return NULL;
+  return valid_part(cx, s, all, next);
+}
+
+void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e) {
+  use u = {0};
+  const fv_xml_attr *out = fv_xml_find_attr(e, "out");
+  fv_value *x = fv_xml_operand(cx, fv_xml_whole(fv_xml_find_attr(e, "x")), NULL);
+  const bool found = find_use(cx, e, true, &u);
+  fv_value *v = found && x ? append_rows(cx, e, &u, x) : NULL;
+  if (out)
+    fv_xml_bind_value(cx, fv_xml_whole(out), v);
+}

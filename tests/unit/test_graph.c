@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Graphs: construction, attributes, walks, replacement, types and layouts, the
+// op table, and what the verifier finds.
+#include "unit.h"
+
+#include "ir/ir.h"
+#include "ir/sem.h"
+
+typedef struct env {
+  fv_arena *arena;
+  fv_module *m;
+  fv_graph *g;
+  fv_diag_sink diag;
+  collected log;
+  fv_type t;  // f32[B, 4]
+} env;
+
+static int set_up(void **state) {
+  env *e = calloc(1, sizeof *e);
+  assert_non_null(e);
+  e->arena = fv_arena_create(NULL);
+  assert_non_null(e->arena);
+  e->m = fv_module_create(e->arena, "test");
+  e->g = fv_graph_create(e->m, "main", NULL);
+  e->diag = COLLECTING_SINK(&e->log);
+  const uint32_t b = fv_symbol_add(e->m->pool, "B", 1, 64, FV_SYM_DIM);
+  e->t = (fv_type){.dtype = FV_f32, .rank = 2};
+  e->t.dim[0] = fv_x_sym(e->m->pool, b);
+  e->t.dim[1] = fv_x_i64(e->m->pool, 4);
+  *state = e;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  env *e = *state;
+  fv_arena_destroy(e->arena);
+  free(e);
+  return 0;
+}
+
+static fv_node *put(env *e, fv_region *r, fv_op op, fv_value *a, fv_value *b) {
+  fv_value *in[2] = {a, b};
+  fv_node *n = fv_node_create(r, op, b ? 2 : 1, in, NULL);
+  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  fv_node_insert_before(n, NULL);
+  return n;
+}
+
+// A loop of three trips that carries x through tanh.
+static fv_node *put_loop(env *e, fv_region *r, fv_value *x) {
+  fv_node *n = fv_node_create(r, FV_OP_loop, 1, &x, NULL);
+  const uint32_t i = fv_symbol_add(e->m->pool, "i", 0, 2, FV_SYM_COUNTER);
+  fv_attr_set_expr(n, "trips", fv_x_i64(e->m->pool, 3));
+  fv_attr_set_int(n, "counter", i);
+  fv_value *carry = fv_region_add_param(n->body, &x->type, "carry");
+  fv_region_add_result(n->body, put(e, n->body, FV_OP_tanh, carry, NULL)->out[0]);
+  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  fv_node_insert_before(n, NULL);
+  return n;
+}
+
+static void test_walk_and_replace(void **state) {
+  env *e = *state;
+  fv_region *top = e->g->region;
+  fv_value *x = fv_graph_add_input(e->g, "x", &e->t);
+  fv_node *a = put(e, top, FV_OP_neg, x, NULL);
+  fv_node *loop = put_loop(e, top, a->out[0]);
+  fv_node *c = put(e, top, FV_OP_add, loop->out[0], a->out[0]);
+  fv_graph_add_output(e->g, "y", c->out[0]);
+  const fv_node *want[] = {a, loop, loop->body->first, c};
+  size_t k = 0;
+  for (fv_node *n = fv_walk_first(top); n; n = fv_walk_next(top, n))
+    assert_ptr_equal(n, want[k++]);
+  assert_int_equal(k, FV_COUNTOF(want));
+  k = 0;
+  for (fv_node *n = fv_walk_first(loop->body); n; n = fv_walk_next(loop->body, n))
+    k++;
+  assert_int_equal(k, 1);
+
+  uint32_t *uses = FV_NEW_N(e->arena, uint32_t, e->m->n_value);
+  fv_graph_count_uses(e->g, uses);
+  assert_int_equal(uses[a->out[0]->id], 2);
+  assert_int_equal(uses[c->out[0]->id], 1);
+  fv_value **forward = FV_NEW_N(e->arena, fv_value *, e->m->n_value);
+  forward[a->out[0]->id] = x;
+  fv_graph_forward(e->g, forward);
+  fv_node_remove(a);
+  assert_ptr_equal(loop->in[0], x);
+  assert_ptr_equal(c->in[1], x);
+  assert_ptr_equal(top->first, loop);
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+}
+
+static void test_insertion_order(void **state) {
+  env *e = *state;
+  fv_value *x = fv_graph_add_input(e->g, "x", &e->t);
+  fv_node *a = put(e, e->g->region, FV_OP_neg, x, NULL);
+  fv_node *b = fv_node_create(e->g->region, FV_OP_tanh, 1, &x, NULL);
+  fv_node_insert_before(b, a);
+  assert_ptr_equal(e->g->region->first, b);
+  assert_ptr_equal(b->next, a);
+  assert_ptr_equal(a->prev, b);
+  fv_node_remove(a);
+  assert_ptr_equal(e->g->region->last, b);
+}
+
+static void test_attributes(void **state) {
+  env *e = *state;
+  fv_node *n = fv_node_create(e->g->region, FV_OP_loop, 0, NULL, NULL);
+  assert_int_equal(fv_attr_int(n, "while_carry"), -1);
+  assert_int_equal(fv_attr_get(n, "trips")->kind, 0);
+  assert_int_equal(fv_attr_get(n, "collect_axes")->kind, 'I');
+  assert_int_equal(fv_attr_get(n, "collect_axes")->n, 0);
+  fv_attr_set_ints(n, "collect_axes", 2, (const int64_t[]){1, -1});
+  assert_int_equal(fv_attr_get(n, "collect_axes")->ints[1], -1);
+}
+
+static void test_spans(void **state) {
+  env *e = *state;
+  const fv_span s[2] = {{.file = "a", .line = 1}, {.file = "a", .line = 2}};
+  fv_node *n = fv_node_create(e->g->region, FV_OP_loop, 0, NULL, &s[0]);
+  fv_node *other = fv_node_create(e->g->region, FV_OP_loop, 0, NULL, &s[1]);
+  fv_node_copy_spans(other, n);
+  fv_node_copy_spans(other, n);
+  assert_int_equal(other->n_span, 2);
+  assert_ptr_equal(fv_node_span(other), &s[1]);
+}
+
+static void test_op_table(void **state) {
+  (void)state;
+  for (int i = 0; i < FV_OP_COUNT; i++) {
+    const fv_op_info *o = fv_op_get((fv_op)i);
+    assert_int_equal(fv_op_find(o->name, strlen(o->name)), i);
+    assert_non_null(o->sem);
+    assert_true(o->n_operand < FV_MAX_OPERANDS && o->n_attr < FV_MAX_ATTRS);
+    for (int k = 0; k < o->n_attr; k++)
+      assert_int_not_equal(o->attr[k].kind, 0);
+    for (int k = 0; k + 1 < o->n_operand; k++)
+      assert_false(o->operand[k].variadic);
+  }
+  assert_int_equal(fv_op_find("ad", 2), FV_OP_COUNT);
+  assert_int_equal(fv_op_find("addd", 4), FV_OP_COUNT);
+  assert_int_equal(fv_op_find("addd", 3), FV_OP_add);
+}
+
+static void assert_text(env *e, const fv_expr *x, const char *want) {
+  fv_str s = {.arena = e->arena};
+  fv_x_print(e->m->pool, &s, x);
+  assert_string_equal(s.data, want);
+}
+
+static void test_layouts(void **state) {
+  env *e = *state;
+  fv_xpool *p = e->m->pool;
+  const fv_expr *index[2] = {fv_x_index(p, 0), fv_x_index(p, 1)};
+  fv_type t = e->t;
+  assert_text(e, fv_type_count(p, &t), "B*4");
+  assert_text(e, fv_type_offset(p, &t, index), "i0*4+i1");
+  t.dim[1] = fv_x_i64(p, 20);
+  t.layout = (fv_layout){.n = 3, .piece = {{1, 0, 16}, {0, 0, 0}, {1, 1, 16}}};
+  assert_true(fv_layout_valid(&t.layout, 2));
+  assert_text(e, fv_type_count(p, &t), "B*20");
+  assert_text(e, fv_type_stored(p, &t), "B*32");
+  fv_str s = {.arena = e->arena};
+  fv_type_print(p, &s, &t);
+  assert_string_equal(s.data, "f32[B, 20]{1/16, 0, 1%16}");
+  int64_t dims[FV_MAX_RANK];
+  assert_false(fv_type_static(&t, dims));
+  // Distinct indices have distinct offsets below the stored count.
+  bool seen[3 * 32] = {false};
+  for (int64_t i = 0; i < 3; i++) {
+    for (int64_t j = 0; j < 20; j++) {
+      const fv_expr *at[2] = {fv_x_i64(p, i), fv_x_i64(p, j)};
+      const fv_expr *x = fv_x_subst_sym(p, fv_type_offset(p, &t, at), 0, fv_x_i64(p, 3));
+      int64_t offset = -1;
+      assert_true(fv_x_is_lit(x, &offset) && offset >= 0 && offset < 3 * 32 && !seen[offset]);
+      seen[offset] = true;
+    }
+  }
+  t.layout.piece[0].block = 8;
+  assert_false(fv_layout_valid(&t.layout, 2));
+  t.layout = (fv_layout){.n = 1, .piece = {{0, 0, 0}}};
+  assert_false(fv_layout_valid(&t.layout, 2));
+}
+
+//===-- The verifier ----------------------------------------------------===//
+
+static void assert_broken(env *e, const char *what) {
+  e->log.text[0] = 0;
+  assert_int_equal(fv_verify(e->m, "pass 'x'", &e->diag), FV_ERR_INTERNAL);
+  if (!strstr(e->log.text, what) || !strstr(e->log.text, "pass 'x'"))
+    fail_msg("expected '%s' in: %s", what, e->log.text);
+}
+
+static void test_verifier(void **state) {
+  env *e = *state;
+  fv_region *top = e->g->region;
+  fv_value *x = fv_graph_add_input(e->g, "x", &e->t);
+  fv_node *a = put(e, top, FV_OP_neg, x, NULL), *b = put(e, top, FV_OP_add, a->out[0], x);
+  fv_node *loop = put_loop(e, top, b->out[0]);
+  fv_graph_add_output(e->g, "y", loop->out[0]);
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+
+  b->in[0] = loop->out[0];
+  assert_broken(e, "used before its definition");
+  b->in[0] = loop->body->first->out[0];
+  assert_broken(e, "used before its definition");
+  b->in[0] = a->out[0];
+  top->result[0] = loop->body->first->out[0];
+  assert_broken(e, "does not enclose");
+  top->result[0] = loop->out[0];
+  fv_node_remove(a);
+  assert_broken(e, "defined nowhere");
+  fv_node_insert_before(a, b);
+  a->out[0]->type.dim[1] = fv_x_i64(e->m->pool, 5);
+  assert_broken(e, "where its semantics give f32[B, 4]");
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  a->in[0] = NULL;
+  assert_broken(e, "no longer valid");
+  a->in[0] = x;
+  loop->body->result[0] = x;
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  fv_attr_set_int(loop, "counter", 99);
+  assert_broken(e, "a symbol that does not exist");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_walk_and_replace, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_insertion_order, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_attributes, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_spans, set_up, tear_down),
+      cmocka_unit_test(test_op_table),
+      cmocka_unit_test_setup_teardown(test_layouts, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_verifier, set_up, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/unit/unit.h - what all unit tests include: cmocka, an allocator that
+// counts and fails, a sink that collects, a scratch folder.
+#ifndef FOVEA_TESTS_UNIT_UNIT_H_
+#define FOVEA_TESTS_UNIT_UNIT_H_
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/diag.h"
+
+// Counts what lives, and fails allocation number fail_at (1-based, 0 = none),
+// once or from then on.
+typedef struct counting_allocator {
+  size_t calls, fail_at, live_blocks, live_bytes;
+  bool persistent;
+} counting_allocator;
+
+static inline void *counting_resize(void *user, void *ptr, size_t old_size, size_t size) {
+  counting_allocator *c = user;
+  if (size == 0) {
+    if (ptr) {
+      c->live_blocks--;
+      c->live_bytes -= old_size;
+      free(ptr);
+    }
+    return NULL;
+  }
+  c->calls++;
+  if (c->fail_at && (c->calls == c->fail_at || (c->persistent && c->calls > c->fail_at)))
+    return NULL;
+  void *p = realloc(ptr, size);
+  assert_non_null(p);
+  c->live_blocks += ptr == NULL;
+  c->live_bytes += size - old_size;
+  return p;
+}
+
+static inline fv_allocator counting_of(counting_allocator *c) {
+  return (fv_allocator){.resize = counting_resize, .user = c};
+}
+
+// Appends "severity code text\n" of each diagnostic.
+typedef struct collected {
+  char text[8192];
+} collected;
+
+static inline void collect(void *user, const fv_diag *d) {
+  collected *c = user;
+  const size_t n = strlen(c->text);
+  snprintf(c->text + n, sizeof c->text - n, "%d %d %s\n", (int)d->severity, (int)d->code, d->text);
+}
+
+#define COLLECTING_SINK(c) ((fv_diag_sink){.emit = collect, .user = (c)})
+
+// A new folder; its name is in static storage.
+static inline const char *scratch_dir(void) {
+  static char path[4096];
+  const char *tmp = getenv("TMPDIR");
+  snprintf(path, sizeof path, "%s/fovea-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+  assert_non_null(mkdtemp(path));
+  return path;
+}
+
+#endif  // FOVEA_TESTS_UNIT_UNIT_H_
