@@ -24,6 +24,8 @@ struct fv_model {
 // with its own memory), a graph runner, or a library made earlier.
 struct fv_executable {
   fv_arena *arena;
+  bool own_arena;
+  void *library;                // dlopen handle of a library
   fv_module *module;            // NULL for a library
   fv_model_info info;
   const fv_backend *backend;    // NULL for a library
@@ -32,12 +34,17 @@ struct fv_executable {
   fv_kernels *kernels;
   void *image;
   size_t image_size;
-  void *constants;              // aligned, own
-  size_t constants_size;
-  fv_cpu_kernel_fn *cpu;        // one per kernel; NULL: the backend's queue runs them
-  const fv_model_code *code;    // CPU programs and libraries
-  fv_model_code own_code;
+  void *constants;              // 64-byte aligned, own
+  fv_artifact_desc desc;
+  fv_model_api own_api;
+  const fv_model_api *api;      // CPU programs and libraries; NULL: the backend's queue runs it
+  fv_exec_image view;           // of the image, when the queue runs it
 };
+
+// Compiles a module that is already in memory; changes it. `ar` is its arena,
+// which must outlive the executable and is not owned by it.
+FV_NODISCARD fv_status fv_compile_module(fv_arena *ar, fv_module *m, const fv_compile_options *o,
+                                         fv_diag_sink *diag, fv_executable **out);
 
 // Loads the module of a model anew, for a compile that will change it.
 fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *o,

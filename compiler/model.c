@@ -58,7 +58,7 @@ fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *
 typedef struct load_cx {
   fv_model *m;
   const char *path;
-  const fv_model_options *o;
+  const fv_model_load_options *o;
   fv_diag_sink *diag;
 } load_cx;
 
@@ -91,7 +91,7 @@ static fv_status load_body(void *user) {
   return FV_OK;
 }
 
-fv_status fv_model_load(const char *path, const fv_model_options *o, fv_diag_sink *diag,
+fv_status fv_model_load(const char *path, const fv_model_load_options *o, fv_diag_sink *diag,
                         fv_model **out) {
   *out = NULL;
   fv_model *m = calloc(1, sizeof *m);

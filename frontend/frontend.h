@@ -6,6 +6,7 @@
 #ifndef FOVEA_FRONTEND_FRONTEND_H_
 #define FOVEA_FRONTEND_FRONTEND_H_
 
+#include "base/str.h"
 #include "ir/ir.h"
 
 // Replaces the value of an integer <let> of the model.
@@ -19,7 +20,7 @@ typedef struct fv_load_limits {
   size_t max_bytes;     // of the description, without weights; 16 MiB
   size_t max_elements;  // XML elements; 1,000,000
   int max_depth;        // of nested elements, and of blocks that call blocks; 64
-  size_t max_nodes;     // graph nodes after all blocks are expanded; 1,000,000
+  size_t max_nodes;     // of the graph, when all blocks are expanded; 1,000,000
 } fv_load_limits;
 
 typedef struct fv_load_options {
@@ -41,6 +42,9 @@ typedef struct fv_frontend {
   // reported, and *out is NULL.
   FV_NODISCARD fv_status (*load)(fv_arena *ar, const char *path, const fv_load_options *options,
                                  fv_diag_sink *diag, fv_module **out);
+  // optional: appends the canonical form of a description to `out`.
+  FV_NODISCARD fv_status (*format)(fv_arena *ar, const char *path, const char *bytes, size_t size,
+                                   const fv_load_limits *limits, fv_diag_sink *diag, fv_str *out);
 } fv_frontend;
 
 #endif  // FOVEA_FRONTEND_FRONTEND_H_

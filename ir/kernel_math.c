@@ -304,19 +304,23 @@ static fv_kv trig_of(km *c, fv_kv x, int quarter) {
 
 //===-- erf -----------------------------------------------------------------------===//
 
-// f32: |x| P(x^2) / Q(x^2) up to 3.925, 1 beyond. Both polynomials have
-// positive coefficients only, so nothing cancels. Rational minimax by
-// iteratively reweighted least squares of the linearised error; fit 2^-28.
+// f32: up to 1 x + x p(x^2), fit 2^-29; beyond, 1 - 1 / q(x)^8, fit 2^-29, whose
+// errors are damped by erfc(x). From 3.925 on it rounds to 1.
 static fv_kv erf32_of(km *c, fv_kv a) {
-  static const double num[] = {0x1.20dd76p+0, 0x1.8a278cp-3,  0x1.c752c6p-5,
-                               0x1.12e242p-8, 0x1.a9689ap-12, 0x1.ba0d86p-18};
-  static const double den[] = {0x1p+0,         0x1.01fe8ap-1,  0x1.e0246ep-4, 0x1.09a136p-6,
-                               0x1.70f49ep-10, 0x1.2a375ap-14, 0x1.0b44f8p-22};
-  const fv_kv z = km_mul(c, a, a);
-  const fv_kv p = km_mul(c, a, fv__km_poly(c, num, FV_COUNTOF(num), z));
-  const fv_kv r = km_op(c, FV_X_DIV, p, fv__km_poly(c, den, FV_COUNTOF(den), z));
-  return km_sel(c, km_op(c, FV_X_LE, km_f(c, 3.925), a), km_f(c, 1),
-                km_op(c, FV_X_MIN, r, km_f(c, 1)));
+  static const double near[] = {0x1.06eba8p-3, -0x1.81273ep-2,  0x1.ce2ce6p-4, -0x1.b7f71ap-6,
+                                0x1.53f224p-8, -0x1.a3515ep-11, 0x1.4771fep-14};
+  static const double far[] = {0x1.0063e2p+0,  0x1.0f119p-3,    0x1.c6ddfep-4,
+                               -0x1.79c32ap-8, 0x1.ead4ap-6,    -0x1.be593ap-7,
+                               0x1.6dfe5ap-8,  -0x1.20106ep-10, 0x1.fa7e72p-14};
+  const fv_kv one = km_f(c, 1);
+  const fv_kv x = km_op(c, FV_X_MIN, a, km_f(c, 4));
+  const fv_kv z = km_mul(c, x, x);
+  const fv_kv low = km_mad(c, x, fv__km_poly(c, near, FV_COUNTOF(near), z), x);
+  fv_kv q = fv__km_poly(c, far, FV_COUNTOF(far), x);
+  for (int i = 0; i < 3; i++)
+    q = km_mul(c, q, q);
+  const fv_kv high = km_sub(c, one, km_op(c, FV_X_DIV, one, q));
+  return km_sel(c, km_op(c, FV_X_LE, one, x), high, low);
 }
 
 // f64: up to 1 |x| p(x^2), fit 2^-56; beyond, 1 - exp(-x^2) q(t) with

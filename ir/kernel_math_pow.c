@@ -112,13 +112,13 @@ static fv_kv exp2_of(km *c, words e) {
 
 //===-- Special cases -----------------------------------------------------------------===//
 
-static fv_kv and (km * c, fv_kv a, fv_kv b) {
+static fv_kv both(km *c, fv_kv a, fv_kv b) {
   return km_op(c, FV_X_AND, a, b);
 }
-static fv_kv or (km * c, fv_kv a, fv_kv b) {
+static fv_kv either(km *c, fv_kv a, fv_kv b) {
   return km_op(c, FV_X_OR, a, b);
 }
-static fv_kv not(km * c, fv_kv a) {
+static fv_kv negate(km *c, fv_kv a) {
   return km_un(c, FV_X_NOT, a);
 }
 static fv_kv is_integer(km *c, fv_kv y) {
@@ -138,18 +138,18 @@ static fv_kv pow_any(km *c, fv_kv x, fv_kv y) {
   fv_kv r = exp2_of(c, e);
   // |x| = 0 or infinity: infinity when the power grows, 0 when it shrinks
   const fv_kv at_zero = km_op(c, FV_X_EQ, a, zero), at_inf = km_op(c, FV_X_EQ, a, inf);
-  const fv_kv shrinks = km_op(c, FV_X_XOR, at_inf, km_op(c, FV_X_LT, y, zero));
-  r = km_sel(c, or (c, at_zero, at_inf), km_sel(c, shrinks, zero, inf), r);
+  const fv_kv grows = km_op(c, FV_X_XOR, at_inf, km_op(c, FV_X_LT, y, zero));
+  r = km_sel(c, either(c, at_zero, at_inf), km_sel(c, grows, inf, zero), r);
   // negative base: odd integers give the sign, fractions NaN (but for -infinity)
   const fv_kv whole = is_integer(c, y);
   const fv_kv even = is_integer(c, km_mul(c, y, km_f(c, 0.5)));
-  const fv_kv signed_zero = km_sel(c, and(c, whole, not(c, even)), x, zero);
+  const fv_kv signed_zero = km_sel(c, both(c, whole, negate(c, even)), x, zero);
   r = fv__km_with_sign(c, r, signed_zero);
-  const fv_kv negative = and(c, km_op(c, FV_X_LT, x, zero), not(c, at_inf));
-  fv_kv bad = and(c, negative, not(c, whole));
-  bad = or (c, bad, or (c, km_un(c, FV_X_IS_NAN, x), km_un(c, FV_X_IS_NAN, y)));
+  const fv_kv negative = both(c, km_op(c, FV_X_LT, x, zero), negate(c, at_inf));
+  fv_kv bad = both(c, negative, negate(c, whole));
+  bad = either(c, bad, either(c, km_un(c, FV_X_IS_NAN, x), km_un(c, FV_X_IS_NAN, y)));
   r = km_sel(c, bad, km_f(c, NAN), r);
-  return km_sel(c, or (c, km_op(c, FV_X_EQ, y, zero), km_op(c, FV_X_EQ, x, one)), one, r);
+  return km_sel(c, either(c, km_op(c, FV_X_EQ, y, zero), km_op(c, FV_X_EQ, x, one)), one, r);
 }
 
 fv_kv fv__km_pow(km *c, fv_kv x, fv_kv y) {

@@ -48,7 +48,7 @@ static fv_status state_of(fv_sem *s, const fv_state **out) {
 }
 
 fv_status fv_sem_state_read(fv_sem *s) {
-  const fv_state *state;
+  const fv_state *state = NULL;
   FV_TRY(state_of(s, &state));
   fv_sem_add_result(s, &state->type);
   return FV_OK;
@@ -71,7 +71,7 @@ static fv_status same_type(fv_sem *s, const char *what, const fv_type *have, con
 }
 
 fv_status fv_sem_state_write(fv_sem *s) {
-  const fv_state *state;
+  const fv_state *state = NULL;
   FV_TRY(state_of(s, &state));
   return same_type(s, fv_arena_printf(s->arena, "the new value of state '%s'", state->name),
                    fv_sem_type(s, 0), &state->type);

@@ -307,17 +307,18 @@ static fv_kv masked_score(att *a, lw_emit *e, fv_kv s, fv_kv j, fv_kv lo, fv_kv 
   in.index[a->ij->ref] = j;
   in.count = fv_kb_sub(kb, lw_emit_host(&a->k, a->k_len), j);
   in.memo = FV_NEW(a->k.l->arena, struct lw_memo);
-  if (a->bias)
-    s = op2(a, FV_X_ADD, s, fv_kb_cast(kb, a->t, lw_emit_expr(&in, a->bias)));
-  if (a->mask) {
-    const fv_kv m = lw_emit_expr(&in, a->mask);
+  const fv_expr *const both[] = {a->bias, a->mask};
+  for (int i = 0; i < 2; i++) {
+    if (!both[i])
+      continue;
+    const fv_kv m = lw_emit_expr(&in, both[i]);
     if (fv_kb_dtype(kb, m) == FV_bool) {
       seen = op2(a, FV_X_AND, seen, m);
-    } else {
-      const fv_kv f = fv_kb_cast(kb, a->t, m);
-      seen = op2(a, FV_X_AND, seen, op2(a, FV_X_NE, f, num(a, -__builtin_inf())));
-      s = op2(a, FV_X_ADD, s, f);
+      continue;
     }
+    const fv_kv f = fv_kb_cast(kb, a->t, m);
+    seen = op2(a, FV_X_AND, seen, op2(a, FV_X_NE, f, num(a, -__builtin_inf())));
+    s = op2(a, FV_X_ADD, s, f);
   }
   const fv_kv hidden = fv_kb_const_f(kb, a->t, a->lanes, -__builtin_inf());
   return fv_kb_op(kb, FV_X_SELECT, seen, s, hidden);

@@ -18,72 +18,54 @@
 
 //===-- libc ------------------------------------------------------------===//
 
-// What an artifact may take from libc, with the symbol version it means where
-// that is not the first one. An unversioned reference would bind to the oldest
-// version, which for some of these has another meaning (pthread_cond_*,
-// sched_getaffinity).
-#define LIBC_TABLE(X)                                                                              \
-  X(memcpy, "2.14")                                                                                \
-  X(memmove, "") X(memset, "") X(memcmp, "") X(bcmp, "") X(memchr, "") X(strlen, "") X(            \
-      strnlen, "") X(strcmp, "") X(strncmp, "") X(strchr, "") X(strrchr, "") X(strstr, "")         \
-      X(strtol, "") X(strtoll, "") X(strtoul, "") X(strerror, "") X(snprintf, "") X(               \
-          vsnprintf, "") X(malloc, "") X(calloc, "") X(realloc, "") X(free, "")                    \
-          X(aligned_alloc, "2.16") X(posix_memalign, "") X(qsort, "") X(getenv, "") X(             \
-              secure_getenv, "2.17") X(__errno_location, "") X(sysconf, "") X(syscall, "")         \
-              X(getauxval, "2.16") X(open, "") X(close, "") X(read, "") X(pread, "") X(write, "")  \
-                  X(lseek, "") X(mmap, "") X(munmap, "") X(mprotect, "") X(madvise, "")            \
-                      X(clock_gettime, "2.17") X(nanosleep, "") X(sched_yield, "") X(              \
-                          sched_getaffinity, "2.3.4") X(sched_setaffinity, "2.3.4")                \
-                          X(sched_getcpu, "2.6") X(pthread_create, "") X(pthread_join, "")         \
-                              X(pthread_detach, "") X(pthread_self, "") X(pthread_once, "")        \
-                                  X(pthread_attr_init, "") X(pthread_attr_destroy, "") X(          \
-                                      pthread_attr_setstacksize, "") X(pthread_sigmask, "")        \
-                                      X(sigfillset, "") X(pthread_mutex_init, "") X(               \
-                                          pthread_mutex_destroy, "") X(pthread_mutex_lock, "")     \
-                                          X(pthread_mutex_trylock, "") X(pthread_mutex_unlock, "") \
-                                              X(pthread_cond_init, "2.3.2")                        \
-                                                  X(pthread_cond_destroy, "2.3.2")                 \
-                                                      X(pthread_cond_wait, "2.3.2")                \
-                                                          X(pthread_cond_timedwait, "2.3.2")       \
-                                                              X(pthread_cond_signal, "2.3.2") X(   \
-                                                                  pthread_cond_broadcast, "2.3.2")
+// What an artifact may take from libc, by the symbol version that it means. A
+// reference without a version would bind to the oldest one, which for some of
+// these has another meaning (pthread_cond_*, sched_getaffinity).
+typedef struct libc_group {
+  const char *version, *names;  // of x86-64; AArch64's libc began with 2.17
+} libc_group;
 
-typedef struct libc_symbol {
-  const char *name, *version;
-} libc_symbol;
-
-static const libc_symbol libc_symbols[] = {
-#define X(name, version) {#name, version},
-    LIBC_TABLE(X)
-#undef X
+static const libc_group libc_groups[] = {
+    {"2.2.5",
+     "memmove memset memcmp bcmp memchr strlen strnlen strcmp strncmp strchr strrchr strstr "
+     "strtol strtoll strtoul strtoull strerror snprintf vsnprintf malloc calloc realloc free "
+     "posix_memalign qsort getenv __errno_location sysconf syscall open close read pread write "
+     "lseek mmap munmap mprotect madvise fopen fclose fread fgets nanosleep sched_yield "
+     "pthread_create pthread_join pthread_detach pthread_self pthread_once pthread_attr_init "
+     "pthread_attr_destroy pthread_attr_setstacksize pthread_sigmask sigfillset "
+     "pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock "
+     "pthread_mutex_unlock"},
+    {"2.3.2",
+     "pthread_cond_init pthread_cond_destroy pthread_cond_wait pthread_cond_timedwait "
+     "pthread_cond_signal pthread_cond_broadcast"},
+    {"2.3.4", "sched_getaffinity sched_setaffinity"},
+    {"2.6", "sched_getcpu"},
+    {"2.14", "memcpy"},
+    {"2.16", "aligned_alloc getauxval"},
+    {"2.17", "clock_gettime secure_getenv"},
 };
-enum { LIBC_COUNT = (int)(sizeof libc_symbols / sizeof *libc_symbols) };
-
-static const char *libc_version(const fv_device *d, const libc_symbol *s) {
-  // AArch64's libc began with 2.17, which all of these are at.
-  if (strncmp(d->triple, "x86_64", 6) != 0)
-    return "2.17";
-  return s->version[0] ? s->version : "2.2.5";
-}
+enum { LIBC_GROUPS = (int)(sizeof libc_groups / sizeof *libc_groups) };
 
 // The linker script that gives each symbol of the stub its version.
 static char *libc_versions(const fv_device *d) {
-  char *text = calloc(LIBC_COUNT + 1, 96), *p = text;
+  const bool x86 = strncmp(d->triple, "x86_64", 6) == 0;
+  size_t room = 64;
+  for (int i = 0; i < LIBC_GROUPS; i++)
+    room += 2 * strlen(libc_groups[i].names) + 64;
+  char *text = malloc(room), *p = text;
   if (!text)
     return NULL;
-  for (int i = 0; i < LIBC_COUNT; i++) {
-    const char *v = libc_version(d, &libc_symbols[i]);
-    int first = 0;
-    while (strcmp(libc_version(d, &libc_symbols[first]), v) != 0)
-      first++;
-    if (first != i)
-      continue;  // this version was written already
-    p += sprintf(p, "GLIBC_%s {\n", v);
-    for (int j = i; j < LIBC_COUNT; j++)
-      if (strcmp(libc_version(d, &libc_symbols[j]), v) == 0)
-        p += sprintf(p, "  %s;\n", libc_symbols[j].name);
-    p += sprintf(p, "};\n");
+  p += sprintf(p, "%s", x86 ? "" : "GLIBC_2.17 {\n");
+  for (int i = 0; i < LIBC_GROUPS; i++) {
+    p += x86 ? sprintf(p, "GLIBC_%s {\n", libc_groups[i].version) : 0;
+    for (const char *w = libc_groups[i].names; *w; w += strspn(w, " ")) {
+      const size_t n = strcspn(w, " ");
+      p += sprintf(p, "%.*s;\n", (int)n, w);
+      w += n;
+    }
+    p += sprintf(p, "%s", x86 ? "};\n" : "");
   }
+  sprintf(p, "%s", x86 ? "" : "};\n");
   return text;
 }
 
@@ -94,11 +76,15 @@ static int32_t libc_object(fv_kernels *k, fv_report *r, LLVMMemoryBufferRef *out
   LLVMBuilderRef b = LLVMCreateBuilderInContext(k->cx);
   LLVMSetTarget(m, k->device->triple);
   LLVMSetDataLayout(m, k->device->layout);
-  for (int i = 0; i < LIBC_COUNT; i++) {
-    LLVMValueRef fn = LLVMAddFunction(m, libc_symbols[i].name, type);
-    LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(k->cx, fn, ""));
-    LLVMBuildRetVoid(b);
-  }
+  for (int i = 0; i < LIBC_GROUPS; i++)
+    for (const char *w = libc_groups[i].names; *w; w += strspn(w, " ")) {
+      const size_t n = strcspn(w, " ");
+      LLVMValueRef fn = LLVMAddFunction(m, "", type);
+      LLVMSetValueName2(fn, w, n);
+      LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(k->cx, fn, ""));
+      LLVMBuildRetVoid(b);
+      w += n;
+    }
   LLVMDisposeBuilder(b);
   const int32_t status = llvm_codegen(k->device, m, LLVMObjectFile, &k->errors, r, out);
   LLVMDisposeModule(m);

@@ -175,7 +175,10 @@ static unsigned holds_of(const fv_xml_cx *cx, const fv_xml_elem *e) {
 static bool check_name(fv_xml_cx *cx, const fv_xml_elem *e) {
   const fv_op op = fv_op_find(e->name, strlen(e->name));
   const bool builtin = op < FV_OP_COUNT && fv_op_get(op)->flags & FV_OPF_BUILTIN;
-  if (e->foreign)
+  if (!e->parent && strcmp(e->name, "model") != 0)
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                       "the root of a model file is <model>, not <%s>", e->name);
+  else if (e->foreign)
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
                        "<%s> is not in the namespace of models; write <model name=... "
                        "xmlns=\"" FV_XML_NAMESPACE "\">",

@@ -3,6 +3,7 @@
 // The XML frontend: read, check, declare, then work off the frames.
 #include <string.h>
 
+#include "frontend/xml/fmt.h"
 #include "frontend/xml/lower.h"
 
 //===-- Frames ------------------------------------------------------------===//
@@ -45,6 +46,17 @@ static void poison(fv_xml_cx *cx, const fv_xml_elem *e) {
   }
 }
 
+// Every element that runs counts, so that blocks which call blocks end, whatever
+// they hold.
+static bool within_limit(fv_xml_cx *cx, const fv_xml_elem *e) {
+  if (++cx->n_run <= cx->limit.max_nodes)
+    return true;
+  (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at(cx, e),
+                     "the model has more than %zu nodes when its blocks are expanded",
+                     cx->limit.max_nodes);
+  return false;
+}
+
 static void run_element(fv_xml_cx *cx, fv_xml_elem *e) {
   cx->current = e;
   const fv_xml_keyword *k = fv_xml_keyword_find(e->name);
@@ -54,8 +66,8 @@ static void run_element(fv_xml_cx *cx, fv_xml_elem *e) {
     poison(cx, e);
   } else if (!k) {
     fv_xml_run_op(cx, e);
-  } else if (k->run && !(k->where & FV_XML_MODEL && !(k->where & FV_XML_CODE))) {
-    k->run(cx, e);
+  } else if (k->run && !(e->parent == cx->file->root && k->where & FV_XML_MODEL)) {
+    k->run(cx, e);  // what the model declares has run before
   }
 }
 
@@ -72,12 +84,14 @@ static void pop(fv_xml_cx *cx) {
 static void run_frames(fv_xml_cx *cx) {
   while (cx->top) {
     fv_xml_elem *e = cx->top->next;
-    if (fv_xml_too_many(cx) || cx->n_nodes > cx->limit.max_nodes)
+    if (fv_xml_too_many(cx))
       return;
     if (!e) {
       pop(cx);
       continue;
     }
+    if (!within_limit(cx, e))
+      return;
     cx->top->next = e->next;
     run_element(cx, e);
   }
@@ -303,4 +317,5 @@ const fv_frontend fv_frontend_xml = {
     .doc = "fovea's own model description, " FV_XML_NAMESPACE,
     .recognises = recognises,
     .load = load,
+    .format = fv_xml_format,
 };

@@ -459,7 +459,8 @@ void fv_xml_finish_loop(fv_xml_cx *cx, fv_xml_frame *f) {
     return;
   }
   fv_value **out = FV_NEW_N(cx->arena, fv_value *, n->n_out);
-  memcpy(out, n->out, (size_t)n->n_out * sizeof *out);
+  for (int i = 0; i < n->n_out; i++)
+    out[i] = n->out[i];
   for (int i = 0; i < l->n_collect && l->reverse; i++)
     out[l->n_carry + i] = flipped(cx, l, out[l->n_carry + i], l->collect[i].axis);
   bind_out(cx, e, l, out);

@@ -138,7 +138,7 @@ struct fv_xml_cx {
   fv_graph *graph;
   fv_xml_frame *top;
   int depth;
-  size_t n_nodes;
+  size_t n_run;  // elements that have run
   fv_xml_written *written;
   size_t n_written, cap_written;
   fv_xml_elem *current;  // the element that runs

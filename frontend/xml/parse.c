@@ -167,6 +167,14 @@ static bool all_blank(const char *p, size_t n) {
   return true;
 }
 
+// Where text of `len` bytes that ends at `end` begins to say something.
+static uint32_t first_letter(const fv_xml_file *f, uint32_t end, size_t len) {
+  size_t at = end > len ? end - len : 0;
+  while (at + 1 < f->size && all_blank(f->bytes + at, 1))
+    at++;
+  return (uint32_t)at;
+}
+
 // Text comes in pieces; those before the first child are joined.
 static void on_text(void *user, const xmlChar *text, int len) {
   builder *b = user;
@@ -178,7 +186,7 @@ static void on_text(void *user, const xmlChar *text, int len) {
   const uint32_t at = now > 0 && (size_t)now <= b->file->size ? (uint32_t)now : e->at;
   if (e->child) {
     if (!all_blank(p, (size_t)len) && !e->stray_at)
-      e->stray_at = at;
+      e->stray_at = first_letter(b->file, at, (size_t)len);
     return;
   }
   if (e->text_size == 0) {

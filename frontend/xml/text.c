@@ -256,7 +256,7 @@ bool fv_xml_type(fv_xml_cx *cx, const fv_xml_attr *a, fv_dtype *out) {
   if (fv_dtype_find(word, out))
     return true;
   (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, 0),
-                     "'%s' is no element type%s; they are f32 f64 f16 bf16 i8 u8 i16 i32 i64 bool",
+                     "'%s' is none of the types f32 f64 f16 bf16 i8 u8 i16 i32 i64 bool%s",
                      word, fv_xml_suggest(cx, word, dtype_name, NULL));
   return false;
 }

@@ -28,13 +28,6 @@ static bool size_fits(fv_xml_cx *cx, const fv_value *v) {
 }
 
 fv_node *fv_xml_place_node(fv_xml_cx *cx, fv_node *n) {
-  if (++cx->n_nodes > cx->limit.max_nodes) {
-    if (cx->n_nodes == cx->limit.max_nodes + 1)
-      (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at(cx, cx->current),
-                         "the model has more than %zu nodes when its blocks are expanded",
-                         cx->limit.max_nodes);
-    return NULL;
-  }
   const unsigned before = cx->diag->n_errors;
   const fv_status st = fv_infer_node(n, cx->diag);
   if (st != FV_OK) {  // reported by the semantics: count it as ours

@@ -33,16 +33,16 @@ FV_API void fv_bytes_free(fv_bytes *b);
 
 //===-- Models ----------------------------------------------------------===//
 
-typedef struct fv_model_options {
+typedef struct fv_model_load_options {
   size_t struct_size;
   const char *const *let;  // "layers=2": overrides of the model's integer lets
   size_t n_let;
   const char *const *weights;  // weight files used instead of the model's own
   size_t n_weights;
-} fv_model_options;
+} fv_model_load_options;
 
 // Loads and checks a model description (not a compiled library).
-FV_API FV_NODISCARD fv_status fv_model_load(const char *path, const fv_model_options *o,
+FV_API FV_NODISCARD fv_status fv_model_load(const char *path, const fv_model_load_options *o,
                                      fv_diag_sink *diag, fv_model **out);
 FV_API void fv_model_destroy(fv_model *m);  // NULL ok
 

@@ -1,133 +1,255 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of a compiled model, over the interpreter and the CPU device.
 #include "runtime/exec/artifact.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "runtime/exec/context.h"
 #include "runtime/exec/cpu.h"
+#include "runtime/exec/exec.h"
+#include "runtime/exec/libc.h"
 
-struct fv_model_context {
-  const fv_model_code *code;
-  fv_cpu *cpu;
-  fv_exec *exec;
+struct fv_model_ctx {
+  const fv_model_api *api;
+  fv_model_options options;
+  fv_cpu_device *device;
+  fv_exec_ctx *exec;
+  char error[160];  // of this file; "" = ask the interpreter
 };
 
-static int32_t create(const fv_model_code *code, int32_t threads, fv_model_context **out) {
-  *out = NULL;
-  if (threads < 0)
-    return FV_EXEC_INVALID;
-  fv_model_context *c = calloc(1, sizeof *c);
-  if (!c)
-    return FV_EXEC_OOM;
-  c->code = code;
-  c->cpu = fv_cpu_create(code->kernel, (size_t)code->n_kernel, threads);
-  int r = FV_EXEC_OOM;
-  if (c->cpu)
-    r = fv_exec_create(code->image, code->constants, fv_cpu_ops(), c->cpu, &c->exec);
-  if (r) {
-    fv_exec_destroy(c->exec);
-    fv_cpu_destroy(c->cpu);
-    free(c);
-    return r;
-  }
-  *out = c;
-  return FV_EXEC_OK;
+static const char *status_text(int32_t status) {
+  static const char *const text[] = {
+#define X(id, value, words) [value] = words,
+      FV_MODEL_STATUS_TABLE(X)
+#undef X
+  };
+  return status >= 0 && (size_t)status < sizeof text / sizeof *text ? text[status]
+                                                                     : "unknown status";
 }
 
-static void destroy(fv_model_context *c) {
+static int32_t fail(fv_model_ctx *c, int32_t status, const char *text) {
+  snprintf(c->error, sizeof c->error, "%s", text);
+  return status;
+}
+
+//===-- Create and destroy --------------------------------------------------===//
+
+static void destroy(fv_model_ctx *c) {
   if (!c)
     return;
   fv_exec_destroy(c->exec);
-  fv_cpu_destroy(c->cpu);
+  fv_cpu_destroy(c->device);
   free(c);
 }
 
-static const char *error(const fv_model_context *c) {
-  return fv_exec_error(c->exec);
+static int32_t make(const fv_model_api *api, const fv_model_options *options, fv_model_ctx *c,
+                    const char **why) {
+  const fv_artifact_desc *d = api->desc;
+  fv_exec_image image;
+  int32_t status = fv_exec_open(d->image, d->image_bytes, &image, why);
+  if (status != FV_MODEL_OK)
+    return status;
+  if (image.head->kernels.count != d->kernel_count) {
+    *why = "the program and its kernels do not belong together";
+    return FV_MODEL_ERR_IMAGE;
+  }
+  c->api = api;
+  c->options.struct_size = sizeof c->options;
+  if (options && options->struct_size < sizeof *options)
+    return FV_MODEL_ERR_ARG;
+  if (options)
+    c->options = *options;
+  c->device = fv_cpu_create(d->kernels, d->kernel_count, &c->options);
+  if (!c->device)
+    return FV_MODEL_ERR_OOM;
+  const fv_exec_options o = {.constants = d->constants, .const_bytes = d->const_bytes,
+                             .ops = fv_cpu_ops(), .dev = c->device};
+  return fv_exec_create(&image, &o, &c->exec);
 }
 
-static int32_t bind(fv_model_context *c, uint32_t entry, const int64_t *dims) {
-  const fv_program *p = c->code->image;
-  if (entry >= p->entries.count)
-    return exec_fail(c->exec, FV_EXEC_INVALID, "there is no entry %u", entry);
-  const fv_prog_entry *e = &EXEC_ROWS(p, p->entries, fv_prog_entry)[entry];
-  const uint32_t *used = EXEC_ROWS(p, e->used_symbols, uint32_t);
-  int64_t *symbol = malloc(sizeof *symbol * (p->symbols.count + 1));
-  if (!symbol)
-    return exec_fail(c->exec, FV_EXEC_OOM, "out of memory");
-  for (uint32_t i = 0; i < p->symbols.count; i++)
-    symbol[i] = INT64_MIN;
-  for (uint32_t i = 0; i < e->used_symbols.count; i++)
-    symbol[used[i]] = dims[i];
-  const int32_t r = fv_exec_bind_symbols(c->exec, entry, symbol);
-  free(symbol);
-  return r;
+static int32_t create(const fv_model_api *api, const fv_model_options *options,
+                      fv_model_ctx **out, const char **why) {
+  const char *ignored = NULL;
+  why = why ? why : &ignored;
+  *why = "";
+  *out = NULL;
+  // The sentence is static: which feature it is, cpu_features and the system tell.
+  if (!fv_cpu_has(api->desc->cpu_features, NULL, 0)) {
+    *why = status_text(FV_MODEL_ERR_CPU);
+    return FV_MODEL_ERR_CPU;
+  }
+  fv_model_ctx *c = calloc(1, sizeof *c);
+  const int32_t status = c ? make(api, options, c, why) : FV_MODEL_ERR_OOM;
+  if (status == FV_MODEL_OK) {
+    *out = c;
+    return status;
+  }
+  if (!**why)
+    *why = status_text(status);
+  destroy(c);
+  return status;
 }
 
-static int32_t output_dims(fv_model_context *c, uint32_t output, int64_t *dims) {
-  if (!c->exec->e || output >= c->exec->e->outputs.count)
-    return exec_fail(c->exec, FV_EXEC_INVALID, "there is no output %u", output);
-  memcpy(dims, fv_exec_output_dims(c->exec, output), sizeof(int64_t) * FV_MAX_RANK);
-  return FV_EXEC_OK;
+static const char *error(const fv_model_ctx *c) {
+  return c->error[0] ? c->error : fv_exec_error(c->exec);
 }
 
-static int64_t output_bytes(fv_model_context *c, uint32_t output) {
-  if (!c->exec->e || output >= c->exec->e->outputs.count)
-    return -1;
-  return fv_exec_output_bytes(c->exec, output);
+//===-- What the model has ----------------------------------------------------===//
+
+static fv_exec_image image_of(const fv_model_api *api) {
+  const fv_program *p = api->desc->image;
+  fv_exec_image im = {.base = api->desc->image, .head = p};
+  im.symbol = fv_exec_table(&im, p->symbols);
+  im.state = fv_exec_table(&im, p->states);
+  im.entry = fv_exec_table(&im, p->entries);
+  return im;
 }
 
-static int32_t run(fv_model_context *c, const void *const *in, void *const *out) {
-  return fv_exec_run(c->exec, in, out);
+static uint32_t entry_count(const fv_model_api *api) {
+  return image_of(api).head->entries.count;
 }
 
-static int64_t workspace_bytes(fv_model_context *c) {
-  return fv_exec_workspace_bytes(c->exec);
+static const char *entry_name(const fv_model_api *api, uint32_t entry) {
+  const fv_exec_image im = image_of(api);
+  return entry < im.head->entries.count ? fv_exec_string(&im, im.entry[entry].name) : NULL;
 }
 
-static int32_t reset(fv_model_context *c) {
+static fv_table ports(const fv_exec_image *im, uint32_t entry, fv_model_port kind) {
+  if (entry >= im->head->entries.count)
+    return (fv_table){0, 0};
+  return kind == FV_MODEL_INPUT ? im->entry[entry].inputs : im->entry[entry].outputs;
+}
+
+static uint32_t port_count(const fv_model_api *api, uint32_t entry, fv_model_port kind) {
+  const fv_exec_image im = image_of(api);
+  return ports(&im, entry, kind).count;
+}
+
+static int32_t port(const fv_model_api *api, uint32_t entry, fv_model_port kind, uint32_t index,
+                    fv_model_tensor *out) {
+  const fv_exec_image im = image_of(api);
+  const fv_table t = ports(&im, entry, kind);
+  if (index >= t.count)
+    return FV_MODEL_ERR_ARG;
+  const fv_prog_port *p = (const fv_prog_port *)fv_exec_table(&im, t) + index;
+  *out = (fv_model_tensor){fv_exec_string(&im, p->name), p->dtype, p->rank};
+  return FV_MODEL_OK;
+}
+
+static uint32_t symbol_count(const fv_model_api *api, uint32_t entry) {
+  const fv_exec_image im = image_of(api);
+  return entry < im.head->entries.count ? im.entry[entry].used_symbols.count : 0;
+}
+
+static int32_t symbol(const fv_model_api *api, uint32_t entry, uint32_t index,
+                      fv_model_symbol *out) {
+  const fv_exec_image im = image_of(api);
+  if (index >= symbol_count(api, entry))
+    return FV_MODEL_ERR_ARG;
+  const uint32_t *used = fv_exec_table(&im, im.entry[entry].used_symbols);
+  const fv_prog_symbol *s = &im.symbol[used[index]];
+  *out = (fv_model_symbol){fv_exec_string(&im, s->name), s->min, s->max};
+  return FV_MODEL_OK;
+}
+
+static uint32_t state_count(const fv_model_api *api) {
+  return image_of(api).head->states.count;
+}
+
+//===-- Bind and run ------------------------------------------------------------===//
+
+static int32_t bind(fv_model_ctx *c, uint32_t entry, const int64_t *symbols,
+                    const int64_t *const *input_dims) {
+  c->error[0] = 0;
+  return fv_exec_bind(c->exec, entry, symbols, input_dims);
+}
+
+static int32_t dims(const fv_model_ctx *c, uint32_t entry, fv_model_port kind, uint32_t index,
+                    int64_t *out_dims) {
+  return fv_exec_dims(c->exec, entry, kind, index, out_dims);
+}
+
+static int32_t bytes(const fv_model_ctx *c, uint32_t entry, fv_model_port kind, uint32_t index,
+                     int64_t *out_bytes) {
+  return fv_exec_bytes(c->exec, entry, kind, index, out_bytes);
+}
+
+static int64_t workspace_bytes(const fv_model_ctx *c) {
+  return fv_exec_workspace(c->exec);
+}
+
+static int32_t run(fv_model_ctx *c, uint32_t entry, const void *const *inputs,
+                   void *const *outputs) {
+  c->error[0] = 0;
+  return fv_exec_run(c->exec, entry, inputs, outputs);
+}
+
+//===-- States ------------------------------------------------------------------===//
+
+static int32_t reset(fv_model_ctx *c) {
+  c->error[0] = 0;
   return fv_exec_reset(c->exec);
 }
 
-static bool has_state(const fv_model_context *c, uint32_t state) {
-  return state < ((const fv_program *)c->code->image)->states.count;
+static int32_t save(fv_model_ctx *c, void *data, uint64_t capacity, uint64_t *out_bytes) {
+  c->error[0] = 0;
+  return fv_exec_save(c->exec, data, capacity, out_bytes);
 }
 
-static int64_t state_length(fv_model_context *c, uint32_t state) {
-  return has_state(c, state) ? fv_exec_state_length(c->exec, state) : -1;
+static int32_t load(fv_model_ctx *c, const void *data, uint64_t size) {
+  c->error[0] = 0;
+  return fv_exec_load(c->exec, data, size);
 }
 
-static int64_t state_bytes(fv_model_context *c, uint32_t state) {
-  return has_state(c, state) ? fv_exec_state_bytes(c->exec, state) : -1;
+static int32_t fork_states(fv_model_ctx *c, fv_model_ctx *to) {
+  uint64_t size;
+  int32_t status = save(c, NULL, 0, &size);
+  void *data = status == FV_MODEL_OK ? malloc(size) : NULL;
+  if (!data)
+    return FV_MODEL_ERR_OOM;
+  status = save(c, data, size, &size);
+  if (status == FV_MODEL_OK)
+    status = load(to, data, size);
+  free(data);
+  return status;
 }
 
-static int32_t state_save(fv_model_context *c, uint32_t state, void *out) {
-  if (!has_state(c, state))
-    return exec_fail(c->exec, FV_EXEC_INVALID, "there is no state %u", state);
-  return fv_exec_state_save(c->exec, state, out);
+static int32_t fork_ctx(fv_model_ctx *c, fv_model_ctx **out) {
+  fv_model_ctx *to;
+  c->error[0] = 0;
+  int32_t status = create(c->api, &c->options, &to, NULL);
+  if (status == FV_MODEL_OK)
+    status = fork_states(c, to);
+  else
+    to = NULL;
+  *out = to;
+  if (status == FV_MODEL_OK)
+    return status;
+  *out = NULL;
+  destroy(to);
+  return fail(c, status, "the context could not be forked");
 }
 
-static int32_t state_load(fv_model_context *c, uint32_t state, const void *in, int64_t length) {
-  if (!has_state(c, state))
-    return exec_fail(c->exec, FV_EXEC_INVALID, "there is no state %u", state);
-  return fv_exec_state_load(c->exec, state, in, length);
+static int32_t state(const fv_model_ctx *c, uint32_t index, fv_model_state *out) {
+  return fv_exec_state(c->exec, index, out);
 }
 
-const fv_model_api fv_model_api_v1 = {
-    .struct_size = sizeof(fv_model_api),
-    .abi = FV_MODEL_ABI,
-    .create = create,
-    .destroy = destroy,
-    .error = error,
-    .bind = bind,
-    .output_dims = output_dims,
-    .output_bytes = output_bytes,
-    .run = run,
-    .workspace_bytes = workspace_bytes,
-    .reset = reset,
-    .state_length = state_length,
-    .state_bytes = state_bytes,
-    .state_save = state_save,
-    .state_load = state_load,
-};
+//===-- The table ---------------------------------------------------------------===//
+
+#define API_OF(d)                                                                               \
+  {                                                                                             \
+    .struct_size = sizeof(fv_model_api), .abi = FV_MODEL_ABI, .desc = (d), .create = create,    \
+    .destroy = destroy, .error = error, .status_text = status_text, .entry_count = entry_count, \
+    .entry_name = entry_name, .port_count = port_count, .port = port,                           \
+    .symbol_count = symbol_count, .symbol = symbol, .bind = bind, .dims = dims, .bytes = bytes, \
+    .workspace_bytes = workspace_bytes, .run = run, .reset = reset, .fork = fork_ctx,           \
+    .save = save, .load = load, .state_count = state_count, .state = state                      \
+  }
+
+void fv_artifact_api(const fv_artifact_desc *desc, fv_model_api *out) {
+  *out = (fv_model_api)API_OF(desc);
+}
+
+#ifdef FV_EXEC_BITCODE
+const fv_model_api *fv_artifact_get(void) {
+  static const fv_model_api api = API_OF(&fv_model_desc);
+  return &api;
+}
+#endif

@@ -1,51 +1,138 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/exec/cpu.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdbool.h>
 
+#include "runtime/exec/libc.h"
 #include "runtime/exec/pool.h"
 
-struct fv_cpu {
+enum { MAX_BUFFERS = 256, ALIGN = 64 };
+
+struct fv_cpu_device {
   const fv_cpu_kernel_fn *kernel;
-  size_t count;
-  fv_pool *pool;
-  int threads;
-  char *scratch;         // one slice a worker
-  int64_t scratch_bytes;  // of a slice
+  uint32_t count, threads;
+  fv_pool *pool;                    // NULL: one thread, or the caller's
+  fv_parallel_for_fn parallel_for;
+  void *user;
+  void *scratch;                    // scratch_bytes for each thread
+  int64_t scratch_bytes;
 };
 
-fv_cpu *fv_cpu_create(const fv_cpu_kernel_fn *kernel, size_t count, int threads) {
-  fv_cpu *c = calloc(1, sizeof *c);
-  if (!c)
-    return NULL;
-  c->kernel = kernel;
-  c->count = count;
-  c->pool = fv_pool_create(threads > 0 ? threads : fv_pool_default_threads());
-  if (!c->pool) {
-    free(c);
-    return NULL;
+//===-- Floating-point environment --------------------------------------------===//
+
+#if defined(__x86_64__)
+typedef uint32_t fp_env;
+static fp_env fp_enter(void) {
+  fp_env old;
+  const fp_env fresh = 0x1f80;
+  __asm__ volatile("stmxcsr %0" : "=m"(old));
+  __asm__ volatile("ldmxcsr %0" : : "m"(fresh));
+  return old;
+}
+static void fp_leave(fp_env old) {
+  __asm__ volatile("ldmxcsr %0" : : "m"(old));
+}
+#elif defined(__aarch64__)
+typedef uint64_t fp_env;
+static fp_env fp_enter(void) {
+  fp_env old;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+  __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0));
+  return old;
+}
+static void fp_leave(fp_env old) {
+  __asm__ volatile("msr fpcr, %0" : : "r"(old));
+}
+#else
+typedef int fp_env;
+static fp_env fp_enter(void) {
+  return 0;
+}
+static void fp_leave(fp_env old) {
+  (void)old;
+}
+#endif
+
+//===-- Launch ------------------------------------------------------------------===//
+
+typedef struct job {
+  fv_cpu_device *d;
+  fv_cpu_kernel_fn kernel;
+  void *buf[MAX_BUFFERS];
+  const int64_t *scalar;
+  int64_t blocks;
+  uint32_t tasks;
+  int32_t *result;  // per task
+} job;
+
+static int64_t range_begin(const job *j, uint32_t task) {
+  const int64_t each = j->blocks / j->tasks, rest = j->blocks % j->tasks;
+  return each * task + (task < rest ? task : rest);
+}
+
+static void run_range(void *arg, uint32_t task) {
+  job *j = arg;
+  char *scratch = (char *)j->d->scratch + (int64_t)task * j->d->scratch_bytes;
+  const fp_env old = fp_enter();
+  j->result[task] = j->kernel(j->buf, j->scalar, j->d->scratch ? scratch : NULL,
+                              range_begin(j, task), range_begin(j, task + 1));
+  fp_leave(old);
+}
+
+static int32_t cpu_reserve(void *dev, int64_t scratch_bytes) {
+  fv_cpu_device *d = dev;
+  if (scratch_bytes <= d->scratch_bytes)
+    return 0;
+  int64_t each, all;
+  if (__builtin_add_overflow(scratch_bytes, (int64_t)ALIGN - 1, &each))
+    return -1;
+  each &= ~(int64_t)(ALIGN - 1);
+  if (__builtin_mul_overflow(each, (int64_t)d->threads, &all))
+    return -1;
+  free(d->scratch);
+  d->scratch_bytes = 0;
+  d->scratch = aligned_alloc(ALIGN, (size_t)all);
+  if (!d->scratch)
+    return -1;
+  d->scratch_bytes = each;
+  return 0;
+}
+
+static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_memref *buf,
+                          uint32_t n_scalar, const int64_t *scalar, int64_t blocks,
+                          int64_t scratch_bytes) {
+  fv_cpu_device *d = dev;
+  (void)n_scalar;
+  if (kernel >= d->count || n_buf > MAX_BUFFERS || cpu_reserve(d, scratch_bytes))
+    return -1;
+  int32_t result[FV_POOL_MAX];
+  job j = {.d = d, .kernel = d->kernel[kernel], .scalar = scalar, .blocks = blocks,
+           .result = result};
+  for (uint32_t i = 0; i < n_buf; i++)
+    j.buf[i] = (char *)buf[i].object + buf[i].offset;
+  j.tasks = blocks < (int64_t)d->threads ? (uint32_t)blocks : d->threads;
+  if (j.tasks <= 1) {
+    j.tasks = 1;
+    run_range(&j, 0);
+  } else if (d->parallel_for) {
+    d->parallel_for(d->user, j.tasks, run_range, &j);
+  } else {
+    fv_pool_run(d->pool, j.tasks, run_range, &j);
   }
-  c->threads = fv_pool_threads(c->pool);
-  return c;
+  // The failure of the lowest block, whoever ran it.
+  for (uint32_t i = 0; i < j.tasks; i++)
+    if (result[i])
+      return result[i];
+  return 0;
 }
 
-void fv_cpu_destroy(fv_cpu *c) {
-  if (!c)
-    return;
-  fv_pool_destroy(c->pool);
-  free(c->scratch);
-  free(c);
-}
-
-int fv_cpu_threads(const fv_cpu *c) {
-  return c->threads;
-}
+//===-- Memory --------------------------------------------------------------------===//
 
 static void *cpu_alloc(void *dev, int64_t bytes) {
   (void)dev;
-  const size_t n = ((size_t)bytes + 63) & ~(size_t)63;
-  return aligned_alloc(64, n ? n : 64);
+  if (bytes < 0)
+    return NULL;
+  return aligned_alloc(ALIGN, ((size_t)bytes + ALIGN - 1) / ALIGN * ALIGN);
 }
 
 static void cpu_free(void *dev, void *object, int64_t bytes) {
@@ -54,69 +141,9 @@ static void cpu_free(void *dev, void *object, int64_t bytes) {
   free(object);
 }
 
-// Kernels count on round-to-nearest and on denormals; the caller may have set
-// something else.
-#if defined(__x86_64__)
-typedef uint32_t fp_state;
-static fp_state fp_enter(void) {
-  const fp_state old = __builtin_ia32_stmxcsr();
-  __builtin_ia32_ldmxcsr(0x1f80);
-  return old;
-}
-static void fp_leave(fp_state old) {
-  __builtin_ia32_ldmxcsr(old);
-}
-#else
-typedef int fp_state;
-static fp_state fp_enter(void) {
-  return 0;
-}
-static void fp_leave(fp_state old) {
-  (void)old;
-}
-#endif
-
-typedef struct job {
-  fv_cpu *c;
-  fv_cpu_kernel_fn fn;
-  void **buf;
-  const int64_t *scalar;
-} job;
-
-static int32_t run_job(void *user, int worker, int64_t begin, int64_t end) {
-  const job *j = user;
-  const fp_state old = fp_enter();
-  const int32_t r = j->fn(j->buf, j->scalar, j->c->scratch + worker * j->c->scratch_bytes, begin,
-                          end);
-  fp_leave(old);
-  return r;
-}
-
-static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_memref *buf,
-                          uint32_t n_scalar, const int64_t *scalar, int64_t blocks,
-                          int64_t scratch_bytes) {
-  fv_cpu *c = dev;
-  (void)n_scalar;
-  if (kernel >= c->count || n_buf > 64)
-    return -1;
-  const int64_t need = (scratch_bytes + 127) & ~INT64_C(63);
-  if (need > c->scratch_bytes) {
-    free(c->scratch);
-    c->scratch = cpu_alloc(NULL, need * c->threads);
-    c->scratch_bytes = c->scratch ? need : 0;
-    if (!c->scratch)
-      return -1;
-  }
-  void *p[64];
-  for (uint32_t i = 0; i < n_buf; i++)
-    p[i] = (char *)buf[i].object + buf[i].offset;
-  job j = {c, c->kernel[kernel], p, scalar};
-  return fv_pool_run(c->pool, blocks, run_job, &j);
-}
-
 static int32_t cpu_copy(void *dev, fv_memref dst, fv_memref src, int64_t bytes) {
   (void)dev;
-  memmove((char *)dst.object + dst.offset, (const char *)src.object + src.offset, (size_t)bytes);
+  memmove((char *)dst.object + dst.offset, (char *)src.object + src.offset, (size_t)bytes);
   return 0;
 }
 
@@ -134,19 +161,61 @@ static int32_t cpu_write(void *dev, fv_memref dst, const void *src, int64_t byte
 
 static int32_t cpu_read(void *dev, void *dst, fv_memref src, int64_t bytes) {
   (void)dev;
-  memcpy(dst, (const char *)src.object + src.offset, (size_t)bytes);
+  memcpy(dst, (char *)src.object + src.offset, (size_t)bytes);
   return 0;
 }
 
 static const char *cpu_error(void *dev) {
   (void)dev;
-  return "out of memory for a kernel's scratch";
+  return "out of memory for scratch";
 }
 
 const fv_device_ops *fv_cpu_ops(void) {
   static const fv_device_ops ops = {
-      .struct_size = sizeof ops, .host_memory = 1, .alloc = cpu_alloc, .free = cpu_free,
-      .launch = cpu_launch, .copy = cpu_copy, .zero = cpu_zero, .write = cpu_write,
-      .read = cpu_read, .error = cpu_error};
+      .struct_size = sizeof ops, .host_memory = 1,    .alloc = cpu_alloc,
+      .free = cpu_free,          .launch = cpu_launch, .copy = cpu_copy,
+      .zero = cpu_zero,          .write = cpu_write,  .read = cpu_read,
+      .error = cpu_error,        .reserve = cpu_reserve,
+  };
   return &ops;
+}
+
+//===-- Create and destroy ----------------------------------------------------------===//
+
+fv_cpu_device *fv_cpu_create(const fv_cpu_kernel_fn *kernels, uint32_t count,
+                             const fv_model_options *options) {
+  fv_cpu_device *d = calloc(1, sizeof *d);
+  if (!d)
+    return NULL;
+  d->kernel = kernels;
+  d->count = count;
+  d->threads = options ? options->threads : 0;
+  if (!d->threads)
+    d->threads = fv_cpu_count();
+  if (d->threads > FV_POOL_MAX)
+    d->threads = FV_POOL_MAX;
+  if (options && options->parallel_for) {
+    d->parallel_for = options->parallel_for;
+    d->user = options->user;
+  } else if (d->threads > 1) {
+    d->pool = fv_pool_create(d->threads);
+    if (!d->pool) {
+      free(d);
+      return NULL;
+    }
+    d->threads = fv_pool_threads(d->pool);
+  }
+  return d;
+}
+
+void fv_cpu_destroy(fv_cpu_device *d) {
+  if (!d)
+    return;
+  fv_pool_destroy(d->pool);
+  free(d->scratch);
+  free(d);
+}
+
+uint32_t fv_cpu_threads(const fv_cpu_device *d) {
+  return d->threads;
 }

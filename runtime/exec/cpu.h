@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// runtime/exec/cpu.h - the CPU as a device: kernels are functions, memory is
-// the host's, blocks are spread over a pool.
+// runtime/exec/cpu.h - the device that runs compiled kernels on this machine.
+//
+// Blocks of a launch are split by number into contiguous ranges, one a thread;
+// blocks do not know of each other, so the bits do not depend on the count of
+// threads. Each range runs in the default floating-point environment (round to
+// nearest, denormals kept, no traps); the thread's own is restored after it.
 #ifndef FOVEA_RUNTIME_EXEC_CPU_H_
 #define FOVEA_RUNTIME_EXEC_CPU_H_
 
-#include <stddef.h>
+#include "runtime/exec/artifact.h"
 
-#include "fovea/program.h"
+typedef struct fv_cpu_device fv_cpu_device;  // one per context
 
-typedef struct fv_cpu fv_cpu;
-// threads 0: as many as this process may use. kernel[] must outlive it.
-fv_cpu *fv_cpu_create(const fv_cpu_kernel_fn *kernel, size_t count, int threads);
-void fv_cpu_destroy(fv_cpu *c);  // NULL ok
-int fv_cpu_threads(const fv_cpu *c);
-const fv_device_ops *fv_cpu_ops(void);  // their `dev` is the fv_cpu
+// `kernels` stays. options may be NULL. NULL: out of memory.
+fv_cpu_device *fv_cpu_create(const fv_cpu_kernel_fn *kernels, uint32_t count,
+                             const fv_model_options *options);
+void fv_cpu_destroy(fv_cpu_device *d);  // NULL ok
+uint32_t fv_cpu_threads(const fv_cpu_device *d);
+
+// Functions of the device; `dev` is the fv_cpu_device.
+const fv_device_ops *fv_cpu_ops(void);
+
+// features.c: does this machine have the features (comma-separated, LLVM's
+// names)? If not, the name of the first that is missing is copied to `missing`.
+int fv_cpu_has(const char *features, char *missing, uint64_t size);
 
 #endif  // FOVEA_RUNTIME_EXEC_CPU_H_

@@ -34,19 +34,20 @@ typedef struct ex_entry {
   const fv_prog_advance *advance;
   const uint32_t *used;
   bool bound, planned, ran;
+  bool ports_changed;    // the last bind gave a port other dims than the one before
   uint64_t epoch;        // of the state lengths at bind
   int64_t *slot;         // n_slot
-  int64_t *given;        // symbol values of the last bind, per module symbol
-  bool *known;           // which of them are known
-  int64_t *in_dim, *out_dim;  // FV_MAX_RANK per port: bound
+  int64_t *given, *wanted;     // per module symbol: dims bound, and those of a bind under way
+  bool *known, *wanted_known;  // which of them are known
+  int64_t *in_dim, *out_dim;   // FV_MAX_RANK per port: as bound
   int64_t *in_bytes, *out_bytes;
-  fv_plan_item *item;    // per buffer, then per input, per output (device memory only)
-  int64_t *size;         // per item: bytes as bound
+  int64_t *size;         // per buffer: bytes as bound
+  uint32_t *item_of;     // per buffer, then per input, per output: its item, or FV_NO_SLOT
+  fv_plan_item *item;    // arena buffers; staging of inputs and outputs (device memory only)
+  uint32_t n_item;
   uint32_t *order;       // workspace of the planner
   uint32_t *place;       // per buffer: whose memory it has at the moment (SWAP)
-  uint32_t n_item;
   int64_t arena_bytes;
-  int64_t const_unused;
 } ex_entry;
 
 struct fv_exec_ctx {
@@ -91,7 +92,11 @@ int32_t ex_state_zero(fv_exec_ctx *c, uint32_t index);
 int64_t ex_length_capacity(const fv_exec_ctx *c, uint32_t symbol);
 int32_t ex_commit(fv_exec_ctx *c, ex_entry *e);
 
-// bind.c
-int32_t ex_rebind(fv_exec_ctx *c, ex_entry *e);
+// bind.c: binds again with the symbols of the last bind. input_dims (optional)
+// must be what follows from them.
+int32_t ex_rebind(fv_exec_ctx *c, ex_entry *e, const int64_t *const *input_dims);
+
+// run.c: one instruction of the kinds that a bind section has.
+int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h);
 
 #endif  // FOVEA_RUNTIME_EXEC_INTERNAL_H_

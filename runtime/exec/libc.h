@@ -55,4 +55,16 @@ int pthread_cond_destroy(ex_cond *c);
 int pthread_cond_wait(ex_cond *c, ex_mutex *m);
 int pthread_cond_broadcast(ex_cond *c);
 
+// Signal masks: bit n - 1 of 1024 is signal n (Linux, but for MIPS).
+typedef struct ex_sigset {
+  uint64_t bits[16];
+} ex_sigset;
+enum { EX_SIG_SETMASK = 2 };
+int pthread_sigmask(int how, const ex_sigset *set, ex_sigset *old);
+// All signals but ILL, TRAP, ABRT, BUS, FPE and SEGV.
+static inline void ex_sigset_fill(ex_sigset *s) {
+  memset(s, 0xff, sizeof *s);
+  s->bits[0] &= ~(uint64_t)(1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 10);
+}
+
 #endif  // FOVEA_RUNTIME_EXEC_LIBC_H_

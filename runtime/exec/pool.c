@@ -1,179 +1,161 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE
+// The ticket (a count of runs, and the number of tasks of this one, in one
+// word) starts the workers; `pending` ends the run. Whoever sleeps first says
+// so and then looks again; whoever wakes first changes the word and then looks
+// for sleepers. Both orders are sequentially consistent, so one sees the other.
 #include "runtime/exec/pool.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <stdbool.h>
 
-enum { SPINS = 2000 };
+#include "runtime/exec/libc.h"
+
+enum { SPINS = 2000, COUNT_BITS = 16 };
 
 typedef struct worker {
-  struct fv_pool *pool;
-  pthread_t thread;
-  int number;  // 0 is the caller
-  int32_t result;
+  fv_pool *pool;
+  ex_thread thread;
+  uint32_t index;
 } worker;
 
 struct fv_pool {
-  int threads;
-  worker *w;
-  pthread_mutex_t lock;
-  pthread_cond_t wake, done;
-  atomic_uint round;    // counts jobs; a change wakes the workers
-  atomic_int running;
-  int quit;
-  int64_t blocks;
-  fv_pool_fn fn;
-  void *user;
+  _Alignas(64) atomic_uint_fast64_t ticket;
+  _Alignas(64) atomic_uint pending;     // tasks of others that still run
+  _Alignas(64) atomic_uint sleepers;    // workers
+  atomic_bool caller_sleeps, quit;
+  void (*task)(void *arg, uint32_t index);
+  void *arg;
+  uint32_t threads;                     // the caller included
+  ex_mutex lock;
+  ex_cond wake, done;
+  worker w[];                           // threads - 1
 };
 
-// cgroup v2 "max 100000" or "200000 100000"; v1 in two files.
-static int quota_threads(void) {
-  long long quota = -1, period = 0;
-  FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-  if (f) {
-    if (fscanf(f, "%lld %lld", &quota, &period) != 2)
-      quota = -1;
-    fclose(f);
-  } else if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re"))) {
-    if (fscanf(f, "%lld", &quota) != 1)
-      quota = -1;
-    fclose(f);
-    f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re");
-    if (f && fscanf(f, "%lld", &period) != 1)
-      period = 0;
-    if (f)
-      fclose(f);
-  }
-  if (quota <= 0 || period <= 0)
-    return 1 << 20;
-  const long long n = (quota + period - 1) / period;
-  return n < 1 ? 1 : (int)n;
-}
-
-int fv_pool_default_threads(void) {
-  cpu_set_t set;
-  int n = 1;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    n = CPU_COUNT(&set);
-  const int q = quota_threads();
-  n = n < q ? n : q;
-  return n < 1 ? 1 : n > 256 ? 256 : n;
-}
-
-static int32_t run_piece(fv_pool *p, int number) {
-  const int64_t begin = p->blocks * number / p->threads;
-  const int64_t end = p->blocks * (number + 1) / p->threads;
-  return begin < end ? p->fn(p->user, number, begin, end) : 0;
-}
-
-// Spins briefly for the next job, then sleeps.
-static unsigned next_round(fv_pool *p, unsigned seen) {
-  for (int i = 0; i < SPINS; i++) {
-    const unsigned r = atomic_load_explicit(&p->round, memory_order_acquire);
-    if (r != seen)
-      return r;
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
 #endif
+}
+
+// Waits for a ticket other than `seen`.
+static uint64_t next_ticket(fv_pool *p, uint64_t seen) {
+  for (int i = 0; i < SPINS; i++) {
+    const uint64_t t = atomic_load_explicit(&p->ticket, memory_order_acquire);
+    if (t != seen)
+      return t;
+    relax();
   }
   pthread_mutex_lock(&p->lock);
-  while (atomic_load(&p->round) == seen)
+  atomic_fetch_add(&p->sleepers, 1);
+  uint64_t t;
+  while ((t = atomic_load(&p->ticket)) == seen)
     pthread_cond_wait(&p->wake, &p->lock);
+  atomic_fetch_sub(&p->sleepers, 1);
   pthread_mutex_unlock(&p->lock);
-  return atomic_load(&p->round);
+  return t;
 }
 
-static void *work(void *arg) {
-  worker *w = arg;
+static void *work(void *user) {
+  worker *w = user;
   fv_pool *p = w->pool;
-  unsigned seen = 0;
-  for (;;) {
-    seen = next_round(p, seen);
-    if (p->quit)
+  for (uint64_t seen = 0;;) {
+    seen = next_ticket(p, seen);
+    if (atomic_load_explicit(&p->quit, memory_order_acquire))
       return NULL;
-    w->result = run_piece(p, w->number);
-    if (atomic_fetch_sub(&p->running, 1) == 1) {
+    // Those without a task read nothing else: the caller does not wait for them.
+    if (w->index >= (seen & ((1u << COUNT_BITS) - 1)))
+      continue;
+    p->task(p->arg, w->index);
+    if (atomic_fetch_sub(&p->pending, 1) == 1 && atomic_load(&p->caller_sleeps)) {
       pthread_mutex_lock(&p->lock);
-      pthread_cond_signal(&p->done);
+      pthread_cond_broadcast(&p->done);
       pthread_mutex_unlock(&p->lock);
     }
   }
 }
 
-static void start_round(fv_pool *p) {
+static void post(fv_pool *p, uint32_t count) {
+  const uint64_t t = atomic_load_explicit(&p->ticket, memory_order_relaxed);
+  atomic_store(&p->ticket, ((t >> COUNT_BITS) + 1) << COUNT_BITS | count);
+  if (atomic_load(&p->sleepers)) {
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+  }
+}
+
+static void join(fv_pool *p) {
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load_explicit(&p->pending, memory_order_acquire) == 0)
+      return;
+    relax();
+  }
   pthread_mutex_lock(&p->lock);
-  atomic_fetch_add(&p->round, 1);
-  pthread_cond_broadcast(&p->wake);
+  atomic_store(&p->caller_sleeps, true);
+  while (atomic_load(&p->pending))
+    pthread_cond_wait(&p->done, &p->lock);
+  atomic_store(&p->caller_sleeps, false);
   pthread_mutex_unlock(&p->lock);
 }
 
-fv_pool *fv_pool_create(int threads) {
-  fv_pool *p = calloc(1, sizeof *p);
+void fv_pool_run(fv_pool *p, uint32_t count, void (*task)(void *arg, uint32_t index), void *arg) {
+  if (count > 1) {
+    p->task = task;
+    p->arg = arg;
+    atomic_store_explicit(&p->pending, count - 1, memory_order_relaxed);
+    post(p, count);
+  }
+  if (count)
+    task(arg, 0);
+  if (count > 1)
+    join(p);
+}
+
+uint32_t fv_pool_threads(const fv_pool *p) {
+  return p->threads;
+}
+
+fv_pool *fv_pool_create(uint32_t threads) {
+  threads = threads < 1 ? 1 : threads > FV_POOL_MAX ? FV_POOL_MAX : threads;
+  const size_t bytes = sizeof(fv_pool) + (threads - 1) * sizeof(worker);
+  fv_pool *p = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
   if (!p)
     return NULL;
-  p->w = calloc((size_t)threads, sizeof *p->w);
-  if (!p->w) {
-    free(p);
-    return NULL;
-  }
+  memset(p, 0, bytes);
+  atomic_init(&p->ticket, 0);
+  atomic_init(&p->pending, 0);
+  atomic_init(&p->sleepers, 0);
+  atomic_init(&p->caller_sleeps, false);
+  atomic_init(&p->quit, false);
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
   pthread_cond_init(&p->done, NULL);
-  p->threads = 1;
-  for (int i = 1; i < threads; i++) {
-    p->w[i] = (worker){.pool = p, .number = i};
-    if (pthread_create(&p->w[i].thread, NULL, work, &p->w[i]))
-      break;  // fewer threads give the same results
-    p->threads++;
+  // Signals are the host program's: its own threads take them. Faults stay.
+  ex_sigset all, old;
+  ex_sigset_fill(&all);
+  pthread_sigmask(EX_SIG_SETMASK, &all, &old);
+  for (p->threads = 1; p->threads < threads; p->threads++) {
+    worker *w = &p->w[p->threads - 1];
+    w->pool = p;
+    w->index = p->threads;
+    if (pthread_create(&w->thread, NULL, work, w))
+      break;
   }
+  pthread_sigmask(EX_SIG_SETMASK, &old, NULL);
   return p;
 }
 
 void fv_pool_destroy(fv_pool *p) {
   if (!p)
     return;
-  p->quit = 1;
-  start_round(p);
-  for (int i = 1; i < p->threads; i++)
+  atomic_store(&p->quit, true);
+  post(p, 0);
+  for (uint32_t i = 0; i + 1 < p->threads; i++)
     pthread_join(p->w[i].thread, NULL);
-  pthread_mutex_destroy(&p->lock);
-  pthread_cond_destroy(&p->wake);
   pthread_cond_destroy(&p->done);
-  free(p->w);
+  pthread_cond_destroy(&p->wake);
+  pthread_mutex_destroy(&p->lock);
   free(p);
-}
-
-int fv_pool_threads(const fv_pool *p) {
-  return p->threads;
-}
-
-int32_t fv_pool_run(fv_pool *p, int64_t blocks, fv_pool_fn fn, void *user) {
-  if (p->threads == 1 || blocks == 1)
-    return fn(user, 0, 0, blocks);
-  p->blocks = blocks;
-  p->fn = fn;
-  p->user = user;
-  atomic_store(&p->running, p->threads - 1);
-  start_round(p);
-  p->w[0].result = run_piece(p, 0);
-  for (int i = 0; i < SPINS && atomic_load_explicit(&p->running, memory_order_acquire); i++) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-  }
-  if (atomic_load(&p->running)) {
-    pthread_mutex_lock(&p->lock);
-    while (atomic_load(&p->running))
-      pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
-  }
-  for (int i = 0; i < p->threads; i++)
-    if (p->w[i].result)
-      return p->w[i].result;
-  return 0;
 }

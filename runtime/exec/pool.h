@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// runtime/exec/pool.h - a fork-join pool of threads.
+// runtime/exec/pool.h - a small fork-join pool of threads.
 //
-// Work is a range of blocks split into one contiguous piece a thread, so which
-// thread does what depends on the number of threads alone, and since a block
-// never looks at another, the results do not depend on it at all.
+// One thread at a time calls a pool. The caller is one of its threads, so a
+// pool of one creates none. Between runs the others spin for some microseconds,
+// then sleep.
 #ifndef FOVEA_RUNTIME_EXEC_POOL_H_
 #define FOVEA_RUNTIME_EXEC_POOL_H_
 
 #include <stdint.h>
 
 typedef struct fv_pool fv_pool;
-// One piece: blocks [begin, end) for worker `worker`. Returns 0 or an error.
-typedef int32_t (*fv_pool_fn)(void *user, int worker, int64_t begin, int64_t end);
 
-int fv_pool_default_threads(void);  // affinity and cgroup quota; at least 1
-// threads counts the caller: 1 creates none. NULL when out of memory.
-fv_pool *fv_pool_create(int threads);
-void fv_pool_destroy(fv_pool *p);  // NULL ok
-int fv_pool_threads(const fv_pool *p);
-// Runs and waits; the error of the lowest range that failed, or 0.
-int32_t fv_pool_run(fv_pool *p, int64_t blocks, fv_pool_fn fn, void *user);
+// At most FV_POOL_MAX threads, the caller included; fewer if the system gives
+// no more. NULL: out of memory.
+enum { FV_POOL_MAX = 1024 };
+fv_pool *fv_pool_create(uint32_t threads);
+void fv_pool_destroy(fv_pool *p);  // NULL ok; no run is under way
+uint32_t fv_pool_threads(const fv_pool *p);
+
+// Calls task(arg, i) once for each i < count, count <= fv_pool_threads(p), each
+// on a thread of its own (0 on the caller), and returns when all have returned.
+void fv_pool_run(fv_pool *p, uint32_t count, void (*task)(void *arg, uint32_t index), void *arg);
+
+// cpus.c: how many threads this process may well use: CPUs of its affinity mask
+// counted as physical cores, bounded by the quota of its control group. >= 1.
+uint32_t fv_cpu_count(void);
 
 #endif  // FOVEA_RUNTIME_EXEC_POOL_H_

@@ -1,165 +1,319 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running the instructions of a bound entry.
-#include <string.h>
+// Run: interprets the run section of a bound entry, then commits.
+#include "runtime/exec/internal.h"
 
-#include "runtime/exec/context.h"
+// A check of the program that did not hold.
+static int32_t site_failed(fv_exec_ctx *c, uint64_t site) {
+  if (site >= c->image.head->sites.count)
+    return ex_fail(c, FV_MODEL_ERR_RUN, "a check of the model failed");
+  return ex_fail(c, FV_MODEL_ERR_RUN, "%s", fv_exec_string(&c->image, c->image.site[site]));
+}
 
-// i64 primitives as fovea/scalar.h defines them; wrap-around without undefined
-// behaviour. What cannot stand in a host program was rejected with the image.
-int64_t exec_scalar(uint16_t op, int64_t a, int64_t b, int64_t c) {
-  const uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
-  switch (op) {
-  case FV_X_NEG: return (int64_t)(0 - ua);
-  case FV_X_ABS: return a < 0 ? (int64_t)(0 - ua) : a;
-  case FV_X_NOT: return !a;
-  case FV_X_ADD: return (int64_t)(ua + ub);
-  case FV_X_SUB: return (int64_t)(ua - ub);
-  case FV_X_MUL: return (int64_t)(ua * ub);
-  case FV_X_DIV: return b == 0 ? 0 : b == -1 ? (int64_t)(0 - ua) : a / b;
-  case FV_X_FLOORDIV:
-    if (b == 0)
-      return 0;
-    if (b == -1)
-      return (int64_t)(0 - ua);
-    return a / b - (a % b != 0 && (a % b < 0) != (b < 0));
-  case FV_X_MOD:
-    if (b == 0 || b == -1)
-      return 0;
-    return a % b + ((a % b != 0 && (a % b < 0) != (b < 0)) ? b : 0);
-  case FV_X_MAX: return a > b ? a : b;
-  case FV_X_MIN: return a < b ? a : b;
-  case FV_X_AND: return a & b;
-  case FV_X_OR: return a | b;
-  case FV_X_XOR: return a ^ b;
-  case FV_X_EQ: return a == b;
-  case FV_X_NE: return a != b;
-  case FV_X_LT: return a < b;
-  case FV_X_LE: return a <= b;
-  case FV_X_SELECT: return a ? b : c;
-  default: return 0;
+static int32_t damaged(fv_exec_ctx *c, const char *what) {
+  return ex_fail(c, FV_MODEL_ERR_IMAGE, "the program is damaged: %s", what);
+}
+
+int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
+  switch (h->op) {
+  case FV_H_LITERAL: e->slot[h->a] = e->literal[h->b]; return FV_MODEL_OK;
+  case FV_H_SCALAR: {
+    const int arity = ex_scalar_arity(h->n);
+    e->slot[h->a] = ex_scalar(h->n, e->slot[h->b], arity > 1 ? e->slot[h->c] : 0,
+                              arity > 2 ? e->slot[h->d] : 0);
+    return FV_MODEL_OK;
+  }
+  default: return e->slot[h->a] ? FV_MODEL_OK : site_failed(c, h->b);  // CHECK
   }
 }
 
-static fv_memref memory(const fv_exec *x, uint32_t buffer) {
-  const fv_prog_buffer *b = &EXEC_ROWS(x->p, x->e->buffers, fv_prog_buffer)[buffer];
-  fv_memref m = x->place[buffer];
-  if (b->space == FV_SPACE_VIEW)
-    m = x->place[b->index];
-  if (b->stride_slot != FV_NO_SLOT)
-    m.offset += x->slot[b->stride_slot];
-  return m;
+//===-- Where buffers are ---------------------------------------------------===//
+
+typedef struct place {
+  fv_memref ref;
+  int64_t left;  // bytes from there to the end of the buffer
+} place;
+
+// The next version of a double-buffered state is about to be written.
+static fv_memref next_version(ex_state *s, int64_t offset) {
+  if (s->stride && offset < s->bytes)
+    s->written[offset / s->stride] = 1;
+  return (fv_memref){s->object[1 - s->which], 0};
 }
 
-// Result of a device function: a check's site, the device's own words.
-static int device_result(fv_exec *x, int32_t r, uint32_t first_site) {
-  if (r == 0)
-    return FV_EXEC_OK;
-  if (r < 0)
-    return exec_fail(x, FV_EXEC_FAILED, "%s", x->ops->error(x->dev));
-  const uint32_t site = first_site + (uint32_t)r - 1;
-  if (site >= x->p->sites.count)
-    return exec_fail(x, FV_EXEC_FAILED, "a check of the data failed");
-  return exec_fail(x, FV_EXEC_FAILED, "%s",
-                   exec_string(x->p, EXEC_ROWS(x->p, x->p->sites, uint32_t)[site]));
+static fv_memref staged(const fv_exec_ctx *c, const ex_entry *e, uint32_t port) {
+  const uint32_t item = e->item_of[e->prog->buffers.count + port];
+  return (fv_memref){c->arena, e->item[item].offset};
 }
 
-enum { MAX_ARGS = 64 };
+static fv_memref base_of(fv_exec_ctx *c, const ex_entry *e, uint32_t i, int64_t offset) {
+  const fv_prog_buffer *b = &e->buffer[i];
+  const bool host = c->opt.ops->host_memory;
+  switch (b->space) {
+  case FV_SPACE_ARENA:
+    return (fv_memref){c->arena, e->item[e->item_of[e->place[i]]].offset};
+  case FV_SPACE_CONST: return (fv_memref){c->constants, (int64_t)b->offset};
+  case FV_SPACE_INPUT:
+    return host ? (fv_memref){(void *)(uintptr_t)c->inputs[b->index], 0} : staged(c, e, b->index);
+  case FV_SPACE_OUTPUT:
+    return host ? (fv_memref){c->outputs[b->index], 0}
+                : staged(c, e, e->prog->inputs.count + b->index);
+  case FV_SPACE_STATE: {
+    const ex_state *s = &c->state[b->index];
+    return (fv_memref){s->object[s->which], 0};
+  }
+  default: return next_version(&c->state[b->index], offset);
+  }
+}
 
-static int launch(fv_exec *x, const fv_hinst *i) {
-  const fv_prog_kernel *k = &EXEC_ROWS(x->p, x->p->kernels, fv_prog_kernel)[i->a];
-  const uint32_t *arg = EXEC_ROWS(x->p, x->e->args, uint32_t) + i->d;
-  fv_memref buf[MAX_ARGS];
-  int64_t scalar[MAX_ARGS];
-  const int64_t blocks = x->slot[i->b];
+static bool resolve(fv_exec_ctx *c, const ex_entry *e, uint32_t i, place *out) {
+  int64_t offset = 0;
+  for (;; i = e->buffer[i].index) {
+    const fv_prog_buffer *b = &e->buffer[i];
+    if (b->stride_slot != FV_NO_SLOT &&
+        __builtin_add_overflow(offset, e->slot[b->stride_slot], &offset))
+      return false;
+    if (b->space != FV_SPACE_VIEW)
+      break;
+  }
+  const int64_t size = e->size[e->place[i]];
+  if (offset < 0 || offset > size)
+    return false;
+  out->ref = base_of(c, e, i, offset);
+  out->ref.offset += offset;
+  out->left = size - offset;
+  if (!out->left)
+    out->ref = (fv_memref){c->pad, 0};
+  return true;
+}
+
+//===-- Instructions --------------------------------------------------------===//
+
+static int32_t launch(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
+  const fv_prog_kernel *k = &c->image.kernel[h->a];
+  const uint32_t *arg = e->arg + h->d;
+  const int64_t blocks = e->slot[h->b], scratch = h->c == FV_NO_SLOT ? 0 : e->slot[h->c];
   if (blocks <= 0)
-    return FV_EXEC_OK;
-  for (uint32_t b = 0; b < k->n_buffer; b++) {
-    buf[b] = memory(x, arg[b]);
-    const fv_prog_buffer *pb = &EXEC_ROWS(x->p, x->e->buffers, fv_prog_buffer)[arg[b]];
-    if (pb->space == FV_SPACE_STATE_NEXT)
-      x->state[pb->index].written = true;
+    return FV_MODEL_OK;
+  if (scratch < 0 || scratch > c->opt.max_bytes)
+    return damaged(c, "scratch out of bounds");
+  for (uint32_t i = 0; i < k->n_buffer; i++) {
+    place p;
+    if (!resolve(c, e, arg[i], &p))
+      return damaged(c, "a slice out of bounds");
+    c->ref[i] = p.ref;
   }
-  for (uint32_t s = 0; s < k->n_scalar; s++)
-    scalar[s] = x->slot[arg[k->n_buffer + s]];
-  const int32_t r = x->ops->launch(x->dev, i->a, k->n_buffer, buf, k->n_scalar, scalar, blocks,
-                                   i->c == FV_NO_SLOT ? 0 : x->slot[i->c]);
-  return device_result(x, r, k->first_site);
+  for (uint32_t i = 0; i < k->n_scalar; i++)
+    c->scalar[i] = e->slot[arg[k->n_buffer + i]];
+  const int32_t r = c->opt.ops->launch(c->opt.dev, h->a, k->n_buffer, c->ref, k->n_scalar,
+                                       c->scalar, blocks, scratch);
+  if (r < 0)
+    return ex_device_failed(c, fv_exec_string(&c->image, k->name));
+  return r ? site_failed(c, (uint64_t)k->first_site + (uint32_t)(r - 1)) : FV_MODEL_OK;
 }
 
-static int copy(fv_exec *x, const fv_hinst *i) {
-  const fv_prog_buffer *b = &EXEC_ROWS(x->p, x->e->buffers, fv_prog_buffer)[i->a];
-  if (b->space == FV_SPACE_STATE_NEXT)
-    x->state[b->index].written = true;
-  const int64_t bytes = x->slot[i->c];
-  if (bytes <= 0)
-    return FV_EXEC_OK;
-  if (i->op == FV_H_ZERO)
-    return device_result(x, x->ops->zero(x->dev, memory(x, i->a), bytes), 0);
-  return device_result(x, x->ops->copy(x->dev, memory(x, i->a), memory(x, i->b), bytes), 0);
+static int32_t copy_or_zero(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
+  const int64_t bytes = e->slot[h->c];
+  place to, from = {{0, 0}, 0};
+  const bool copy = h->op == FV_H_COPY;
+  if (!resolve(c, e, h->a, &to) || (copy && !resolve(c, e, h->b, &from)))
+    return damaged(c, "a slice out of bounds");
+  if (bytes < 0 || bytes > to.left || (copy && bytes > from.left))
+    return damaged(c, "a copy out of bounds");
+  if (!bytes)
+    return FV_MODEL_OK;
+  const int32_t r = copy ? c->opt.ops->copy(c->opt.dev, to.ref, from.ref, bytes)
+                         : c->opt.ops->zero(c->opt.dev, to.ref, bytes);
+  return r ? ex_device_failed(c, copy ? "copy" : "zero") : FV_MODEL_OK;
 }
 
-// Enters the loop body or leaves: returns the next instruction, or -1 failed.
-static int64_t loop_head(fv_exec *x, uint32_t pc, const fv_hinst *i) {
-  bool go = x->slot[i->a] < x->slot[i->b];
-  if (go && i->d != FV_NO_SLOT) {
-    uint8_t flag = 0;
-    if (device_result(x, x->ops->read(x->dev, &flag, memory(x, i->d), 1), 0))
-      return -1;
-    go = flag != 0;
-  }
-  return go ? (int64_t)pc + 1 : (int64_t)i->c;
+static int32_t swap(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
+  const uint32_t a = e->place[h->a], b = e->place[h->b];
+  if (e->size[a] != e->size[b])
+    return damaged(c, "a swap of unequal buffers");
+  e->place[h->a] = b;
+  e->place[h->b] = a;
+  return FV_MODEL_OK;
 }
 
-int exec_instructions(fv_exec *x, uint32_t from, uint32_t to) {
-  const fv_hinst *inst = EXEC_ROWS(x->p, x->e->insts, fv_hinst);
-  const int64_t *literal = EXEC_ROWS(x->p, x->e->literals, int64_t);
-  int64_t next;
-  for (uint32_t pc = from; pc < to; pc = (uint32_t)next) {
-    const fv_hinst *i = &inst[pc];
-    next = (int64_t)pc + 1;
-    int r = FV_EXEC_OK;
-    switch (i->op) {
-    case FV_H_LITERAL: x->slot[i->a] = literal[i->b]; break;
-    case FV_H_SCALAR:
-      x->slot[i->a] = exec_scalar(i->n, x->slot[i->b], x->slot[i->c], x->slot[i->d]);
-      break;
-    case FV_H_LAUNCH: r = launch(x, i); break;
-    case FV_H_COPY:
-    case FV_H_ZERO: r = copy(x, i); break;
-    case FV_H_LOOP:
-      x->slot[i->a] = 0;
-      next = loop_head(x, pc, i);
-      if (next == (int64_t)i->c && inst[i->c - 1].b != FV_NO_SLOT)
-        x->slot[inst[i->c - 1].b] = 0;
-      break;
-    case FV_H_END_LOOP: {
-      const fv_hinst *head = &inst[i->a];
-      x->slot[head->a]++;
-      if (i->b != FV_NO_SLOT)
-        x->slot[i->b] = x->slot[head->a];
-      next = loop_head(x, i->a, head);
-      break;
-    }
-    case FV_H_SWAP: {
-      const fv_memref m = x->place[i->a];
-      x->place[i->a] = x->place[i->b];
-      x->place[i->b] = m;
-      break;
-    }
-    case FV_H_IF:
-      if (!x->slot[i->a])
-        next = i->b;
-      break;
-    case FV_H_CHECK:
-      if (!x->slot[i->a])
-        r = device_result(x, 1 + (int32_t)i->b, 0);
-      break;
-    default: r = exec_fail(x, FV_EXEC_FAILED, "unknown instruction"); break;
-    }
-    if (r)
-      return r;
-    if (next < 0)
-      return FV_EXEC_FAILED;
+static int32_t read_flag(fv_exec_ctx *c, ex_entry *e, uint32_t buffer, bool *out) {
+  place p;
+  uint8_t flag = 0;
+  if (!resolve(c, e, buffer, &p) || p.left < 1)
+    return damaged(c, "a slice out of bounds");
+  if (c->opt.ops->host_memory)
+    flag = ((const uint8_t *)p.ref.object)[p.ref.offset];
+  else if (c->opt.ops->read(c->opt.dev, &flag, p.ref, 1))
+    return ex_device_failed(c, "read");
+  *out = flag != 0;
+  return FV_MODEL_OK;
+}
+
+//===-- Loops ---------------------------------------------------------------===//
+
+typedef struct loop {
+  uint32_t pc;  // of its LOOP
+  int64_t trip, trips;
+} loop;
+
+typedef struct loops {
+  loop at[EX_MAX_DEPTH];
+  uint32_t depth;
+} loops;
+
+// Before each trip: into the body, or past the end.
+static int32_t next_trip(fv_exec_ctx *c, ex_entry *e, loops *l, uint32_t *pc) {
+  loop *top = &l->at[l->depth - 1];
+  const fv_hinst *h = &e->inst[top->pc];
+  bool go = top->trip < top->trips;
+  if (go && h->d != FV_NO_SLOT) {
+    const int32_t status = read_flag(c, e, h->d, &go);
+    if (status != FV_MODEL_OK)
+      return status;
   }
-  return FV_EXEC_OK;
+  if (go) {
+    e->slot[h->a] = top->trip;
+    *pc = top->pc + 1;
+    return FV_MODEL_OK;
+  }
+  const uint32_t result = e->inst[h->c - 1].b;
+  if (result != FV_NO_SLOT)
+    e->slot[result] = top->trip;
+  *pc = h->c;
+  l->depth--;
+  return FV_MODEL_OK;
+}
+
+static int32_t step(fv_exec_ctx *c, ex_entry *e, loops *l, uint32_t *pc) {
+  const fv_hinst *h = &e->inst[*pc];
+  switch (h->op) {
+  case FV_H_LOOP:
+    l->at[l->depth++] = (loop){.pc = *pc, .trip = 0, .trips = e->slot[h->b]};
+    return next_trip(c, e, l, pc);
+  case FV_H_END_LOOP: l->at[l->depth - 1].trip++; return next_trip(c, e, l, pc);
+  case FV_H_IF: *pc = e->slot[h->a] ? *pc + 1 : h->b; return FV_MODEL_OK;
+  default: break;
+  }
+  ++*pc;
+  switch (h->op) {
+  case FV_H_LAUNCH: return launch(c, e, h);
+  case FV_H_COPY:
+  case FV_H_ZERO: return copy_or_zero(c, e, h);
+  case FV_H_SWAP: return swap(c, e, h);
+  default: return ex_step(c, e, h);
+  }
+}
+
+static int32_t run_section(fv_exec_ctx *c, ex_entry *e) {
+  loops l = {.depth = 0};
+  uint64_t steps = 0;
+  for (uint32_t pc = e->prog->bind_end; pc < e->prog->insts.count;) {
+    if (c->opt.max_steps && ++steps > c->opt.max_steps)
+      return ex_fail(c, FV_MODEL_ERR_LIMIT, "the run takes more than %llu steps",
+                     (unsigned long long)c->opt.max_steps);
+    const int32_t status = step(c, e, &l, &pc);
+    if (status != FV_MODEL_OK)
+      return status;
+  }
+  return FV_MODEL_OK;
+}
+
+//===-- The run -------------------------------------------------------------===//
+
+static int32_t check_pointers(fv_exec_ctx *c, const ex_entry *e) {
+  const fv_prog_entry *p = e->prog;
+  const uint32_t n = p->inputs.count + p->outputs.count;
+  for (uint32_t i = 0; i < n; i++) {
+    const bool in = i < p->inputs.count;
+    const uint32_t k = in ? i : i - p->inputs.count;
+    const fv_prog_port *port = in ? &e->input[k] : &e->output[k];
+    const void *data = in ? (c->inputs ? c->inputs[k] : NULL) : c->outputs ? c->outputs[k] : NULL;
+    const char *kind = in ? "input" : "output", *name = fv_exec_string(&c->image, port->name);
+    if ((in ? e->in_bytes[k] : e->out_bytes[k]) == 0)
+      continue;
+    if (!data)
+      return ex_fail(c, FV_MODEL_ERR_ARG, "%s '%s' is NULL", kind, name);
+    if ((uintptr_t)data % (uintptr_t)fv_exec_dtype_size(port->dtype))
+      return ex_fail(c, FV_MODEL_ERR_ARG, "%s '%s' is not aligned to its elements", kind, name);
+  }
+  return FV_MODEL_OK;
+}
+
+// The state lengths that the entry was bound with have changed.
+static int32_t follow_lengths(fv_exec_ctx *c, ex_entry *e) {
+  const int32_t status = ex_rebind(c, e, NULL);
+  if (status != FV_MODEL_OK || !e->ports_changed)
+    return status;
+  e->bound = false;
+  return ex_fail(c, FV_MODEL_ERR_DIM,
+                 "the states have grown and with them an input or output: bind again");
+}
+
+static int32_t write_inputs(fv_exec_ctx *c, const ex_entry *e) {
+  for (uint32_t i = 0; i < e->prog->inputs.count; i++)
+    if (e->in_bytes[i] &&
+        c->opt.ops->write(c->opt.dev, staged(c, e, i), c->inputs[i], e->in_bytes[i]))
+      return ex_device_failed(c, "writing an input");
+  return FV_MODEL_OK;
+}
+
+// Dims that the run found are within what was bound; reads what is on a device.
+static int32_t finish_outputs(fv_exec_ctx *c, const ex_entry *e) {
+  for (uint32_t i = 0; i < e->prog->outputs.count; i++) {
+    const fv_prog_port *p = &e->output[i];
+    int64_t dim[FV_MAX_RANK], bytes;
+    for (uint32_t d = 0; d < p->rank; d++) {
+      dim[d] = e->slot[p->dim_slot[d]];
+      if (dim[d] < 0 || dim[d] > e->out_dim[FV_MAX_RANK * i + d])
+        return damaged(c, "an output is larger than it was bound");
+    }
+    if (c->opt.ops->host_memory)
+      continue;
+    if (!ex_bytes(dim, p->rank, fv_exec_dtype_size(p->dtype), EX_MAX_BYTES, &bytes))
+      return damaged(c, "an output is too large");
+    if (bytes && c->opt.ops->read(c->opt.dev, c->outputs[i],
+                                  staged(c, e, e->prog->inputs.count + i), bytes))
+      return ex_device_failed(c, "reading an output");
+  }
+  return FV_MODEL_OK;
+}
+
+// What an earlier run, perhaps a failed one, has left behind.
+static void clean_up(fv_exec_ctx *c, ex_entry *e) {
+  for (uint32_t i = 0; i < e->prog->buffers.count; i++)
+    e->place[i] = i;
+  for (uint32_t i = 0; i < c->image.head->states.count; i++)
+    if (c->state[i].written)
+      memset(c->state[i].written, 0, c->image.state[i].members);
+}
+
+int32_t fv_exec_run(fv_exec_ctx *c, uint32_t entry, const void *const *inputs,
+                    void *const *outputs) {
+  c->error[0] = 0;
+  if (entry >= c->image.head->entries.count)
+    return ex_fail(c, FV_MODEL_ERR_ARG, "there is no entry %u", entry);
+  ex_entry *e = &c->entry[entry];
+  if (!e->bound)
+    return ex_fail(c, FV_MODEL_ERR_ARG, "'%s' is not bound",
+                   fv_exec_string(&c->image, e->prog->name));
+  int32_t status = FV_MODEL_OK;
+  if (e->epoch != c->epoch)
+    status = follow_lengths(c, e);
+  e->ran = false;
+  c->inputs = inputs;
+  c->outputs = outputs;
+  if (status == FV_MODEL_OK)
+    status = check_pointers(c, e);
+  clean_up(c, e);
+  if (status == FV_MODEL_OK && !c->opt.ops->host_memory)
+    status = write_inputs(c, e);
+  if (status == FV_MODEL_OK)
+    status = run_section(c, e);
+  if (status == FV_MODEL_OK)
+    status = finish_outputs(c, e);
+  if (status == FV_MODEL_OK)
+    status = ex_commit(c, e);
+  c->inputs = NULL;
+  c->outputs = NULL;
+  e->ran = status == FV_MODEL_OK;
+  return status;
 }

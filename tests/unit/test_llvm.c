@@ -3,13 +3,14 @@
 // memory instruction, all types, several widths, at each x86-64 level that
 // this machine runs.
 #define _GNU_SOURCE  // memmem
-#include <cmocka.h>
-#include <dlfcn.h>
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,6 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/diag.h"
 #include "fovea/plugin.h"
 #include "ir/expr.h"
 #include "ir/kernel.h"
@@ -642,7 +642,8 @@ static void test_tile_has_no_spills(void **state) {
   for (size_t i = 0, n = 0; i < text.size; i++) {
     const char c = ((const char *)text.data)[i];
     line[n] = c == '\n' ? 0 : c;
-    n += n + 1 < sizeof line;
+    if (n + 1 < sizeof line)
+      n++;
     if (c != '\n')
       continue;
     n = 0;

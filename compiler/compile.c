@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver: model -> passes -> lowering -> kernels -> a program that runs.
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/artifact_header.h"
+#include "compiler/emit.h"
+#include "compiler/image.h"
+#include "compiler/internal.h"
+#include "passes/pass.h"
+
+typedef struct compile_cx {
+  fv_executable *e;
+  const fv_model *model;  // or the module itself
+  fv_module *module;
+  const fv_compile_options *o;
+  fv_diag_sink *diag;
+} compile_cx;
+
+//===-- Steps ---------------------------------------------------------------------------===//
+
+static fv_status open_device(compile_cx *cx) {
+  fv_executable *e = cx->e;
+  const fv_compile_options *o = cx->o;
+  const char *name = o->backend ? o->backend : "llvm";
+  FV_TRY(fv_backend_find(name, cx->diag, &e->backend));
+  fv_option *option = FV_NEW_N(e->arena, fv_option, o->n_backend_option);
+  for (size_t i = 0; i < o->n_backend_option; i++) {
+    const char *text = o->backend_option[i], *eq = strchr(text, '=');
+    if (!eq)
+      return fv_error(cx->diag, FV_ERR_ARG, NULL, "backend option '%s' is not KEY=VALUE", text);
+    option[i].key = fv_arena_strndup(e->arena, text, (size_t)(eq - text));
+    option[i].value = fv_arena_strdup(e->arena, eq + 1);
+  }
+  fv_report report = {.diag = cx->diag};
+  const int32_t r = e->backend->open(fv_host_table(), option, o->n_backend_option, &report,
+                                     &e->device);
+  return fv_plugin_status(r);
+}
+
+static fv_status make_constants(compile_cx *cx) {
+  fv_executable *e = cx->e;
+  const size_t size = ((size_t)e->lowered->const_bytes + 127) & ~(size_t)63;
+  e->constants = aligned_alloc(64, size);
+  if (!e->constants)
+    return fv_error(cx->diag, FV_ERR_OOM, NULL, "out of memory: the weights need %zu bytes", size);
+  memset(e->constants, 0, size);
+  fv_lower_write_constants(e->lowered, e->constants);
+  return FV_OK;
+}
+
+static fv_status compile_kernels(compile_cx *cx) {
+  fv_executable *e = cx->e;
+  const fv_lowered *l = e->lowered;
+  const fv_kernel_code **code = FV_NEW_N(e->arena, const fv_kernel_code *, l->n_kernel);
+  for (size_t i = 0; i < l->n_kernel; i++)
+    code[i] = &l->kernel[i]->code;
+  fv_report report = {.diag = cx->diag};
+  return fv_plugin_status(
+      e->backend->compile_kernels(e->device, code, l->n_kernel, &report, &e->kernels));
+}
+
+// The table that runs the program: functions of this process, or, for a device
+// with its own memory, a checked view of the image.
+static fv_status make_runnable(compile_cx *cx) {
+  fv_executable *e = cx->e;
+  const char *why = "";
+  if (!e->backend->cpu_kernel) {
+    if (fv_exec_open(e->image, e->image_size, &e->view, &why) != FV_MODEL_OK)
+      return fv_error(cx->diag, FV_ERR_INTERNAL, NULL, "the program image is wrong: %s", why);
+    return FV_OK;
+  }
+  fv_cpu_kernel_fn *fn = FV_NEW_N(e->arena, fv_cpu_kernel_fn, e->lowered->n_kernel + 1);
+  for (size_t i = 0; i < e->lowered->n_kernel; i++) {
+    fn[i] = e->backend->cpu_kernel(e->kernels, i);
+    if (!fn[i])
+      return fv_error(cx->diag, FV_ERR_BACKEND, NULL, "kernel %zu has no code", i);
+  }
+  e->desc = (fv_artifact_desc){.struct_size = sizeof e->desc,
+                               .kernel_count = (uint32_t)e->lowered->n_kernel,
+                               .name = e->module->name,
+                               .image = e->image,
+                               .image_bytes = e->image_size,
+                               .constants = e->constants,
+                               .const_bytes = e->lowered->const_bytes,
+                               .kernels = fn};
+  fv_artifact_api(&e->desc, &e->own_api);
+  e->api = &e->own_api;
+  return FV_OK;
+}
+
+static fv_status compile_body(void *user) {
+  compile_cx *cx = user;
+  fv_executable *e = cx->e;
+  FV_TRY(open_device(cx));
+  e->module = cx->module;
+  if (cx->model)
+    FV_TRY(fv_load_module(e->arena, cx->model->path, &cx->model->options, cx->diag, &e->module));
+  fv_info_from_module(e->arena, e->module, &e->info);
+  if (e->backend->run_graph)
+    return FV_OK;  // the oracle runs the graph as it was loaded
+  const fv_pipeline p = {.spec = cx->o->passes, .dump_after = cx->o->dump_after,
+                         .dump = cx->o->dump, .user = cx->o->user};
+  FV_TRY(fv_pipeline_run(e->module, &p, cx->diag));
+  FV_TRY(fv_lower(e->module, e->backend->target(e->device), cx->diag, &e->lowered));
+  FV_TRY(fv_image_build(e->lowered, cx->diag, &e->image, &e->image_size));
+  FV_TRY(compile_kernels(cx));
+  FV_TRY(make_constants(cx));
+  return make_runnable(cx);
+}
+
+//===-- Entry points ----------------------------------------------------------------------===//
+
+void fv_executable_destroy(fv_executable *e) {
+  if (!e)
+    return;
+  if (e->kernels)
+    e->backend->release(e->kernels);
+  if (e->device)
+    e->backend->close(e->device);
+  if (e->library)
+    dlclose(e->library);
+  free(e->constants);
+  if (e->own_arena)
+    fv_arena_destroy(e->arena);
+  free(e);
+}
+
+static fv_status run_compile(compile_cx *cx, fv_arena *ar, bool own, fv_executable **out) {
+  *out = NULL;
+  fv_executable *e = ar ? calloc(1, sizeof *e) : NULL;
+  if (!e) {
+    if (own)
+      fv_arena_destroy(ar);
+    return fv_error(cx->diag, FV_ERR_OOM, NULL, "out of memory");
+  }
+  e->arena = ar;
+  e->own_arena = own;
+  cx->e = e;
+  const fv_status s = fv_guard(ar, cx->diag, compile_body, cx);
+  if (s != FV_OK)
+    fv_executable_destroy(e);
+  else
+    *out = e;
+  return s;
+}
+
+fv_status fv_compile(const fv_model *m, const fv_compile_options *o, fv_diag_sink *diag,
+                     fv_executable **out) {
+  compile_cx cx = {.model = m, .o = o, .diag = diag};
+  return run_compile(&cx, fv_arena_create(NULL), true, out);
+}
+
+fv_status fv_compile_module(fv_arena *ar, fv_module *m, const fv_compile_options *o,
+                            fv_diag_sink *diag, fv_executable **out) {
+  compile_cx cx = {.module = m, .o = o, .diag = diag};
+  return run_compile(&cx, ar, false, out);
+}
+
+const fv_model_info *fv_executable_get_info(const fv_executable *e) {
+  return &e->info;
+}
+
+//===-- Emission --------------------------------------------------------------------------===//
+
+typedef struct show_cx {
+  const fv_executable *e;
+  fv_arena *ar;
+  fv_diag_sink *diag;
+  fv_bytes *out;
+} show_cx;
+
+static fv_status show_kernels(void *user) {
+  show_cx *cx = user;
+  fv_str s = {.arena = cx->ar};
+  for (size_t i = 0; i < cx->e->lowered->n_kernel; i++)
+    fv_kernel_print(&cx->e->lowered->kernel[i]->code, &s);
+  return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
+}
+
+static fv_status take_blob(fv_blob *b, fv_diag_sink *diag, fv_bytes *out) {
+  const fv_status s = fv_bytes_copy(out, b->data, b->size, diag);
+  if (b->release)
+    b->release(b->data, b->size);
+  return s;
+}
+
+fv_status fv_executable_emit(const fv_executable *e, const char *kind, fv_diag_sink *diag,
+                             fv_bytes *out) {
+  if (!e->lowered)
+    return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "there are no kernels to show here");
+  if (strcmp(kind, "kernel") == 0) {
+    fv_arena *ar = fv_arena_create(NULL);
+    if (!ar)
+      return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+    show_cx cx = {e, ar, diag, out};
+    const fv_status s = fv_guard(ar, diag, show_kernels, &cx);
+    fv_arena_destroy(ar);
+    return s;
+  }
+  if (!e->backend->emit)
+    return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "backend '%s' shows nothing",
+                    e->backend->name);
+  fv_report report = {.diag = diag};
+  fv_blob blob = {0};
+  FV_TRY(fv_plugin_status(e->backend->emit(e->kernels, kind, &report, &blob)));
+  return take_blob(&blob, diag, out);
+}
+
+typedef struct header_cx {
+  const fv_executable *e;
+  const char *name;
+  fv_arena *ar;
+  fv_diag_sink *diag;
+  fv_bytes *out;
+} header_cx;
+
+static fv_status header_body(void *user) {
+  header_cx *cx = user;
+  fv_str s = {.arena = cx->ar};
+  FV_TRY(fv_artifact_header(cx->ar, cx->e->image, cx->e->image_size, cx->name, &s));
+  return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
+}
+
+static bool is_identifier(const char *s) {
+  if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_'))
+    return false;
+  for (; *s; s++)
+    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+          *s == '_'))
+      return false;
+  return true;
+}
+
+static fv_status make_header(const fv_executable *e, const char *name, fv_diag_sink *diag,
+                             fv_bytes *out) {
+  fv_arena *ar = fv_arena_create(NULL);
+  if (!ar)
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  header_cx cx = {e, name, ar, diag, out};
+  const fv_status s = fv_guard(ar, diag, header_body, &cx);
+  fv_arena_destroy(ar);
+  return s;
+}
+
+fv_status fv_executable_library(const fv_executable *e, const char *name, int shared,
+                                fv_diag_sink *diag, fv_bytes *library, fv_bytes *header) {
+  char dir[4096], bitcode[4352];
+  if (!name)
+    name = e->info.name;
+  if (!is_identifier(name))
+    return fv_error(diag, FV_ERR_ARG, NULL, "'%s' is no C identifier; choose one with --name",
+                    name);
+  if (!e->lowered || !e->backend->emit_artifact)
+    return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "backend '%s' makes no libraries",
+                    e->backend ? e->backend->name : "of a library");
+  if (!fv_plugin_dir(dir, sizeof dir))
+    return fv_error(diag, FV_ERR_IO, NULL, "the directory with exec-x86_64.bc cannot be found");
+  const int n = snprintf(bitcode, sizeof bitcode, "%sexec-x86_64.bc", dir);
+  if (n < 0 || (size_t)n >= sizeof bitcode)
+    return fv_error(diag, FV_ERR_IO, NULL, "the path of the artifact runtime is too long");
+  const fv_artifact a = {.struct_size = sizeof a, .shared = (uint32_t)shared, .name = name,
+                         .image = e->image, .image_size = e->image_size,
+                         .constants = e->constants,
+                         .constants_size = (size_t)e->lowered->const_bytes,
+                         .exec_bitcode = bitcode};
+  fv_report report = {.diag = diag};
+  fv_blob blob = {0};
+  FV_TRY(fv_plugin_status(e->backend->emit_artifact(e->kernels, &a, &report, &blob)));
+  FV_TRY(take_blob(&blob, diag, library));
+  const fv_status s = make_header(e, name, diag, header);
+  if (s != FV_OK)
+    fv_bytes_free(library);
+  return s;
+}
