@@ -277,6 +277,21 @@ static void combine_one(const nest_eval *x, fv_scalar *acc, arg_best *arg, fv_sc
     *arg = (arg_best){v, index};
 }
 
+// A chunk of the reduced lane, in order.
+static void combine_chunk(const nest_eval *x, fv_scalar *acc, arg_best *arg, int64_t first) {
+  const step *v = &x->s[x->value];
+  if (x->nest->combine == FV_COMBINE_SUM && v->vary &&
+      fv_dtype_is_float((fv_dtype)x->nest->value->dtype)) {
+    double sum = acc->f;
+    for (int64_t i = 0; i < x->count; i++)
+      sum += v->v[i].f;
+    acc->f = sum;
+    return;
+  }
+  for (int64_t i = 0; i < x->count; i++)
+    combine_one(x, acc, arg, v->v[v->vary ? i : 0], first + i);
+}
+
 //===-- The loops -------------------------------------------------------------------===//
 
 static fv_scalar finish_element(nest_eval *x, fv_scalar acc) {
@@ -378,9 +393,7 @@ static void run_reduced_lane(nest_eval *x, fv_array *out) {
         x->at[x->lane] = c;
         x->count = full - c < CHUNK ? full - c : CHUNK;
         run_steps(x, x->n_step, true);
-        const step *v = &x->s[x->value];
-        for (int64_t i = 0; i < x->count; i++)
-          combine_one(x, &acc, &arg, v->v[v->vary ? i : 0], c + i);
+        combine_chunk(x, &acc, &arg, c);
       }
       x->at[x->lane] = 0;
       more = advance(x, n_par, n_all, x->lane);

@@ -132,7 +132,8 @@ static bool depends_on_run(const fv_node *n) {
 static fv_status run(fv_pass_cx *cx, fv_graph *g) {
   for (bool again = true; again;) {
     again = false;
-    fv_value **forward = FV_NEW_N(cx->arena, fv_value *, g->module->n_value);
+    // Folding makes at most one new value for each old one.
+    fv_value **forward = FV_NEW_N(cx->arena, fv_value *, 2 * g->module->n_value);
     for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
       next = fv_walk_next(g->region, n);
       int members;

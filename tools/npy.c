@@ -158,9 +158,9 @@ static fv_status find_type(const header *h, fv_dtype *out) {
 fv_status npy_read(tool *t, const char *path, const char *name, fv_tensor_io *out) {
   header h = {.t = t, .path = path};
   const void *file;
-  size_t size, at;
+  size_t size, at = 0;
   int64_t bytes;
-  fv_dtype dtype;
+  fv_dtype dtype = FV_f32;
   FV_TRY(fv_file_map(t->arena, path, t->diag, NULL, &file, &size));
   FV_TRY(find_header(&h, file, size, &at));
   FV_TRY(take_header(&h));

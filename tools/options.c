@@ -62,13 +62,13 @@ static fv_status set_value(const parser *p, const option_row *o, void *values, c
   return FV_OK;
 }
 
-// Only defaults that are values are set here: one in parentheses is a sentence.
+// Lists begin empty; what stands in for an empty one is the command's affair.
 fv_status options_init(fv_arena *ar, const option_table *t, fv_diag_sink *diag) {
   const parser p = {ar, t, diag};
   for (size_t i = 0; i < row_count(t); i++) {
     void *values;
     const option_row *o = row_at(t, i, &values);
-    if (o->initial && o->initial[0] != '(' && o->kind != OPTION_COMMAS && o->kind != OPTION_LIST)
+    if (o->initial && o->kind != OPTION_COMMAS && o->kind != OPTION_LIST)
       FV_TRY(set_value(&p, o, values, o->name ? o->name : "", o->initial));
   }
   return FV_OK;
@@ -122,7 +122,7 @@ static fv_status find_long(const parser *p, const char *text, size_t n, const op
 static fv_status take_long(const parser *p, int argc, char *const *argv, int *i) {
   const char *text = argv[*i] + 2;
   const char *eq = strchr(text, '=');
-  const option_row *o;
+  const option_row *o = NULL;
   void *values = NULL;
   FV_TRY(find_long(p, text, eq ? (size_t)(eq - text) : strlen(text), &o, &values));
   const char *shown = fv_arena_printf(p->arena, "--%s", o->name);
@@ -219,9 +219,7 @@ static void put_option(fv_str *out, const option_row *o) {
     fv_str_printf(out, "%s%s", o->name ? "=" : "", o->arg);
   const char *help = o->help;
   if (o->initial)
-    help = o->initial[0] == '('
-               ? fv_arena_printf(out->arena, "%s %s", o->help, o->initial)
-               : fv_arena_printf(out->arena, "%s (default: %s)", o->help, o->initial);
+    help = fv_arena_printf(out->arena, "%s (default: %s)", o->help, o->initial);
   put_wrapped(out, out->size - from, help);
 }
 

@@ -27,7 +27,7 @@ typedef struct option_row {
   option_kind kind;
   size_t offset;        // of the member in the values
   const char *arg;      // NAME of the argument, NULL for flags
-  const char *initial;  // what stands in the values, as shown in the help; NULL: nothing
+  const char *initial;  // the default, as text; NULL: none
   const char *help;
 } option_row;
 

@@ -13,11 +13,11 @@
 static const struct {
   const char *name, *as_unsigned, *as_signed;
 } type_row[FV_DTYPE_COUNT] = {
-    [FV_f32] = {"float", "uint", "int"},     [FV_f64] = {"double", "ulong", "long"},
+    [FV_f32] = {"float", "uint", "int"},      [FV_f64] = {"double", "ulong", "long"},
     [FV_f16] = {"ushort", "ushort", "short"}, [FV_bf16] = {"ushort", "ushort", "short"},
-    [FV_i8] = {"char", "uchar", "char"},     [FV_u8] = {"uchar", "uchar", "char"},
-    [FV_i16] = {"short", "ushort", "short"}, [FV_i32] = {"int", "uint", "int"},
-    [FV_i64] = {"long", "ulong", "long"},    [FV_bool] = {"uchar", "uchar", "char"},
+    [FV_i8] = {"char", "uchar", "char"},      [FV_u8] = {"uchar", "uchar", "char"},
+    [FV_i16] = {"short", "ushort", "short"},  [FV_i32] = {"int", "uint", "int"},
+    [FV_i64] = {"long", "ulong", "long"},     [FV_bool] = {"uchar", "uchar", "char"},
 };
 
 const char *type_name(int dtype) {

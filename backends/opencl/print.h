@@ -20,7 +20,7 @@ typedef struct helpers {
   bool divide[FV_DTYPE_COUNT];  // div, floordiv, mod of integers
   bool half[N_WIDTH], half_from_double[N_WIDTH];
   bool bfloat[N_WIDTH];
-  bool bfloat_from_wide;        // rounding from i32, i64
+  bool bfloat_from_wide;  // rounding from i32, i64
   bool bfloat_from_double;
   bool mad32, mad64, f64;
 } helpers;

@@ -5,11 +5,15 @@
 // Loads and stores of the first n lanes.
 static void print_partial(text *t, const char *type, int width, bool store) {
   if (width == 1 && store) {
-    text_printf(t, "static void fv_store_%s1(__global %s *p, %s v, long n) {\n"
-                   "  if (n > 0)\n    *p = v;\n}\n", type, type, type);
+    text_printf(t,
+                "static void fv_store_%s1(__global %s *p, %s v, long n) {\n"
+                "  if (n > 0)\n    *p = v;\n}\n",
+                type, type, type);
   } else if (width == 1) {
-    text_printf(t, "static %s fv_load_%s1(const __global %s *p, long n) {\n"
-                   "  return n > 0 ? *p : (%s)0;\n}\n", type, type, type, type);
+    text_printf(t,
+                "static %s fv_load_%s1(const __global %s *p, long n) {\n"
+                "  return n > 0 ? *p : (%s)0;\n}\n",
+                type, type, type, type);
   } else if (store) {
     text_printf(t, "static void fv_store_%s%d(__global %s *p, %s%d v, long n) {\n", type, width,
                 type, type, width);
@@ -63,8 +67,10 @@ static void print_divide(text *t, int dtype) {
   text_puts(t, is_signed ? "  return r != 0 && (r < 0) != (b < 0) ? r + b : r;\n}\n"
                          : "  return r;\n}\n");
   text_printf(t, "static %s fv_floordiv_%s(%s a, %s b) {\n  if (b == 0", type, type, type, type);
-  text_printf(t, is_signed ? " || b == -1)\n    return fv_div_%s(a, b);\n"
-                           : ")\n    return fv_div_%s(a, b);\n", type);
+  text_printf(t,
+              is_signed ? " || b == -1)\n    return fv_div_%s(a, b);\n"
+                        : ")\n    return fv_div_%s(a, b);\n",
+              type);
   text_puts(t, is_signed ? "  return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);\n}\n"
                          : "  return a / b;\n}\n");
 }
@@ -111,8 +117,7 @@ static void print_bfloat(text *t, int width) {
 static void print_bfloat_wide(text *t, const char *name, const char *type) {
   text_printf(t, "static ushort fv_bfloat_%s(%s v) {\n", name, type);
   text_puts(t, "  const float f = convert_float_rtz(v);\n");
-  text_printf(t, "  const uint odd = convert_%s%s(f) != v;\n", type,
-              name[0] == 'l' ? "_sat" : "");
+  text_printf(t, "  const uint odd = convert_%s%s(f) != v;\n", type, name[0] == 'l' ? "_sat" : "");
   text_puts(t, "  return fv_bfloat1(as_float(as_uint(f) | odd));\n}\n");
 }
 
@@ -121,11 +126,13 @@ void print_helpers(text *t, const helpers *need) {
   if (need->f64)
     text_puts(t, "#ifdef cl_khr_fp64\n#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n#endif\n");
   if (need->mad32)
-    text_puts(t, "#ifdef FP_FAST_FMAF\n#define FV_MAD32(a, b, c) fma(a, b, c)\n#else\n"
-                 "#define FV_MAD32(a, b, c) ((a) * (b) + (c))\n#endif\n");
+    text_puts(t,
+              "#ifdef FP_FAST_FMAF\n#define FV_MAD32(a, b, c) fma(a, b, c)\n#else\n"
+              "#define FV_MAD32(a, b, c) ((a) * (b) + (c))\n#endif\n");
   if (need->mad64)
-    text_puts(t, "#ifdef FP_FAST_FMA\n#define FV_MAD64(a, b, c) fma(a, b, c)\n#else\n"
-                 "#define FV_MAD64(a, b, c) ((a) * (b) + (c))\n#endif\n");
+    text_puts(t,
+              "#ifdef FP_FAST_FMA\n#define FV_MAD64(a, b, c) fma(a, b, c)\n#else\n"
+              "#define FV_MAD64(a, b, c) ((a) * (b) + (c))\n#endif\n");
   text_puts(t, "\n");
   print_partials(t, need);
   print_divides(t, need);

@@ -5,6 +5,7 @@
 // A vector comparison gives 0 or -1 in integers of the operand's size; bool
 // values are made from it by negation.
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "print.h"
 
@@ -307,7 +308,6 @@ static void to_bits(printer *p, const fv_kinst *in, const piece *at) {
     for (int i = 0; i < at->width; i++) {
       text_printf(p->out, "%s%s(", i ? ", " : "", f64 ? "fv_bfloat_double" : "fv_bfloat_long");
       operand(p, in->a, at);
-      text_puts(p->out, "");
       if (at->width > 1)
         text_printf(p->out, ".s%x", (unsigned)i);
       text_puts(p->out, ")");

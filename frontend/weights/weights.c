@@ -43,13 +43,17 @@ fv_weights *fv_weights_create(fv_arena *ar) {
   return w;
 }
 
-int fv_weights_count(const fv_weights *w) { return (int)w->n; }
+int fv_weights_count(const fv_weights *w) {
+  return (int)w->n;
+}
 
 const char *fv_weights_name(const fv_weights *w, int i) {
   return i >= 0 && (size_t)i < w->n ? w->item[i].stored.name : NULL;
 }
 
-const char *fv_weights_files(const fv_weights *w) { return w->files.data; }
+const char *fv_weights_files(const fv_weights *w) {
+  return w->files.data;
+}
 
 //===-- The table of names ------------------------------------------------===//
 
@@ -112,7 +116,9 @@ static fv_status add_tensors(const source *s) {
 
 //===-- Sharded files -----------------------------------------------------===//
 
-static void free_json(void *root) { json_decref(root); }
+static void free_json(void *root) {
+  json_decref(root);
+}
 
 static bool ends_with(const char *s, const char *end) {
   const size_t n = strlen(s);
@@ -164,8 +170,8 @@ static fv_status check_index(const source *s, json_t *map_of, const char *dir) {
     const char *file = json_string_value(value);
     const char *path = fv_arena_printf(s->set->arena, "%s%s", dir, file);
     if (!e || strcmp(e->file, path) != 0)
-      return fv_error(s->diag, FV_ERR_PARSE, s->span, "'%s' says that '%s' has weight '%s'; it has not",
-                      s->name, file, name);
+      return fv_error(s->diag, FV_ERR_PARSE, s->span,
+                      "'%s' says that '%s' has weight '%s'; it has not", s->name, file, name);
   }
   return FV_OK;
 }

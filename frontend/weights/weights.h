@@ -17,8 +17,7 @@ fv_weights *fv_weights_create(fv_arena *ar);
 // with NULL the path is the user's own and trusted. `as` (optional) is the
 // float type to which float tensors are converted when they are used.
 FV_NODISCARD fv_status fv_weights_add(fv_weights *w, const char *dir, const char *name,
-                                      const fv_dtype *as, fv_diag_sink *diag,
-                                      const fv_span *span);
+                                      const fv_dtype *as, fv_diag_sink *diag, const fv_span *span);
 
 int fv_weights_count(const fv_weights *w);
 // Tensors in the order of the files; NULL past the end.

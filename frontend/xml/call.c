@@ -76,9 +76,9 @@ static void bind_values(fv_xml_cx *cx, call *c) {
     const fv_xml_attr *a = fv_xml_find_attr(c->site, name);
     fv_xml_name entry = {.kind = FV_XML_POISON};
     if (!a) {
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, c->site),
-                         "block '%s' needs the argument %s=",
-                         fv_xml_find_attr(c->block, "name")->value, name);
+      (void)fv_xml_fault(
+          cx, FV_ERR_PARSE, fv_xml_at(cx, c->site),
+          "block '%s' needs the argument %s=", fv_xml_find_attr(c->block, "name")->value, name);
       c->failed = true;
     } else {
       const fv_xml_slice s = fv_xml_whole(a);
@@ -113,8 +113,7 @@ static fv_xml_name param_value(fv_xml_cx *cx, fv_xml_slice s) {
     const char *err;
     size_t at;
     cx->poisoned = false;
-    const fv_expr *x =
-        fv_x_parse_i64(cx->pool, word, strlen(word), fv_xml_symbol, cx, &err, &at);
+    const fv_expr *x = fv_x_parse_i64(cx->pool, word, strlen(word), fv_xml_symbol, cx, &err, &at);
     if (cx->poisoned)
       e.kind = FV_XML_POISON;
     else if (x)
@@ -137,9 +136,9 @@ static void bind_params(fv_xml_cx *cx, call *c) {
     if (a || dflt.attr) {
       entry = param_value(cx, a ? fv_xml_whole(a) : dflt);
     } else {
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, c->site),
-                         "block '%s' needs the parameter %s=",
-                         fv_xml_find_attr(c->block, "name")->value, name);
+      (void)fv_xml_fault(
+          cx, FV_ERR_PARSE, fv_xml_at(cx, c->site),
+          "block '%s' needs the parameter %s=", fv_xml_find_attr(c->block, "name")->value, name);
       c->failed = true;
     }
     put(cx, c, name, entry);
@@ -184,7 +183,9 @@ static void check_actuals(fv_xml_cx *cx, call *c) {
 
 //===-- The call ----------------------------------------------------------===//
 
-static bool is_block(const fv_xml_name *n) { return n->name != NULL; }
+static bool is_block(const fv_xml_name *n) {
+  return n->name != NULL;
+}
 
 static const fv_xml_elem *find_block(fv_xml_cx *cx, const fv_xml_elem *e) {
   const fv_xml_attr *a = fv_xml_find_attr(e, "block");

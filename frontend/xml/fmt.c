@@ -12,16 +12,20 @@ typedef struct fmt {
   size_t n, at;
   fv_str *out;
   int depth;
-  size_t line;     // where the current line of the output begins
-  int breaks;      // line breaks in the input since the last token
+  size_t line;  // where the current line of the output begins
+  int breaks;   // line breaks in the input since the last token
   bool begun;
   bool after_open;  // the last token was a start tag with content
   bool after_text;
 } fmt;
 
-static bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
-static size_t column(const fmt *f) { return f->out->size - f->line; }
+static size_t column(const fmt *f) {
+  return f->out->size - f->line;
+}
 
 static void new_line(fmt *f, int depth) {
   fv_str_puts(f->out, "\n");
@@ -74,7 +78,8 @@ static void put_shifted(fmt *f, size_t from, size_t to, long shift) {
     size_t indent = 0;
     while (from + indent < to && (f->p[from + indent] == ' ' || f->p[from + indent] == '\t'))
       indent++;
-    const bool empty = from + indent < to && (f->p[from + indent] == '\n' || f->p[from + indent] == '\r');
+    const bool empty =
+        from + indent < to && (f->p[from + indent] == '\n' || f->p[from + indent] == '\r');
     const long wanted = (long)indent + shift;
     new_line(f, empty || wanted < 0 ? 0 : (int)wanted);
     from += indent;

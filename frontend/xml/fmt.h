@@ -11,8 +11,7 @@
 
 // The text must be well-formed XML within the limits (else diagnosed); it need
 // not be a right model. `out` is appended to.
-FV_NODISCARD fv_status fv_xml_format(fv_arena *ar, const char *path, const char *bytes,
-                                     size_t size, const fv_load_limits *limits,
-                                     fv_diag_sink *diag, fv_str *out);
+FV_NODISCARD fv_status fv_xml_format(fv_arena *ar, const char *path, const char *bytes, size_t size,
+                                     const fv_load_limits *limits, fv_diag_sink *diag, fv_str *out);
 
 #endif  // FOVEA_FRONTEND_XML_FMT_H_

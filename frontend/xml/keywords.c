@@ -36,8 +36,7 @@ const fv_xml_keyword fv_xml_keywords[] = {
      "Runs its body for each entry along an axis"},
     {"loop", FV_XML_CODE, "max! while var count out", false, FV_XML_BODY, fv_xml_run_loop,
      "Runs its body while a carry is true"},
-    {"each", FV_XML_BODY, "name! of! axis!", false, 0, fv_xml_run_each,
-     "What a scan runs over"},
+    {"each", FV_XML_BODY, "name! of! axis!", false, 0, fv_xml_run_each, "What a scan runs over"},
     {"carry", FV_XML_BODY, "name! init! type shape", false, 0, fv_xml_run_carry,
      "A value that goes from step to step"},
     {"next", FV_XML_BODY, "*", false, 0, fv_xml_run_next, "The next values of carries"},
@@ -134,14 +133,13 @@ static void check_attrs(fv_xml_cx *cx, const fv_xml_elem *e, allowed *a) {
     for (int k = 0; k < a->n; k++)
       known |= strcmp(have->name, a->name[k]) == 0;
     if (!known)
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_name(cx, have),
-                         "<%s> has no attribute '%s'%s", e->name, have->name,
-                         fv_xml_suggest(cx, have->name, allowed_name, a));
+      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_name(cx, have), "<%s> has no attribute '%s'%s",
+                         e->name, have->name, fv_xml_suggest(cx, have->name, allowed_name, a));
   }
   for (int k = 0; k < a->n; k++)
     if (a->required[k] && !fv_xml_find_attr(e, a->name[k]))
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e), "<%s> needs the attribute %s=",
-                         e->name, a->name[k]);
+      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                         "<%s> needs the attribute %s=", e->name, a->name[k]);
 }
 
 static void check_text(fv_xml_cx *cx, const fv_xml_elem *e, bool takes_text) {

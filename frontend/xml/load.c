@@ -186,7 +186,9 @@ static void declare(fv_xml_cx *cx) {
   }
 }
 
-static bool is_let(const fv_xml_name *n) { return n->kind == FV_XML_INT; }
+static bool is_let(const fv_xml_name *n) {
+  return n->kind == FV_XML_INT;
+}
 
 static void check_overrides(fv_xml_cx *cx) {
   cx->current = NULL;

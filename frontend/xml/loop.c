@@ -82,9 +82,10 @@ static fv_value *lengths_of(fv_xml_cx *cx, const fv_xml_elem *e, fv_xml_loop *l)
     return NULL;
   fv_value *v = fv_xml_operand(cx, fv_xml_whole(a), NULL);
   if (v && (v->type.rank != 1 || !fv_dtype_is_int(v->type.dtype))) {
-    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, a, 0),
-                       "lengths must be integers of rank 1, one for each row of the batch; it is %s",
-                       fv_xml_type_text(cx, &v->type));
+    (void)fv_xml_fault(
+        cx, FV_ERR_TYPE, fv_xml_at_value(cx, a, 0),
+        "lengths must be integers of rank 1, one for each row of the batch; it is %s",
+        fv_xml_type_text(cx, &v->type));
     v = NULL;
   }
   l->poisoned |= !v;
@@ -147,8 +148,8 @@ void fv_xml_run_each(fv_xml_cx *cx, const fv_xml_elem *e) {
     fv_x_print(cx->pool, &have, v->type.dim[axis]);
     fv_x_print(cx->pool, &want, l->trips);
     (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, of, 0),
-                       "this has %s entries along axis %lld, but the scan makes %s steps", have.data,
-                       (long long)axis, want.data);
+                       "this has %s entries along axis %lld, but the scan makes %s steps",
+                       have.data, (long long)axis, want.data);
     good = false;
   }
   fv_value *slice = NULL;
@@ -299,14 +300,12 @@ static fv_value *keep_where(fv_xml_cx *cx, fv_value *runs, fv_value *v, fv_value
 
 static bool has_batch(fv_xml_cx *cx, const fv_xml_loop *l, const fv_value *v,
                       const fv_xml_elem *e) {
-  if (v->type.rank > 0 &&
-      fv_prove_eq(cx->pool, v->type.dim[0], l->lengths->type.dim[0]) == FV_YES)
+  if (v->type.rank > 0 && fv_prove_eq(cx->pool, v->type.dim[0], l->lengths->type.dim[0]) == FV_YES)
     return true;
   (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at(cx, e),
                      "in a scan with lengths the first axis must be the batch: lengths is %s, this "
                      "is %s",
-                     fv_xml_type_text(cx, &l->lengths->type),
-                     fv_xml_type_text(cx, &v->type));
+                     fv_xml_type_text(cx, &l->lengths->type), fv_xml_type_text(cx, &v->type));
   return false;
 }
 
@@ -363,9 +362,9 @@ static void set_while(fv_xml_cx *cx, const fv_xml_elem *e, fv_xml_loop *l) {
   const fv_xml_attr *count = fv_xml_find_attr(e, "count");
   const char *symbol = count ? fv_xml_slice_text(cx, fv_xml_whole(count)) : "steps";
   const int64_t most = fv_x_range(cx->pool, l->trips, NULL, 0).hi;
-  fv_attr_set_int(l->node, "count",
-                  fv_xml_counter(cx, fv_xml_is_name(symbol) ? symbol : "steps", most,
-                                 FV_SYM_RESULT));
+  fv_attr_set_int(
+      l->node, "count",
+      fv_xml_counter(cx, fv_xml_is_name(symbol) ? symbol : "steps", most, FV_SYM_RESULT));
 }
 
 // A collected value of a reverse scan stands at its own time.
@@ -409,9 +408,9 @@ static void bind_out(fv_xml_cx *cx, const fv_xml_elem *e, const fv_xml_loop *l, 
     if (eq) {
       const fv_xml_slice from =
           fv_xml_trim((fv_xml_slice){a, item.at + head + 1, item.n - head - 1});
-      const fv_xml_carry *c = find_carry(cx, (fv_xml_loop *)(uintptr_t)l,
-                                         fv_xml_slice_text(cx, from),
-                                         fv_xml_at_value(cx, a, from.at));
+      const fv_xml_carry *c =
+          find_carry(cx, (fv_xml_loop *)(uintptr_t)l, fv_xml_slice_text(cx, from),
+                     fv_xml_at_value(cx, a, from.at));
       which = c ? (int)(c - l->carry) : 0;
     } else if (k < 0 && next++ >= l->n_carry) {
       (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, item.at),

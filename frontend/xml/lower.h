@@ -21,7 +21,7 @@ typedef struct fv_xml_cx fv_xml_cx;
 
 // Text with holes: pieces are literal text or integer expressions of counters.
 typedef struct fv_xml_piece {
-  const char *text;     // or
+  const char *text;  // or
   const fv_expr *expr;
 } fv_xml_piece;
 typedef struct fv_xml_text {
@@ -97,18 +97,22 @@ typedef struct fv_xml_loop {
   size_t cap_collect;
 } fv_xml_loop;
 
-typedef enum fv_xml_frame_kind { FV_XML_IN_GRAPH, FV_XML_IN_CALL, FV_XML_IN_LOOP } fv_xml_frame_kind;
+typedef enum fv_xml_frame_kind {
+  FV_XML_IN_GRAPH,
+  FV_XML_IN_CALL,
+  FV_XML_IN_LOOP
+} fv_xml_frame_kind;
 
 typedef struct fv_xml_frame {
   struct fv_xml_frame *up;
   fv_xml_frame_kind kind;
-  const fv_xml_elem *body;   // whose children run
-  fv_xml_elem *next;         // the child that runs next
-  fv_xml_elem *site;         // the graph, call or loop element
+  const fv_xml_elem *body;  // whose children run
+  fv_xml_elem *next;        // the child that runs next
+  fv_xml_elem *site;        // the graph, call or loop element
   fv_xml_scope *scope;
   fv_region *region;
-  fv_xml_scope *constants;   // of the region: one node for each constant in it
-  const fv_span *outer;      // expansion trace of what stands in it
+  fv_xml_scope *constants;  // of the region: one node for each constant in it
+  const fv_span *outer;     // expansion trace of what stands in it
   fv_xml_loop *loop;
 } fv_xml_frame;
 
@@ -127,13 +131,13 @@ struct fv_xml_cx {
   const fv_xml_file *file;
   const fv_load_options *options;
   fv_load_limits limit;
-  fv_status status;     // the first fault
+  fv_status status;  // the first fault
   unsigned n_faults;
-  fv_xml_scope *model;  // integers and constants of the model
+  fv_xml_scope *model;            // integers and constants of the model
   fv_xml_scope *blocks, *states;  // elements and state numbers by name
   fv_weights *weights;
-  bool weights_failed;  // a file is missing: unknown names are no news
-  fv_xml_scope *tensors;  // weights as referenced, by text
+  bool weights_failed;        // a file is missing: unknown names are no news
+  fv_xml_scope *tensors;      // weights as referenced, by text
   fv_xml_scope *value_names;  // of the graph: how often each was used
   fv_graph *graph;
   fv_xml_frame *top;
@@ -182,7 +186,7 @@ bool fv_xml_is_name(const char *s);
 const fv_expr *fv_xml_expr(fv_xml_cx *cx, fv_xml_slice s);
 const fv_expr *fv_xml_symbol(void *cx, const char *name, size_t n);  // for fv_attr_parse
 void fv_xml_report_expr(fv_xml_cx *cx, fv_xml_slice s, const char *err, size_t at);
-bool fv_xml_no_dots(fv_xml_cx *cx, fv_xml_slice s);  // reports a '.'
+bool fv_xml_no_dots(fv_xml_cx *cx, fv_xml_slice s);            // reports a '.'
 bool fv_xml_int(fv_xml_cx *cx, fv_xml_slice s, int64_t *out);  // must be a plain integer
 // Text with {holes}; NULL: reported or poisoned.
 const fv_xml_text *fv_xml_interpolate(fv_xml_cx *cx, fv_xml_slice s);
@@ -210,13 +214,13 @@ fv_value *fv_xml_constant(fv_xml_cx *cx, const char *key, const fv_tensor **data
 // A node of the current region, inferred and placed; NULL: reported.
 fv_node *fv_xml_node(fv_xml_cx *cx, fv_op op, int n_in, fv_value *const *in);
 fv_node *fv_xml_place_node(fv_xml_cx *cx, fv_node *n);  // after its attributes were set
-fv_value *fv_xml_op1(fv_xml_cx *cx, fv_node *n);  // result 0 of a placed node, or NULL
+fv_value *fv_xml_op1(fv_xml_cx *cx, fv_node *n);        // result 0 of a placed node, or NULL
 
 // Binds a name of the current scope; a fault if it is bound already.
-void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *name,
-                 fv_xml_kind kind, const void *what);
+void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *name, fv_xml_kind kind,
+                 const void *what);
 void fv_xml_bind_value(fv_xml_cx *cx, fv_xml_slice name, fv_value *v);  // NULL: poison
-const char *fv_xml_unique(fv_xml_cx *cx, const char *name);  // for names in the IR
+const char *fv_xml_unique(fv_xml_cx *cx, const char *name);             // for names in the IR
 void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e);
 // Holds type= and shape= of e against v.
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);

@@ -40,7 +40,8 @@ void fv_xml_run_dim(fv_xml_cx *cx, const fv_xml_elem *e) {
   bool good = fv_xml_int(cx, attr(e, "max"), &hi);
   good = (!min || fv_xml_int(cx, fv_xml_whole(min), &lo)) && good;
   if (good && (lo < 0 || hi < lo || hi > FV_MAX_BYTES)) {
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, min && lo < 0 ? min : fv_xml_find_attr(e, "max"), 0),
+    (void)fv_xml_fault(cx, FV_ERR_PARSE,
+                       fv_xml_at_value(cx, min && lo < 0 ? min : fv_xml_find_attr(e, "max"), 0),
                        "a dim needs 0 <= min <= max <= %lld; this is %lld to %lld",
                        (long long)FV_MAX_BYTES, (long long)lo, (long long)hi);
     good = false;
@@ -63,7 +64,9 @@ typedef struct elements {
   size_t n, cap;
 } elements;
 
-static bool separator(char c) { return c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool separator(char c) {
+  return c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 static bool parse_element(fv_xml_cx *cx, const fv_xml_elem *e, fv_dtype t, size_t at, size_t n,
                           fv_scalar *out) {

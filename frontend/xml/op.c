@@ -59,7 +59,9 @@ static void read_operands(fv_xml_cx *cx, builder *b) {
   }
 }
 
-static bool is_truth(const char *s) { return s[0] == 't' || s[0] == 'f'; }
+static bool is_truth(const char *s) {
+  return s[0] == 't' || s[0] == 'f';
+}
 
 // A literal takes the type of its siblings: of the first that is not bool, so
 // that the condition of `where` does not count. true and false are bool.
@@ -116,8 +118,7 @@ static void count_results(builder *b, fv_node *n) {
   const fv_op_info *info = b->info;
   const bool variadic = info->n_result && info->result[info->n_result - 1].variadic;
   const fv_xml_attr *out = fv_xml_find_attr(b->elem, "out");
-  if (!variadic || !out || fv_xml_find_attr(b->elem, "parts") ||
-      fv_xml_find_attr(b->elem, "sizes"))
+  if (!variadic || !out || fv_xml_find_attr(b->elem, "parts") || fv_xml_find_attr(b->elem, "sizes"))
     return;
   for (int i = 0; i < info->n_attr; i++)
     if (info->attr[i].len == 5 && memcmp(info->attr[i].name, "parts", 5) == 0)

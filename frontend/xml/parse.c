@@ -22,7 +22,7 @@ typedef struct builder {
   size_t n_text, cap_text;
   fv_xml_elem *open;
   xmlParserCtxtPtr ctxt;
-  bool broken;       // the two readers disagree: not well-formed
+  bool broken;  // the two readers disagree: not well-formed
   int error_line, error_col;
   size_t error_at;
   bool failed;
@@ -41,8 +41,7 @@ fv_span fv_xml_place(const fv_xml_file *f, size_t offset) {
     else
       hi = mid;
   }
-  return (fv_span){
-      .file = f->path, .line = lo + 1, .col = (uint32_t)(offset - f->line[lo]) + 1};
+  return (fv_span){.file = f->path, .line = lo + 1, .col = (uint32_t)(offset - f->line[lo]) + 1};
 }
 
 static void find_lines(fv_arena *ar, fv_xml_file *f) {
@@ -223,8 +222,12 @@ static void on_error(void *user, xmlErrorPtr err) {
 
 //===-- The parse -------------------------------------------------------===//
 
-static void free_ctxt(void *ctxt) { xmlFreeParserCtxt(ctxt); }
-static void init_once(void) { xmlInitParser(); }
+static void free_ctxt(void *ctxt) {
+  xmlFreeParserCtxt(ctxt);
+}
+static void init_once(void) {
+  xmlInitParser();
+}
 
 static void reserve(fv_arena *ar, builder *b) {
   b->elem = FV_NEW_N(ar, fv_xml_elem, b->scan->n_tag);

@@ -43,9 +43,10 @@ static size_t utf8_length(const unsigned char *p, size_t left) {
     unsigned char lo, hi;    // first byte
     unsigned char lo2, hi2;  // second byte
     unsigned char n;
-  } form[] = {{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-              {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-              {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+  } form[] = {
+      {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+      {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+      {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
   for (size_t i = 0; i < FV_COUNTOF(form); i++) {
     if (p[0] < form[i].lo || p[0] > form[i].hi)
       continue;
@@ -79,7 +80,9 @@ static fv_status check_characters(scanner *s) {
   return FV_OK;
 }
 
-static bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 static bool starts(const scanner *s, const char *word) {
   const size_t n = strlen(word);
@@ -185,8 +188,7 @@ static fv_status scan_markup(scanner *s) {
 
 fv_status fv_xml_prescan(fv_arena *ar, const fv_xml_file *f, const fv_load_limits *limits,
                          fv_diag_sink *diag, fv_xml_scan *out) {
-  scanner s = {
-      .arena = ar, .file = f, .limit = fv_xml_limits(limits), .diag = diag, .out = out};
+  scanner s = {.arena = ar, .file = f, .limit = fv_xml_limits(limits), .diag = diag, .out = out};
   *out = (fv_xml_scan){0};
   FV_TRY(check_characters(&s));
   while (s.at < f->size) {

@@ -39,7 +39,9 @@ fv_status fv_xml_fault(fv_xml_cx *cx, fv_status code, const fv_span *at, const c
   return code;
 }
 
-bool fv_xml_too_many(const fv_xml_cx *cx) { return cx->n_faults >= MAX_FAULTS; }
+bool fv_xml_too_many(const fv_xml_cx *cx) {
+  return cx->n_faults >= MAX_FAULTS;
+}
 
 const char *fv_xml_suggest(fv_xml_cx *cx, const char *word, const char *(*candidate)(void *, int),
                            void *user) {

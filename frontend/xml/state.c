@@ -104,7 +104,9 @@ void fv_xml_run_state(fv_xml_cx *cx, const fv_xml_elem *e) {
 
 //===-- Uses --------------------------------------------------------------===//
 
-static bool is_state(const fv_xml_name *n) { return n->name != NULL; }
+static bool is_state(const fv_xml_name *n) {
+  return n->name != NULL;
+}
 
 static const fv_state *find_state(fv_xml_cx *cx, const fv_xml_elem *e, int *index) {
   const fv_xml_attr *a = fv_xml_find_attr(e, "state");

@@ -9,7 +9,9 @@
 
 //===-- Slices and lists --------------------------------------------------===//
 
-static bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 fv_xml_slice fv_xml_trim(fv_xml_slice s) {
   const char *v = s.attr->value;
@@ -78,9 +80,13 @@ bool fv_xml_is_name(const char *s) {
 
 //===-- Integer expressions -----------------------------------------------===//
 
-static bool is_int(const fv_xml_name *n) { return n->kind == FV_XML_INT; }
+static bool is_int(const fv_xml_name *n) {
+  return n->kind == FV_XML_INT;
+}
 
-static fv_xml_scope *scope_here(const fv_xml_cx *cx) { return cx->top ? cx->top->scope : cx->model; }
+static fv_xml_scope *scope_here(const fv_xml_cx *cx) {
+  return cx->top ? cx->top->scope : cx->model;
+}
 
 const fv_expr *fv_xml_symbol(void *user, const char *name, size_t n) {
   fv_xml_cx *cx = user;
@@ -104,17 +110,32 @@ static const char *word_at(fv_xml_cx *cx, fv_xml_slice s, size_t at) {
   return end > at && name_start(p[at]) ? fv_arena_strndup(cx->arena, p + at, end - at) : NULL;
 }
 
+// A let or dim of the model that stands further down, or NULL.
+static const fv_xml_elem *declared_later(const fv_xml_cx *cx, const char *word) {
+  for (const fv_xml_elem *e = cx->file->root->child; e; e = e->next) {
+    const fv_xml_attr *name = fv_xml_find_attr(e, "name");
+    if (name && strcmp(name->value, word) == 0 &&
+        (strcmp(e->name, "let") == 0 || strcmp(e->name, "dim") == 0))
+      return e;
+  }
+  return NULL;
+}
+
 // Says more about an expression that did not parse at `at`.
 void fv_xml_report_expr(fv_xml_cx *cx, fv_xml_slice s, const char *err, size_t at) {
   const fv_span *span = fv_xml_at_value(cx, s.attr, s.at + at);
   const char *word = word_at(cx, s, at);
   const fv_xml_name *e = word ? fv_xml_scope_find(scope_here(cx), word, strlen(word)) : NULL;
-  if (e && e->kind == FV_XML_VALUE) {
+  const fv_xml_elem *later = word && !e ? declared_later(cx, word) : NULL;
+  if (later) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, span,
+                       "'%s' is used before it is defined, in line %u; move that up", word,
+                       (unsigned)fv_xml_place(cx->file, later->at).line);
+  } else if (e && e->kind == FV_XML_VALUE) {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, span,
                        "'%s' is a value; an integer stands here (a let, a dim or a counter)", word);
   } else if (e && e->kind == FV_XML_TEXT) {
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, span, "parameter '%s' is text here, not an integer",
-                       word);
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, span, "parameter '%s' is text here, not an integer", word);
   } else if (word && !e && strcmp(word, "min") && strcmp(word, "max")) {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, span, "no integer is called '%s'%s", word,
                        fv_xml_suggest_name(cx, scope_here(cx), word, is_int));
@@ -256,8 +277,8 @@ bool fv_xml_type(fv_xml_cx *cx, const fv_xml_attr *a, fv_dtype *out) {
   if (fv_dtype_find(word, out))
     return true;
   (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, 0),
-                     "'%s' is none of the types f32 f64 f16 bf16 i8 u8 i16 i32 i64 bool%s",
-                     word, fv_xml_suggest(cx, word, dtype_name, NULL));
+                     "'%s' is none of the types f32 f64 f16 bf16 i8 u8 i16 i32 i64 bool%s", word,
+                     fv_xml_suggest(cx, word, dtype_name, NULL));
   return false;
 }
 
@@ -313,13 +334,14 @@ bool fv_xml_declared(fv_xml_cx *cx, const fv_xml_elem *e, fv_type *out) {
   if (fv_bytes_i64(least, out->rank, fv_dtype_size(out->dtype), &bytes))
     return true;
   (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at_value(cx, shape, 0),
-                     "%s has more bytes than the limit of %lld",
-                     fv_xml_type_text(cx, out), (long long)FV_MAX_BYTES);
+                     "%s has more bytes than the limit of %lld", fv_xml_type_text(cx, out),
+                     (long long)FV_MAX_BYTES);
   return false;
 }
 
 bool fv_xml_is_literal(const char *s) {
   double v;
-  return fv_parse_double(s, strlen(s), &v) ? !name_start(*s) || !strcmp(s, "inf") || !strcmp(s, "nan")
-                                           : !strcmp(s, "true") || !strcmp(s, "false");
+  return fv_parse_double(s, strlen(s), &v)
+             ? !name_start(*s) || !strcmp(s, "inf") || !strcmp(s, "nan")
+             : !strcmp(s, "true") || !strcmp(s, "false");
 }

@@ -25,11 +25,11 @@ struct fv_xml_elem {
   bool bad;          // a fault was reported here: say nothing more about it
   uint32_t at, end;  // offset of '<', and behind the '>' of the start tag
   int n_attr;
-  fv_xml_attr *attr;     // in the order of the file; without namespace declarations
+  fv_xml_attr *attr;  // in the order of the file; without namespace declarations
   fv_xml_elem *parent, *child, *last_child, *next;
-  const char *text;      // text before the first child, from `end` on; "" if none
+  const char *text;  // text before the first child, from `end` on; "" if none
   size_t text_size;
-  uint32_t stray_at;     // offset of text between children, 0 = none
+  uint32_t stray_at;  // offset of text between children, 0 = none
 };
 
 typedef struct fv_xml_file {
@@ -45,9 +45,9 @@ typedef struct fv_xml_file {
 FV_NODISCARD fv_status fv_xml_read(fv_arena *ar, const char *path, const fv_load_limits *limits,
                                    fv_diag_sink *diag, fv_xml_file **out);
 // The same from memory, which must stay as long as the arena.
-FV_NODISCARD fv_status fv_xml_parse(fv_arena *ar, const char *path, const char *bytes,
-                                    size_t size, const fv_load_limits *limits,
-                                    fv_diag_sink *diag, fv_xml_file **out);
+FV_NODISCARD fv_status fv_xml_parse(fv_arena *ar, const char *path, const char *bytes, size_t size,
+                                    const fv_load_limits *limits, fv_diag_sink *diag,
+                                    fv_xml_file **out);
 
 // The place of a byte of the file.
 fv_span fv_xml_place(const fv_xml_file *f, size_t offset);
@@ -61,7 +61,7 @@ const fv_xml_attr *fv_xml_find_attr(const fv_xml_elem *e, const char *name);  //
 fv_load_limits fv_xml_limits(const fv_load_limits *given);
 
 typedef struct fv_xml_tag {  // a start tag
-  uint32_t at, end;  // of '<', and behind '>'
+  uint32_t at, end;          // of '<', and behind '>'
   uint32_t first_attr, n_attr;
 } fv_xml_tag;
 typedef struct fv_xml_mark {  // an attribute: [name, name + name_len) = value

@@ -62,8 +62,7 @@ fv_value *fv_xml_constant(fv_xml_cx *cx, const char *key, const fv_tensor **data
   fv_value *v = fv_xml_op1(cx, node);
   if (!v)
     return NULL;
-  fv_xml_name entry = {
-      .name = fv_arena_strdup(cx->arena, key), .kind = FV_XML_VALUE, .value = v};
+  fv_xml_name entry = {.name = fv_arena_strdup(cx->arena, key), .kind = FV_XML_VALUE, .value = v};
   fv_xml_scope_put(cx->arena, known, fv_arena_dup(cx->arena, &entry, sizeof entry));
   return v;
 }
@@ -214,7 +213,7 @@ fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like) {
   if (literal) {
     const bool truth = strcmp(literal, "true") == 0 || strcmp(literal, "false") == 0;
     int64_t i;
-    const fv_dtype t = truth ? FV_bool
+    const fv_dtype t = truth                                        ? FV_bool
                        : fv_parse_i64(literal, strlen(literal), &i) ? FV_i64
                                                                     : FV_f32;
     return fv_xml_literal_value(cx, s, literal, like ? *like : t);
@@ -225,8 +224,8 @@ fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like) {
 
 //===-- Binding -----------------------------------------------------------===//
 
-void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *name,
-                 fv_xml_kind kind, const void *what) {
+void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *name, fv_xml_kind kind,
+                 const void *what) {
   fv_xml_scope *s = cx->top ? cx->top->scope : cx->model;
   const fv_span *span = fv_xml_at_value(cx, a, at);
   const fv_xml_name *old = fv_xml_scope_find(s, name, strlen(name));

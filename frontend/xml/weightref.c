@@ -155,7 +155,9 @@ static const fv_expr *member_expr(fv_xml_cx *cx, const reference *r) {
 
 //===-- Tensors -----------------------------------------------------------===//
 
-static const char *weight_name(void *user, int i) { return fv_weights_name(user, i); }
+static const char *weight_name(void *user, int i) {
+  return fv_weights_name(user, i);
+}
 
 // " (in step i = 3)", for messages.
 static const char *which_step(fv_xml_cx *cx, const reference *r) {
@@ -229,8 +231,7 @@ static const fv_tensor *modified(fv_xml_cx *cx, const reference *r, const fv_ten
   for (int i = 0; i < r->n_mod; i++) {
     const char *err = apply_one(cx, &r->mod[i], arg[i], &v);
     if (err) {
-      (void)fv_xml_fault(cx, FV_ERR_TYPE,
-                         fv_xml_at_value(cx, r->mod[i].at.attr, r->mod[i].at.at),
+      (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, r->mod[i].at.attr, r->mod[i].at.at),
                          "%s: '%s' is %s%s", err, t->name, tensor_text(cx, t), which_step(cx, r));
       return NULL;
     }

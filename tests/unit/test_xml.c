@@ -142,9 +142,9 @@ static void limits_hold(void **state) {
 // Each prefix of a file, and each with one byte changed, ends in a status.
 static void cut_and_changed(void **state) {
   (void)state;
-  static const char text[] =
-      "<?xml version='1.0'?><!--c--><a xmlns='" FV_XML_NAMESPACE "' b='&amp;&#65;'><c>1<![CDATA[2"
-      "]]>3</c><d e=\"'\"/></a>";
+  static const char text[] = "<?xml version='1.0'?><!--c--><a xmlns='" FV_XML_NAMESPACE
+                             "' b='&amp;&#65;'><c>1<![CDATA[2"
+                             "]]>3</c><d e=\"'\"/></a>";
   for (size_t n = 0; n < sizeof text - 1; n++) {
     char *copy = calloc(1, n + 1);
     assert_non_null(copy);
@@ -247,10 +247,11 @@ static void recognises(void **state) {
   static const struct {
     const char *head;
     bool want;
-  } cases[] = {{"<model name='a'", true},   {"<?xml version='1.0'?>\n<!-- a > b -->\n<model ", true},
-               {"<net name='a'", false},    {"\x08\x07", false},
-               {"<!-- <model> --", false},  {"", false},
-               {"\xef\xbb\xbf<model>", true}};
+  } cases[] = {
+      {"<model name='a'", true},    {"<?xml version='1.0'?>\n<!-- a > b -->\n<model ", true},
+      {"<net name='a'", false},     {"\x08\x07", false},
+      {"<!-- <model> --", false},   {"", false},
+      {"\xef\xbb\xbf<model>", true}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     assert_int_equal(fv_frontend_xml.recognises("m", cases[i].head, strlen(cases[i].head)),
                      cases[i].want);
@@ -278,11 +279,16 @@ static void failing_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(places_are_exact),    cmocka_unit_test(beyond_65535_lines),
-      cmocka_unit_test(limits_hold),         cmocka_unit_test(cut_and_changed),
-      cmocka_unit_test(lets_are_overridden), cmocka_unit_test(weights_are_replaced),
-      cmocka_unit_test(formats),             cmocka_unit_test(formats_models_once),
-      cmocka_unit_test(recognises),          cmocka_unit_test(failing_memory),
+      cmocka_unit_test(places_are_exact),
+      cmocka_unit_test(beyond_65535_lines),
+      cmocka_unit_test(limits_hold),
+      cmocka_unit_test(cut_and_changed),
+      cmocka_unit_test(lets_are_overridden),
+      cmocka_unit_test(weights_are_replaced),
+      cmocka_unit_test(formats),
+      cmocka_unit_test(formats_models_once),
+      cmocka_unit_test(recognises),
+      cmocka_unit_test(failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// backends/opencl/opencl.h - what the files of this backend share.
+#ifndef FOVEA_BACKENDS_OPENCL_OPENCL_H_
+#define FOVEA_BACKENDS_OPENCL_OPENCL_H_
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <stdbool.h>
+
+#include "fovea/plugin.h"
+
+struct fv_device {
+  const fv_host *host;
+  cl_platform_id platform;
+  cl_device_id id;
+  cl_context context;
+  bool is_cpu;
+  size_t parameter_bytes;  // room for the arguments of a kernel
+  fv_target target;
+  char name[512];     // for people
+  char options[128];  // of every build
+};
+
+typedef struct kernel_info {
+  char *name;  // in the source
+  uint32_t n_global, n_scalar;
+  bool checks, scratch;
+} kernel_info;
+
+struct fv_kernels {
+  fv_device *device;
+  cl_program program;
+  char *source;
+  kernel_info *kernel;
+  size_t count;
+};
+
+const char *cl_error_name(cl_int e);
+// Reports "what: CL_NAME" and gives the plugin status for e.
+int32_t cl_fail(const fv_device *d, fv_report *r, const char *what, cl_int e);
+
+// device.c
+int32_t device_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
+                    fv_device **out);
+void device_close(fv_device *d);
+
+// queue.c
+const fv_device_ops *queue_create(fv_kernels *k, fv_report *r, void **out_dev);
+void queue_destroy(void *dev);
+
+#endif  // FOVEA_BACKENDS_OPENCL_OPENCL_H_
