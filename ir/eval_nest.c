@@ -2,7 +2,7 @@
 // A nest is compiled to steps in the order of expression ids (arguments come
 // first); each step works on a chunk of up to CHUNK values of one index, the
 // lane. The lane is the last parallel or the last reduced index, whichever is
-// longer. Loads whose offset moves linearly with the lane take no index
+// longer (a long reduced one is preferred). Loads whose offset moves linearly with the lane take no index
 // arithmetic per element.
 #include "ir/eval_nest.h"
 
@@ -11,7 +11,7 @@
 
 #include "base/checked.h"
 
-enum { CHUNK = 256 };
+enum { CHUNK = 512, LONG_ROW = 48 };
 
 typedef struct step {
   const fv_expr *e;
@@ -20,8 +20,8 @@ typedef struct step {
   bool vary;            // with the lane; else v[0] counts for all
   // LOAD
   const fv_array *from;
-  int offset, next;     // steps: flat offset, and that at lane + 1
-  int linear;           // 1: stride is next - offset (invariant)
+  int offset, stride;   // steps: flat offset (linear: at lane 0), elements a lane
+  bool linear;
 } step;
 
 typedef struct nest_eval {
@@ -84,13 +84,15 @@ static int compile(nest_eval *x, const fv_expr *e) {
   if (e->kind == FV_E_LOAD && e->ref != FV_NEST_ACC) {
     const fv_expr *offset = flat_offset(x, e);
     s.from = x->in[e->ref];
-    s.offset = compile(x, offset);
     const fv_expr *sub[FV_MAX_LOOPS] = {0};
     sub[x->lane] = fv_x_add(x->pool, fv_x_index(x->pool, (uint32_t)x->lane), fv_x_i64(x->pool, 1));
     const fv_expr *next = fv_x_subst_index(x->pool, offset, sub, FV_MAX_LOOPS);
     const fv_expr *stride = fv_x_sub(x->pool, next, offset);
     s.linear = !has_load(offset) && !uses_lane(x, stride);
-    s.next = s.linear ? compile(x, stride) : 0;
+    // A linear offset is base + stride * lane: neither varies within a chunk.
+    sub[x->lane] = fv_x_i64(x->pool, 0);
+    s.offset = compile(x, s.linear ? fv_x_subst_index(x->pool, offset, sub, FV_MAX_LOOPS) : offset);
+    s.stride = s.linear ? compile(x, stride) : 0;
   } else if (e->kind == FV_E_OP) {
     for (int i = 0; i < e->n; i++)
       s.arg[i] = compile(x, e->arg[i]);
@@ -132,8 +134,9 @@ static void do_load(nest_eval *x, step *s) {
     return;
   }
   const step *o = &x->s[s->offset];
-  if (s->linear || !s->vary) {
-    load_linear(s, o->v[0].i, s->vary ? x->s[s->next].v[0].i : 0, count);
+  if (s->linear) {
+    const int64_t stride = x->s[s->stride].v[0].i;
+    load_linear(s, o->v[0].i + stride * x->at[x->lane], stride, count);
     return;
   }
   const int64_t total = fv_array_count(s->from);
@@ -148,22 +151,27 @@ static void do_load(nest_eval *x, step *s) {
 }
 
 // The common float operations without a call per element.
+#define FAST(expr)                                              \
+  for (int64_t i = 0; i < count; i++) {                         \
+    const double p = a->v[i * ia].f, q = b->v[i * ib].f;        \
+    s->v[i].f = (expr);                                         \
+  }                                                             \
+  return true
+
 static bool do_fast(const nest_eval *x, step *s, int64_t count) {
-  const step *a = &x->s[s->arg[0]], *b = &x->s[s->arg[1]];
-  if (s->e->n != 2 || !fv_dtype_is_float((fv_dtype)s->e->dtype) || !a->vary || !b->vary)
+  if (s->e->n != 2 || !fv_dtype_is_float((fv_dtype)s->e->dtype))
     return false;
+  const step *a = &x->s[s->arg[0]], *b = &x->s[s->arg[1]];
+  const int64_t ia = a->vary, ib = b->vary;
   switch (s->e->op) {
-  case FV_X_MUL:
-    for (int64_t i = 0; i < count; i++)
-      s->v[i].f = a->v[i].f * b->v[i].f;
-    return true;
-  case FV_X_ADD:
-    for (int64_t i = 0; i < count; i++)
-      s->v[i].f = a->v[i].f + b->v[i].f;
-    return true;
+  case FV_X_MUL: FAST(p * q);
+  case FV_X_ADD: FAST(p + q);
+  case FV_X_SUB: FAST(p - q);
+  case FV_X_DIV: FAST(p / q);
   default: return false;
   }
 }
+#undef FAST
 
 static void do_op(nest_eval *x, step *s) {
   const int64_t count = s->vary ? x->count : 1;
@@ -415,8 +423,9 @@ fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
     if (!fv_x_eval_i64(t->extent[i], symbol, &x.extent[i]) || x.extent[i] < 0)
       return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "an extent is out of range");
   const int last_par = t->n_par - 1, last_red = n_all - 1;
-  const bool reduced = t->n_red && (t->n_par == 0 || x.extent[last_red] >= x.extent[last_par]) &&
-                       t->combine != FV_COMBINE_NONE && !t->check;
+  const bool reduced = t->n_red && !t->check &&
+                       (t->n_par == 0 || x.extent[last_red] >= x.extent[last_par] ||
+                        x.extent[last_red] >= LONG_ROW);
   x.lane = reduced ? last_red : last_par < 0 ? 0 : last_par;
   if (t->n_par == 0 && !reduced)
     x.extent[0] = 1;

@@ -64,6 +64,39 @@ static const char *no_operand(uint32_t n) {
   return n == FV_K_NONE ? NULL : "an operand that the instruction does not have";
 }
 
+// How many operands an instruction may have; what it has no use for is absent,
+// so equal instructions are equal bytes.
+static int most_operands(fv_kop op) {
+  switch (op) {
+  case FV_K_CONST:
+  case FV_K_SCALAR:
+  case FV_K_BLOCK:
+  case FV_K_ELSE:
+  case FV_K_END:
+  case FV_K_BARRIER: return 0;
+  case FV_K_LOAD:
+  case FV_K_GATHER:
+  case FV_K_SET:
+  case FV_K_FOR: return 2;
+  case FV_K_OP:
+  case FV_K_STORE:
+  case FV_K_SCATTER: return 3;
+  default: return 1;
+  }
+}
+
+static const char *check_unused(const fv_kinst *in) {
+  const int n = most_operands((fv_kop)in->op);
+  const bool memory = in->op == FV_K_LOAD || in->op == FV_K_GATHER || in->op == FV_K_STORE ||
+                      in->op == FV_K_SCATTER;
+  RULE(in->reserved == 0 && in->reserved2 == 0, "a reserved field is not 0");
+  RULE(memory || in->buf == 0, "a buffer that the instruction does not have");
+  RULE(in->xop == 0 || in->op == FV_K_OP || in->op == FV_K_REDUCE, "a primitive in no primitive");
+  TRY_RULE(n > 0 ? NULL : no_operand(in->a));
+  TRY_RULE(n > 1 ? NULL : no_operand(in->b));
+  return n > 2 ? NULL : no_operand(in->c);
+}
+
 static const char *check_op(const verifier *v, const fv_kinst *in) {
   RULE(in->xop < FV_X_COUNT && in->xop != FV_X_CAST && in->xop != FV_X_BITCAST,
        "no such primitive");
@@ -110,8 +143,6 @@ static const char *check_memory(const verifier *v, const fv_kinst *in) {
   if (store) {
     RULE(b->written, "a store to a buffer that is only read");
     TRY_RULE(value(v, in->b, in->dtype, in->lanes));
-  } else {
-    TRY_RULE(no_operand(in->c));
   }
   const uint32_t guard = store ? in->c : in->b;
   if (guard != FV_K_NONE)
@@ -208,6 +239,7 @@ static const char *check_all(verifier *v) {
     RULE(in->dtype < FV_DTYPE_COUNT, "no such element type");
     RULE(in->lanes >= 1 && in->lanes <= MAX_LANES, "too many lanes");
     TRY_RULE(check_inst(v, in));
+    TRY_RULE(check_unused(in));
     if (in->op == FV_K_ELSE || in->op == FV_K_END)
       close_scope(v);
     if (in->op == FV_K_FOR || in->op == FV_K_IF || in->op == FV_K_ELSE)

@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interpreter of host programs, on images made by hand.
+#include "tests/unit/unit.h"
+
+#include "runtime/exec/cpu.h"
+#include "runtime/exec/exec.h"
+#include "tests/unit/image_builder.h"
+
+//===-- Kernels ---------------------------------------------------------------===//
+
+enum { K_AXPY, K_ADD1, K_BELOW, K_CHECKED, K_NOTHING };
+
+// 0: buf1[i] = 2 * buf0[i] + scalar0, element a block.
+static int32_t k_axpy(void *const *buf, const int64_t *scalar, void *scratch, int64_t begin,
+                      int64_t end) {
+  (void)scratch;
+  for (int64_t i = begin; i < end; i++)
+    ((float *)buf[1])[i] = 2 * ((const float *)buf[0])[i] + (float)scalar[0];
+  return 0;
+}
+// 1: buf1[i] = buf0[i] + 1
+static int32_t k_add1(void *const *buf, const int64_t *scalar, void *scratch, int64_t begin,
+                      int64_t end) {
+  (void)scalar;
+  (void)scratch;
+  for (int64_t i = begin; i < end; i++)
+    ((float *)buf[1])[i] = ((const float *)buf[0])[i] + 1;
+  return 0;
+}
+// 2: flag = buf0[0] < scalar0
+static int32_t k_below(void *const *buf, const int64_t *scalar, void *scratch, int64_t begin,
+                       int64_t end) {
+  (void)scratch;
+  (void)begin;
+  (void)end;
+  *(uint8_t *)buf[1] = ((const float *)buf[0])[0] < (float)scalar[0];
+  return 0;
+}
+// 3: as 1, but an element of 13 or more fails check site 1.
+static int32_t k_checked(void *const *buf, const int64_t *scalar, void *scratch, int64_t begin,
+                         int64_t end) {
+  k_add1(buf, scalar, scratch, begin, end);
+  for (int64_t i = begin; i < end; i++)
+    if (((const float *)buf[0])[i] >= 13)
+      return 2;
+  return 0;
+}
+static int32_t k_nothing(void *const *buf, const int64_t *scalar, void *scratch, int64_t begin,
+                         int64_t end) {
+  (void)buf;
+  (void)scalar;
+  (void)scratch;
+  (void)begin;
+  (void)end;
+  return 0;
+}
+static const fv_cpu_kernel_fn kernels[] = {k_axpy, k_add1, k_below, k_checked, k_nothing};
+static const fv_cpu_kernel_fn no_kernels[] = {k_nothing, k_nothing, k_nothing, k_nothing,
+                                              k_nothing};
+
+static void add_kernels(ib *b) {
+  ib_kernel(b, "axpy", 2, 1, 0);
+  ib_kernel(b, "add1", 2, 0, 0);
+  ib_kernel(b, "below", 2, 1, 0);
+  ib_kernel(b, "checked", 2, 0, 0);
+  ib_kernel(b, "nothing", 2, 1, 0);
+}
+
+//===-- A device that counts, and may hide its memory --------------------------===//
+
+static int allocations, live, fail_at;
+static fv_device_ops counting_ops;
+static void *counting_alloc(void *dev, int64_t bytes) {
+  allocations++;
+  if (fail_at && allocations == fail_at)
+    return NULL;
+  void *p = fv_cpu_ops()->alloc(dev, bytes);
+  memset(p, 0xab, (size_t)bytes);
+  live++;
+  return p;
+}
+static void counting_free(void *dev, void *p, int64_t bytes) {
+  live--;
+  fv_cpu_ops()->free(dev, p, bytes);
+}
+static const fv_device_ops *counting(bool host_memory) {
+  counting_ops = *fv_cpu_ops();
+  counting_ops.alloc = counting_alloc;
+  counting_ops.free = counting_free;
+  counting_ops.host_memory = host_memory;
+  allocations = live = fail_at = 0;
+  return &counting_ops;
+}
+
+typedef struct bench {
+  fv_exec_image im;
+  fv_cpu_device *dev;
+  fv_exec_ctx *c;
+} bench;
+
+static int32_t try_start(bench *t, ib *b, const fv_device_ops *ops, uint32_t threads,
+                         const void *constants, const fv_cpu_kernel_fn *k) {
+  const char *why = "";
+  memset(t, 0, sizeof *t);
+  int32_t s = fv_exec_open(b->image, b->size, &t->im, &why);
+  if (s != FV_MODEL_OK)
+    return s;
+  const fv_model_options o = {.struct_size = sizeof o, .threads = threads};
+  t->dev = fv_cpu_create(k, 5, &o);
+  const fv_exec_options eo = {.constants = constants, .const_bytes = b->const_bytes, .ops = ops,
+                              .dev = t->dev, .max_bytes = 1 << 24, .max_steps = 100000};
+  return fv_exec_create(&t->im, &eo, &t->c);
+}
+static void start(bench *t, ib *b, const fv_device_ops *ops, const void *constants) {
+  const char *why = "";
+  if (fv_exec_open(b->image, b->size, &t->im, &why) != FV_MODEL_OK)
+    fail_msg("%s", why);
+  assert_int_equal(try_start(t, b, ops, 2, constants, kernels), FV_MODEL_OK);
+}
+static void stop(bench *t) {
+  fv_exec_destroy(t->c);
+  fv_cpu_destroy(t->dev);
+}
+
+static ib b;  // large
+static _Alignas(64) const float constants[32] = {[16] = 100, 200, 300, 400};
+
+//===-- A straight program: y = 2 * (x + c) + n ---------------------------------===//
+
+static void build_straight(void) {
+  ib_start(&b);
+  const uint32_t n = ib_symbol(&b, "N", 0, 0, 100);
+  add_kernels(&b);
+  b.const_bytes = sizeof constants;
+  ib_entry *e = ib_begin(&b, "main");
+  e->used[e->n_used++] = n;
+  const uint32_t four = ib_lit(e, 4), bytes = ib_op(e, FV_X_MUL, n, four);
+  e->bind_end = e->n_inst;
+  const uint32_t x = ib_buffer(e, FV_SPACE_INPUT, FV_f32, 0, 0);
+  const uint32_t t = ib_buffer(e, FV_SPACE_ARENA, FV_f32, 0, bytes);
+  const uint32_t y = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 0, 0);
+  const uint32_t z = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 1, 0);
+  const uint32_t k = ib_buffer(e, FV_SPACE_CONST, FV_f32, 0, 0);
+  e->buffer[k].offset = 64;
+  ib_launch(e, K_ADD1, n, FV_NO_SLOT, 2, (uint32_t[]){x, t});
+  ib_launch(e, K_AXPY, n, four, 3, (uint32_t[]){t, y, n});
+  const uint32_t sixteen = ib_lit(e, 16);
+  ib_inst(e, FV_H_COPY, 0, z, k, sixteen, 0);
+  ib_port(&b, &e->input[e->n_input++], "x", FV_f32, 1, &n);
+  ib_port(&b, &e->output[e->n_output++], "y", FV_f32, 1, &n);
+  ib_port(&b, &e->output[e->n_output++], "z", FV_f32, 1, &four);
+  ib_finish(&b);
+}
+
+static void run_straight(bench *t, int64_t n) {
+  float x[100], y[100] = {0}, z[4] = {0};
+  for (int i = 0; i < 100; i++)
+    x[i] = (float)i;
+  assert_int_equal(fv_exec_run(t->c, 0, (const void *[]){x}, (void *[]){y, z}), FV_MODEL_OK);
+  for (int i = 0; i < 100; i++)
+    assert_true(y[i] == (i < n ? 2 * (float)(i + 1) + (float)n : 0));
+  assert_true(z[0] == 100 && z[3] == 400);
+}
+
+static void straight_on(bool host) {
+  bench t;
+  build_straight();
+  start(&t, &b, counting(host), constants);
+  const int64_t *bad[] = {(int64_t[]){101}};
+  assert_int_equal(fv_exec_run(t.c, 0, NULL, NULL), FV_MODEL_ERR_ARG);
+  assert_int_equal(fv_exec_bind(t.c, 0, NULL, bad), FV_MODEL_ERR_DIM);
+  assert_string_equal(fv_exec_error(t.c), "N = 101 is out of its range 0..100");
+  assert_int_equal(fv_exec_bind(t.c, 0, NULL, NULL), FV_MODEL_ERR_DIM);
+  assert_int_equal(fv_exec_bind(t.c, 1, NULL, NULL), FV_MODEL_ERR_ARG);
+  const int64_t *dims[] = {(int64_t[]){100}};
+  assert_int_equal(fv_exec_bind(t.c, 0, NULL, dims), FV_MODEL_OK);
+  const int made = allocations;
+  int64_t bytes;
+  assert_int_equal(fv_exec_bytes(t.c, 0, FV_MODEL_OUTPUT, 0, &bytes), FV_MODEL_OK);
+  assert_int_equal(bytes, 400);
+  for (int64_t n = 100; n >= 0; n -= 7) {
+    assert_int_equal(fv_exec_bind(t.c, 0, &n, NULL), FV_MODEL_OK);
+    run_straight(&t, n);
+    run_straight(&t, n);
+  }
+  assert_int_equal(allocations, made);  // grows only
+  assert_int_equal(fv_exec_bind(t.c, 0, (int64_t[]){3}, dims), FV_MODEL_ERR_DIM);
+  assert_string_equal(fv_exec_error(t.c), "input 'x': dim 0 is 100, but N is 3");
+  assert_int_equal(fv_exec_bind(t.c, 0, (int64_t[]){0}, NULL), FV_MODEL_OK);
+  float z[4];
+  assert_int_equal(fv_exec_run(t.c, 0, (const void *[]){NULL}, (void *[]){NULL, z}), FV_MODEL_OK);
+  assert_int_equal(fv_exec_bind(t.c, 0, (int64_t[]){2}, NULL), FV_MODEL_OK);
+  assert_int_equal(fv_exec_run(t.c, 0, (const void *[]){NULL}, (void *[]){NULL, z}),
+                   FV_MODEL_ERR_ARG);
+  assert_string_equal(fv_exec_error(t.c), "input 'x' is NULL");
+  assert_int_equal(fv_exec_run(t.c, 0, (const void *[]){(char *)z + 1}, (void *[]){z, z}),
+                   FV_MODEL_ERR_ARG);
+  stop(&t);
+  assert_int_equal(live, 0);
+}
+static void test_straight(void **state) {
+  (void)state;
+  straight_on(true);
+}
+static void test_device_memory(void **state) {
+  (void)state;
+  straight_on(false);
+}
+
+static void test_allocation_fails(void **state) {
+  (void)state;
+  build_straight();
+  for (int host = 0; host < 2; host++)
+    for (int n = 1;; n++) {
+      bench t;
+      const fv_device_ops *ops = counting(host);
+      fail_at = n;
+      int32_t s = try_start(&t, &b, ops, 1, constants, kernels);
+      if (s == FV_MODEL_OK)
+        s = fv_exec_bind(t.c, 0, (int64_t[]){50}, NULL);
+      const bool done = allocations < n;
+      assert_int_equal(s, done ? FV_MODEL_OK : FV_MODEL_ERR_OOM);
+      if (t.c) {  // it recovers
+        assert_int_equal(fv_exec_bind(t.c, 0, (int64_t[]){50}, NULL), FV_MODEL_OK);
+        run_straight(&t, 50);
+      }
+      stop(&t);
+      assert_int_equal(live, 0);
+      if (done)
+        break;
+    }
+}
+
+//===-- Loops: swap, while, slices, trips ---------------------------------------===//
+
+// cur = x; for i < T while cur[0] < limit: slice_i = cur; next = cur + 1; swap
+// outputs: y = cur [N], all[count, N].
+static void build_loop(void) {
+  ib_start(&b);
+  const uint32_t n = ib_symbol(&b, "N", 0, 1, 8), trips = ib_symbol(&b, "T", 0, 0, 10);
+  const uint32_t limit = ib_symbol(&b, "limit", 0, 0, 100);
+  const uint32_t i = ib_symbol(&b, "i", 2, 0, 9), count = ib_symbol(&b, "count", 3, 0, 10);
+  add_kernels(&b);
+  ib_entry *e = ib_begin(&b, "main");
+  for (uint32_t s = n; s <= limit; s++)
+    e->used[e->n_used++] = s;
+  const uint32_t one = ib_lit(e, 1), four = ib_lit(e, 4), bytes = ib_op(e, FV_X_MUL, n, four);
+  const uint32_t all_bytes = ib_op(e, FV_X_MUL, trips, bytes);
+  e->bind_end = e->n_inst;
+  const uint32_t x = ib_buffer(e, FV_SPACE_INPUT, FV_f32, 0, 0);
+  const uint32_t cur = ib_buffer(e, FV_SPACE_ARENA, FV_f32, 0, bytes);
+  const uint32_t next = ib_buffer(e, FV_SPACE_ARENA, FV_f32, 0, bytes);
+  const uint32_t flag = ib_buffer(e, FV_SPACE_ARENA, FV_bool, 0, one);
+  const uint32_t all = ib_buffer(e, FV_SPACE_ARENA, FV_f32, 0, all_bytes);
+  const uint32_t slice = ib_buffer(e, FV_SPACE_VIEW, FV_f32, all, 0);
+  const uint32_t y = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 0, 0);
+  const uint32_t out = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 1, 0);
+  ib_inst(e, FV_H_COPY, 0, cur, x, bytes, 0);
+  ib_launch(e, K_BELOW, one, FV_NO_SLOT, 3, (uint32_t[]){cur, flag, limit});
+  const uint32_t loop = e->n_inst;
+  ib_inst(e, FV_H_LOOP, 0, i, trips, 0, flag);
+  e->buffer[slice].stride_slot = ib_op(e, FV_X_MUL, i, bytes);
+  ib_inst(e, FV_H_COPY, 0, slice, cur, bytes, 0);
+  ib_launch(e, K_ADD1, n, FV_NO_SLOT, 2, (uint32_t[]){cur, next});
+  ib_inst(e, FV_H_SWAP, 0, cur, next, 0, 0);
+  ib_launch(e, K_BELOW, one, FV_NO_SLOT, 3, (uint32_t[]){cur, flag, limit});
+  ib_inst(e, FV_H_END_LOOP, 0, loop, count, 0, 0);
+  e->inst[loop].c = e->n_inst;
+  ib_inst(e, FV_H_COPY, 0, y, cur, bytes, 0);
+  const uint32_t made = ib_op(e, FV_X_MUL, count, bytes);
+  ib_inst(e, FV_H_COPY, 0, out, all, made, 0);
+  ib_port(&b, &e->input[e->n_input++], "x", FV_f32, 1, &n);
+  ib_port(&b, &e->output[e->n_output++], "y", FV_f32, 1, &n);
+  ib_port(&b, &e->output[e->n_output++], "all", FV_f32, 2, (uint32_t[]){count, n});
+  e->output[1].bound_slot[0] = trips;
+  ib_finish(&b);
+}
+
+static void loop_case(bench *t, int64_t n, int64_t trips, int64_t limit) {
+  float x[8], y[8], all[80];
+  for (int i = 0; i < 8; i++)
+    x[i] = (float)i;
+  assert_int_equal(fv_exec_bind(t->c, 0, (int64_t[]){n, trips, limit}, NULL), FV_MODEL_OK);
+  int64_t dim[8];
+  assert_int_equal(fv_exec_dims(t->c, 0, FV_MODEL_OUTPUT, 1, dim), FV_MODEL_OK);
+  assert_int_equal(dim[0], trips);
+  const int64_t made = trips < limit ? trips : limit;
+  for (int again = 0; again < 2; again++) {
+    assert_int_equal(fv_exec_run(t->c, 0, (const void *[]){x}, (void *[]){y, all}), FV_MODEL_OK);
+    assert_int_equal(fv_exec_dims(t->c, 0, FV_MODEL_OUTPUT, 1, dim), FV_MODEL_OK);
+    assert_int_equal(dim[0], made);
+    assert_int_equal(dim[1], n);
+    for (int64_t i = 0; i < n; i++)
+      assert_true(y[i] == (float)(i + made));
+    for (int64_t k = 0; k < made; k++)
+      for (int64_t i = 0; i < n; i++)
+        assert_true(all[k * n + i] == (float)(i + k));
+  }
+}
+
+static void test_loop(void **state) {
+  (void)state;
+  for (int host = 0; host < 2; host++) {
+    bench t;
+    build_loop();
+    start(&t, &b, counting(host), NULL);
+    for (int64_t n = 1; n <= 8; n++)
+      for (int64_t trips = 0; trips <= 10; trips++)
+        for (int64_t limit = 0; limit <= 12; limit += 3)
+          loop_case(&t, n, trips, limit);
+    stop(&t);
+  }
+}
+
+//===-- Nested loops and IF ---------------------------------------------------------===//
+
+// for i < A: for j < B: if (i + j) % 2: y += 1
+static void test_nested(void **state) {
+  (void)state;
+  ib_start(&b);
+  const uint32_t na = ib_symbol(&b, "A", 0, 0, 9), nb = ib_symbol(&b, "B", 0, 0, 9);
+  const uint32_t i = ib_symbol(&b, "i", 2, 0, 9), j = ib_symbol(&b, "j", 2, 0, 9);
+  add_kernels(&b);
+  ib_entry *e = ib_begin(&b, "main");
+  e->used[e->n_used++] = na;
+  e->used[e->n_used++] = nb;
+  const uint32_t one = ib_lit(e, 1), two = ib_lit(e, 2), four = ib_lit(e, 4);
+  e->bind_end = e->n_inst;
+  const uint32_t y = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 0, 0);
+  ib_inst(e, FV_H_ZERO, 0, y, 0, four, 0);
+  const uint32_t outer = e->n_inst;
+  ib_inst(e, FV_H_LOOP, 0, i, na, 0, FV_NO_SLOT);
+  const uint32_t inner = e->n_inst;
+  ib_inst(e, FV_H_LOOP, 0, j, nb, 0, FV_NO_SLOT);
+  const uint32_t odd = ib_op(e, FV_X_MOD, ib_op(e, FV_X_ADD, i, j), two);
+  const uint32_t skip = e->n_inst;
+  ib_inst(e, FV_H_IF, 0, odd, 0, 0, 0);
+  ib_launch(e, K_ADD1, one, FV_NO_SLOT, 2, (uint32_t[]){y, y});
+  e->inst[skip].b = e->n_inst;
+  ib_inst(e, FV_H_END_LOOP, 0, inner, FV_NO_SLOT, 0, 0);
+  e->inst[inner].c = e->n_inst;
+  ib_inst(e, FV_H_END_LOOP, 0, outer, FV_NO_SLOT, 0, 0);
+  e->inst[outer].c = e->n_inst;
+  ib_port(&b, &e->output[e->n_output++], "y", FV_f32, 0, NULL);
+  ib_finish(&b);
+  bench t;
+  start(&t, &b, fv_cpu_ops(), NULL);
+  for (int64_t a = 0; a < 10; a++)
+    for (int64_t c = 0; c < 10; c++) {
+      float got = -1, want = 0;
+      assert_int_equal(fv_exec_bind(t.c, 0, (int64_t[]){a, c}, NULL), FV_MODEL_OK);
+      assert_int_equal(fv_exec_run(t.c, 0, NULL, (void *[]){&got}), FV_MODEL_OK);
+      for (int64_t p = 0; p < a * c; p++)
+        want += (float)((p / c + p % c) % 2);
+      assert_true(got == want);
+    }
+  stop(&t);
+  // A jump into a loop is refused.
+  b.entry[0].inst[0] = b.entry[0].inst[0];
+  fv_hinst *inst = (fv_hinst *)(void *)(b.image + ((fv_prog_entry *)(void *)(b.image +
+                       ((fv_program *)(void *)b.image)->entries.offset))->insts.offset);
+  fv_exec_image im;
+  inst[skip].b = outer;
+  assert_int_equal(fv_exec_open(b.image, b.size, &im, NULL), FV_MODEL_ERR_IMAGE);
+  inst[skip].b = e->n_inst;
+  assert_int_equal(fv_exec_open(b.image, b.size, &im, NULL), FV_MODEL_ERR_IMAGE);
+}
+
+//===-- States -----------------------------------------------------------------------===//
+
+// cache[C] with length L: rows L..L+N become x + 1, which fails where x >= 13; y
+// = the first L + N rows. rnn[2]: two members, the one of which is doubled.
+static void build_states(void) {
+  ib_start(&b);
+  const uint32_t n = ib_symbol(&b, "N", 0, 1, 8), cap = ib_symbol(&b, "C", 0, 1, 64);
+  const uint32_t len = ib_symbol(&b, "L", 1, 0, 60);
+  add_kernels(&b);
+  ib_site(&b, "m.xml:1:1: first");
+  ib_site(&b, "m.xml:12:5: 13 is unlucky");
+  ib_site(&b, "m.xml:2:2: the state is full");
+  b.state[b.n_state++] = (fv_prog_state){
+      .name = ib_str(&b, "cache"), .dtype = FV_f32, .rank = 1, .length_dim = 1,
+      .length_symbol = len, .members = 1, .dim = {{0, cap, 0}}};
+  b.state[b.n_state++] = (fv_prog_state){
+      .name = ib_str(&b, "rnn"), .dtype = FV_f32, .rank = 1, .double_buffered = 1,
+      .length_symbol = FV_NO_SLOT, .members = 3, .dim = {{2, FV_NO_SLOT, 0}}};
+  ib_entry *e = ib_begin(&b, "main");
+  e->used[e->n_used++] = n;
+  e->used[e->n_used++] = cap;
+  const uint32_t two = ib_lit(e, 2), four = ib_lit(e, 4), at = ib_op(e, FV_X_MUL, len, four);
+  const uint32_t end = ib_op(e, FV_X_ADD, len, n), bytes = ib_op(e, FV_X_MUL, end, four);
+  const uint32_t member = ib_lit(e, 64), eight = ib_lit(e, 8);
+  e->bind_end = e->n_inst;
+  const uint32_t x = ib_buffer(e, FV_SPACE_INPUT, FV_f32, 0, 0);
+  const uint32_t whole = ib_buffer(e, FV_SPACE_STATE, FV_f32, 0, 0);
+  const uint32_t rows = ib_buffer(e, FV_SPACE_STATE, FV_f32, 0, 0);
+  e->buffer[rows].stride_slot = at;
+  const uint32_t old = ib_buffer(e, FV_SPACE_STATE, FV_f32, 1, 0);
+  const uint32_t new = ib_buffer(e, FV_SPACE_STATE_NEXT, FV_f32, 1, 0);
+  e->buffer[old].stride_slot = e->buffer[new].stride_slot = member;
+  const uint32_t y = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 0, 0);
+  const uint32_t h = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 1, 0);
+  ib_launch(e, K_ADD1, two, FV_NO_SLOT, 2, (uint32_t[]){old, new});
+  ib_inst(e, FV_H_COPY, 0, h, new, eight, 0);
+  ib_launch(e, K_CHECKED, n, FV_NO_SLOT, 2, (uint32_t[]){x, rows});
+  ib_inst(e, FV_H_COPY, 0, y, whole, bytes, 0);
+  e->advance[e->n_advance++] = (fv_prog_advance){len, end};
+  ib_port(&b, &e->input[e->n_input++], "x", FV_f32, 1, &n);
+  ib_port(&b, &e->output[e->n_output++], "y", FV_f32, 1, &end);
+  ib_port(&b, &e->output[e->n_output++], "h", FV_f32, 1, &two);
+  ib_finish(&b);
+}
+
+static int32_t append(bench *t, int64_t n, int64_t cap, float first, float *y, float *h) {
+  float x[8];
+  for (int i = 0; i < 8; i++)
+    x[i] = first + (float)i;
+  const int32_t s = fv_exec_bind(t->c, 0, (int64_t[]){n, cap}, NULL);
+  return s ? s : fv_exec_run(t->c, 0, (const void *[]){x}, (void *[]){y, h});
+}
+
+static void states_on(bool host) {
+  bench t;
+  float y[64], h[2];
+  build_states();
+  start(&t, &b, counting(host), NULL);
+  assert_int_equal(append(&t, 3, 20, 0, y, h), FV_MODEL_OK);
+  assert_true(y[0] == 1 && y[2] == 3 && h[0] == 1);
+  assert_int_equal(append(&t, 2, 20, 7, y, h), FV_MODEL_OK);
+  assert_true(y[2] == 3 && y[3] == 8 && y[4] == 9 && h[1] == 2);
+  // Fails half-way: nothing has changed.
+  assert_int_equal(append(&t, 8, 20, 6, y, h), FV_MODEL_ERR_RUN);
+  assert_string_equal(fv_exec_error(t.c), "m.xml:12:5: 13 is unlucky");
+  fv_model_state st;
+  assert_int_equal(fv_exec_state(t.c, 0, &st), FV_MODEL_OK);
+  assert_int_equal(st.length, 5);
+  assert_int_equal(st.capacity, 20);
+  // What was saved comes back, in another context too.
+  uint64_t bytes;
+  assert_int_equal(fv_exec_save(t.c, NULL, 0, &bytes), FV_MODEL_OK);
+  unsigned char *saved = malloc(bytes);
+  assert_int_equal(fv_exec_save(t.c, saved, bytes - 1, &bytes), FV_MODEL_ERR_ARG);
+  assert_int_equal(fv_exec_save(t.c, saved, bytes, &bytes), FV_MODEL_OK);
+  assert_int_equal(append(&t, 1, 20, 0, y, h), FV_MODEL_OK);
+  assert_true(y[4] == 9 && y[5] == 1 && h[1] == 3);
+  // Another capacity while in use.
+  assert_int_equal(append(&t, 1, 21, 0, y, h), FV_MODEL_ERR_DIM);
+  assert_string_equal(fv_exec_error(t.c),
+                      "state 'cache' is in use with C = 20, not 21: reset it first");
+  bench other;
+  start(&other, &b, &counting_ops, NULL);
+  assert_int_equal(fv_exec_load(other.c, saved, bytes), FV_MODEL_OK);
+  assert_int_equal(append(&other, 1, 20, 0, y, h), FV_MODEL_OK);
+  assert_true(y[4] == 9 && y[5] == 1 && h[1] == 3);
+  for (uint64_t i = 0; i < bytes; i += 3) {  // damaged ones are refused, or are other states
+    unsigned char old = saved[i];
+    saved[i] ^= 0x41;
+    if (fv_exec_load(other.c, saved, bytes) == FV_MODEL_OK)
+      (void)append(&other, 1, 20, 0, y, h);
+    saved[i] = old;
+    assert_int_equal(fv_exec_load(other.c, saved, i), FV_MODEL_ERR_ARG);
+  }
+  free(saved);
+  stop(&other);
+  // Full: 20 rows.
+  assert_int_equal(append(&t, 8, 20, 0, y, h), FV_MODEL_OK);
+  assert_int_equal(append(&t, 6, 20, 0, y, h), FV_MODEL_OK);
+  assert_int_equal(append(&t, 1, 20, 0, y, h), FV_MODEL_ERR_RUN);
+  assert_int_equal(fv_exec_state(t.c, 0, &st), FV_MODEL_OK);
+  assert_int_equal(st.length, 20);
+  assert_int_equal(fv_exec_reset(t.c), FV_MODEL_OK);
+  assert_int_equal(append(&t, 1, 33, 0, y, h), FV_MODEL_OK);
+  assert_true(y[0] == 1 && h[0] == 1);
+  // Bound as before: the lengths have grown, and with them an output.
+  assert_int_equal(fv_exec_run(t.c, 0, (const void *[]){y}, (void *[]){y, h}), FV_MODEL_ERR_DIM);
+  stop(&t);
+  assert_int_equal(live, 0);
+}
+static void test_states(void **state) {
+  (void)state;
+  states_on(true);
+  states_on(false);
+}
+
+//===-- The planner -----------------------------------------------------------------===//
+
+static void test_planner(void **state) {
+  (void)state;
+  enum { MAX = 120 };
+  static fv_plan_item item[MAX];
+  static uint32_t order[2 * MAX];
+  uint32_t seed = 12345;
+  for (int round = 0; round < 400; round++) {
+    const uint32_t n = (uint32_t)round % MAX;
+    int64_t bytes[MAX];
+    for (uint32_t i = 0; i < n; i++) {
+      seed = seed * 1664525u + 1013904223u;
+      item[i].bytes = bytes[i] = seed >> 8 & (seed >> 28 > 8 ? 0xffff : 0xff);
+      item[i].first = seed >> 3 & 63;
+      item[i].last = item[i].first + (seed >> 20 & 31);
+    }
+    const int64_t total = fv_plan_arena(item, n, order);
+    int64_t sum = 0, peak = 0;
+    for (uint32_t i = 0; i < n; i++) {
+      assert_true(item[i].bytes >= bytes[i] && item[i].bytes >= 64 && item[i].offset % 64 == 0);
+      assert_true(item[i].offset >= 0 && item[i].offset + item[i].bytes <= total);
+      sum += item[i].bytes;
+      for (uint32_t k = 0; k < i; k++)
+        if (item[i].first <= item[k].last && item[k].first <= item[i].last)
+          assert_true(item[i].offset + item[i].bytes <= item[k].offset ||
+                      item[k].offset + item[k].bytes <= item[i].offset);
+    }
+    for (uint32_t at = 0; at < 96; at++) {
+      int64_t alive = 0;
+      for (uint32_t i = 0; i < n; i++)
+        alive += item[i].first <= at && at <= item[i].last ? item[i].bytes : 0;
+      peak = alive > peak ? alive : peak;
+    }
+    assert_true(total >= peak && total <= sum && total <= 2 * peak);
+  }
+  item[0] = (fv_plan_item){.bytes = -1};
+  assert_int_equal(fv_plan_arena(item, 1, order), -1);
+  item[0].bytes = item[1].bytes = INT64_C(1) << 46;
+  item[1].first = item[1].last = 0;
+  assert_int_equal(fv_plan_arena(item, 2, order), -1);
+}
+
+//===-- Hostile images ----------------------------------------------------------------===//
+
+// Whatever the bytes are: refused, or run without harm (the kernels are empty,
+// since a kernel trusts what its own compiler gave it).
+static void try_damaged(uint32_t *runs) {
+  bench t;
+  float x[128] = {0};
+  static float y[8][1 << 14];
+  void *out[8] = {y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7]};
+  const void *in[8] = {x, x, x, x, x, x, x, x};
+  if (try_start(&t, &b, fv_cpu_ops(), 1, constants, no_kernels) == FV_MODEL_OK) {
+    for (uint32_t e = 0; e < t.im.head->entries.count && e < 3; e++) {
+      const int64_t s[64] = {2, 5, 3};
+      const fv_prog_entry *p = &t.im.entry[e];
+      if (p->used_symbols.count > 64 || p->inputs.count > 8 || p->outputs.count > 8 ||
+          fv_exec_bind(t.c, e, s, NULL) != FV_MODEL_OK)
+        continue;
+      int64_t bytes = 0, most = 0;
+      for (uint32_t i = 0; i < p->inputs.count + p->outputs.count; i++) {
+        const bool is_in = i < p->inputs.count;
+        fv_exec_bytes(t.c, e, is_in ? FV_MODEL_INPUT : FV_MODEL_OUTPUT,
+                      is_in ? i : i - p->inputs.count, &bytes);
+        most = bytes > most ? bytes : most;
+      }
+      if (most > (int64_t)sizeof x)
+        continue;
+      (void)fv_exec_run(t.c, e, in, out);
+      (void)fv_exec_run(t.c, e, in, out);
+      ++*runs;
+    }
+  }
+  stop(&t);
+}
+
+static void test_hostile(void **state) {
+  (void)state;
+  static unsigned char whole[IB_BYTES];
+  void (*const build[])(void) = {build_straight, build_loop, build_states};
+  uint32_t runs = 0, seed = 99;
+  for (size_t k = 0; k < 3; k++) {
+    build[k]();
+    memcpy(whole, b.image, b.size);
+    const uint32_t size = b.size;
+    for (uint32_t at = 0; at < size; at++)
+      for (uint32_t v = 0; v < 4; v++) {
+        static const unsigned char bits[] = {0x01, 0x80, 0xff, 0x10};
+        b.image[at] = whole[at] ^ bits[v];
+        try_damaged(&runs);
+        b.image[at] = whole[at];
+      }
+    for (uint32_t round = 0; round < 4000; round++) {
+      for (uint32_t i = 0; i <= round % 4; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        b.image[(seed >> 8) % size] = (unsigned char)(seed >> 24) & (round % 3 ? 7 : 255);
+      }
+      try_damaged(&runs);
+      memcpy(b.image, whole, size);
+    }
+    for (b.size = 0; b.size < size; b.size++)
+      assert_int_equal(fv_exec_open(b.image, b.size, &(fv_exec_image){0}, NULL),
+                       FV_MODEL_ERR_IMAGE);
+  }
+  assert_true(runs > 1000);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_straight),         cmocka_unit_test(test_device_memory),
+      cmocka_unit_test(test_allocation_fails), cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_nested),           cmocka_unit_test(test_states),
+      cmocka_unit_test(test_planner),          cmocka_unit_test(test_hostile),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
