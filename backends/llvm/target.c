@@ -22,6 +22,7 @@ static void init_targets(void) {
   LLVMInitializeAllTargets();
   LLVMInitializeAllTargetMCs();
   LLVMInitializeAllAsmPrinters();
+  LLVMInitializeAllAsmParsers();  // the artifact runtime has inline assembly
 }
 
 int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const char *fmt, ...) {

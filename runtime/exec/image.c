@@ -184,6 +184,16 @@ static bool use_ok(const checker *k, uint32_t i, uint32_t pc) {
   return b->space != FV_SPACE_ARENA || (b->first <= pc && pc <= b->last);
 }
 
+// The same for a buffer that is stored to: not one of the caller's inputs, not
+// a constant.
+static bool write_ok(const checker *k, uint32_t i, uint32_t pc) {
+  if (!use_ok(k, i, pc))
+    return false;
+  while (k->buffer[i].space == FV_SPACE_VIEW)
+    i = k->buffer[i].index;
+  return k->buffer[i].space != FV_SPACE_INPUT && k->buffer[i].space != FV_SPACE_CONST;
+}
+
 static bool scalar_ok(const checker *k, const fv_hinst *h) {
   const int arity = ex_scalar_arity(h->n);
   return arity > 0 && slot_ok(k, h->a) && h->a >= k->im->head->symbols.count &&
@@ -235,8 +245,8 @@ static bool inst_ok(const checker *k, const fv_hinst *inst, uint32_t pc) {
     return slot_ok(k, h->a) && h->a >= k->im->head->symbols.count && h->b < k->e->literals.count;
   case FV_H_SCALAR: return scalar_ok(k, h);
   case FV_H_LAUNCH: return launch_ok(k, h, pc);
-  case FV_H_COPY: return use_ok(k, h->a, pc) && use_ok(k, h->b, pc) && slot_ok(k, h->c);
-  case FV_H_ZERO: return use_ok(k, h->a, pc) && slot_ok(k, h->c);
+  case FV_H_COPY: return write_ok(k, h->a, pc) && use_ok(k, h->b, pc) && slot_ok(k, h->c);
+  case FV_H_ZERO: return write_ok(k, h->a, pc) && slot_ok(k, h->c);
   case FV_H_LOOP:
     return writes_ok(k, h->a, KIND_COUNTER) && slot_ok(k, h->b) &&
            (h->d == FV_NO_SLOT || bool_buffer(k, h->d, pc));

@@ -213,7 +213,8 @@ static void text_and_layout(frame *f) {
   const fv_kv left = fv_kb_sub(kb, fv_kb_host(kb, n), i);
   const fv_kv v = fv_kb_load(kb, in, fv_kb_add(kb, row, i), 8, left);
   fv_kb_set(kb, unused, v);  // never read: goes
-  fv_kb_set(kb, acc, fv_kb_add(kb, fv_kb_get(kb, acc), fv_kb_reduce(kb, FV_X_ADD, v)));
+  const fv_kv sum = fv_kb_reduce(kb, FV_X_ADD, v);
+  fv_kb_set(kb, acc, fv_kb_add(kb, fv_kb_get(kb, acc), sum));
   fv_kb_end(kb);
   fv_kb_for(kb, fv_kb_i64(kb, 0), fv_kb_host(kb, n), 1);  // without effect: goes
   fv_kb_load(kb, in, row, 1, FV_K_NONE);
