@@ -90,10 +90,13 @@ fv_tensor_io *tensors_copy(fv_arena *ar, const fv_tensor_io *x, int n) {
 
 //===-- Comparing ---------------------------------------------------------===//
 
+static double greater(double a, double b) { return a > b ? a : b; }
+static double magnitude(double v) { return v < 0 ? -v : v; }
+
 static double distance(double want, double got) {
   if (isnan(want) || isnan(got))
     return isnan(want) && isnan(got) ? 0 : (double)INFINITY;
-  return want == got ? 0 : fabs(got - want);
+  return want == got ? 0 : magnitude(got - want);
 }
 
 static bool same_shape(const fv_tensor_io *a, const fv_tensor_io *b) {
@@ -109,11 +112,11 @@ static difference compare_integers(const fv_tensor_io *want, const fv_tensor_io 
   const int64_t n = tensor_count(want);
   for (int64_t i = 0; i < n; i++) {
     const int64_t a = value_get_int(want, i), b = value_get_int(got, i);
-    scale = fmax(scale, fabs((double)a));
+    scale = greater(scale, magnitude((double)a));
     if (a == b)
       continue;
     d.match = false;
-    d.max_abs = fmax(d.max_abs, fmax(1, fabs((double)b - (double)a)));
+    d.max_abs = greater(d.max_abs, greater(1, magnitude((double)b - (double)a)));
   }
   d.max_rel = scale > 0 ? d.max_abs / scale : d.max_abs;
   return d;
@@ -135,9 +138,9 @@ difference tensors_compare(fv_arena *ar, const fv_tensor_io *want, const fv_tens
   const int64_t n = tensor_count(want);
   for (int64_t i = 0; i < n; i++) {
     const double a = value_get(want, i);
-    d.max_abs = fmax(d.max_abs, distance(a, value_get(got, i)));
+    d.max_abs = greater(d.max_abs, distance(a, value_get(got, i)));
     if (isfinite(a))
-      scale = fmax(scale, fabs(a));
+      scale = greater(scale, magnitude(a));
   }
   d.max_rel = d.max_abs == 0 ? 0 : scale > 0 ? d.max_abs / scale : (double)INFINITY;
   d.match = d.max_abs <= tolerance * scale;

@@ -19,7 +19,6 @@ typedef struct spec {
   const char *by;    // "input 'x'", for messages
   int64_t seed;
   double lo, hi;
-  bool has_range;
   text_list list;
 } spec;
 
@@ -34,9 +33,9 @@ static fv_status parse_random(tool *t, const char *text, spec *s) {
     if (key == 4 && memcmp(p, "seed", 4) == 0)
       ok = fv_parse_i64(eq + 1, value, &s->seed);
     else if (key == 2 && memcmp(p, "lo", 2) == 0)
-      ok = s->has_range = fv_parse_double(eq + 1, value, &s->lo) && isfinite(s->lo);
+      ok = fv_parse_double(eq + 1, value, &s->lo) && isfinite(s->lo);
     else if (key == 2 && memcmp(p, "hi", 2) == 0)
-      ok = s->has_range = fv_parse_double(eq + 1, value, &s->hi) && isfinite(s->hi);
+      ok = fv_parse_double(eq + 1, value, &s->hi) && isfinite(s->hi);
     if (!ok)
       return usage_error(t, "%s: '%.*s' is none of seed=, lo=, hi=", s->by, (int)n, p);
     p += n + (p[n] == ',');
@@ -222,17 +221,36 @@ static uint64_t next_random(uint64_t *state) {
   return z ^ z >> 31;
 }
 
+// Of a magnitude below 2^53; range_holds() sees to that.
+static int64_t round_down(double v) {
+  const int64_t n = (int64_t)v;
+  return (double)n > v ? n - 1 : n;
+}
+
+static int64_t round_up(double v) { return -round_down(-v); }
+
+// Whether lo and hi have elements of type t between them.
+static bool range_holds(const spec *s, fv_dtype t) {
+  if (dtype_is_float(t))
+    return true;
+  if (!(s->lo > -0x1p53 && s->hi < 0x1p53))
+    return false;
+  return round_up(s->lo) <= round_down(s->hi) && value_fits(t, round_up(s->lo)) &&
+         value_fits(t, round_down(s->hi));
+}
+
 // The name takes part, so that inputs differ and their order does not matter.
 static void fill_random(const spec *s, const fv_tensor_io *x) {
   uint64_t state = fv_hash64(x->name, strlen(x->name), (uint64_t)s->seed);
   const int64_t n = tensor_count(x);
-  const double lo = ceil(s->lo), span = floor(s->hi) - lo + 1;
+  const bool real = dtype_is_float(x->dtype);
+  const int64_t lo = real ? 0 : round_up(s->lo), span = real ? 0 : round_down(s->hi) - lo + 1;
   for (int64_t i = 0; i < n; i++) {
     const double u = (double)(next_random(&state) >> 11) * 0x1p-53;
-    if (dtype_is_float(x->dtype))
+    if (real)
       value_set(x->dtype, x->data, i, s->lo + u * (s->hi - s->lo));
     else
-      value_set_int(x->dtype, x->data, i, (int64_t)(lo + floor(u * span)));
+      value_set_int(x->dtype, x->data, i, lo + (int64_t)(u * (double)span));
   }
 }
 
@@ -270,9 +288,7 @@ static fv_status fill_list(tool *t, const spec *s, const fv_tensor_io *x) {
 }
 
 static fv_status fill_input(tool *t, const spec *s, const fv_tensor_io *x) {
-  if (!dtype_is_float(x->dtype) && s->has_range &&
-      (!(fabs(s->lo) < 0x1p53 && fabs(s->hi) < 0x1p53) || !value_fits(x->dtype, (int64_t)s->lo) ||
-       !value_fits(x->dtype, (int64_t)s->hi) || ceil(s->lo) > floor(s->hi)))
+  if (!range_holds(s, x->dtype))
     return usage_error(t, "%s: no %s lies between lo and hi", s->by, dtype_name(x->dtype));
   switch (s->kind) {
   case FILL_RANDOM: fill_random(s, x); break;

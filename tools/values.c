@@ -41,6 +41,8 @@ void put_type(fv_str *s, const fv_tensor_io *t) {
 
 //===-- Short floats ------------------------------------------------------===//
 
+// Nothing here needs libm: frexp and ldexp are in libc.
+
 // Both formats are: sign, exponent with the bias -(least - 1), `bits` of fraction.
 static double from_short(uint16_t h, int bits, int least) {
   const int exponent_bits = 15 - bits;
@@ -64,11 +66,16 @@ static uint16_t to_short(double v, int bits, int least, int greatest) {
     return (uint16_t)(sign | infinity | 1U << (bits - 1));
   if (a == 0)
     return (uint16_t)sign;
-  if (isinf(v) || ilogb(a) > greatest)
+  int e = 0;
+  if (!isinf(v))
+    (void)frexp(a, &e);  // a is in [2^(e-1), 2^e)
+  if (isinf(v) || --e > greatest)
     return (uint16_t)(sign | infinity);
-  const int e = ilogb(a) > least ? ilogb(a) : least;
-  // Scaling by a power of two is exact; a carry moves into the exponent by itself.
-  const double q = nearbyint(ldexp(a, bits - e));
+  e = e > least ? e : least;
+  // Scaling by a power of two is exact, and adding 2^52 rounds to an integer,
+  // half to even. A carry moves into the exponent by itself.
+  const volatile double shifted = ldexp(a, bits - e) + 0x1p52;
+  const double q = shifted - 0x1p52;
   return (uint16_t)(sign | (((unsigned)(e - least) << bits) + (unsigned)q));
 }
 

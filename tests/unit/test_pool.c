@@ -119,9 +119,9 @@ static int32_t k_environment(void *const *buf, const int64_t *scalar, void *scra
                              int64_t begin, int64_t end) {
   (void)scalar;
   (void)scratch;
-  volatile float small = 1e-38f;
+  volatile float small = 1e-38f, one = 1, tiny = 1e-10f;
   for (int64_t b = begin; b < end; b++)
-    ((int32_t *)buf[0])[b] = fegetround() == FE_TONEAREST && small / 8 > 0;
+    ((int32_t *)buf[0])[b] = one + tiny == one && one - tiny == one && small / 8 > 0;
   return 0;
 }
 static const fv_cpu_kernel_fn kernels[] = {k_sum, k_fail, k_environment};

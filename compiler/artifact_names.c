@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/artifact_names.h"
+
+#include <string.h>
+
+//===-- Identifiers -------------------------------------------------------===//
+
+// Of C99 to C23 and C++17, and macros of stdint.h that look like names.
+static const char *const keywords[] = {
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
+    "case", "catch", "char", "char16_t", "char32_t", "class", "compl", "const", "const_cast",
+    "constexpr", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast",
+    "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
+    "if", "inline", "int", "linux", "long", "mutable", "namespace", "new", "noexcept", "not",
+    "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register",
+    "reinterpret_cast", "restrict", "return", "short", "signed", "sizeof", "static",
+    "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local",
+    "throw", "true", "try", "typedef", "typeid", "typename", "typeof", "typeof_unqual", "union",
+    "unix", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor",
+    "xor_eq"};
+
+static bool is_keyword(const char *s) {
+  for (size_t i = 0; i < FV_COUNTOF(keywords); i++)
+    if (strcmp(keywords[i], s) == 0)
+      return true;
+  return false;
+}
+
+static bool is_taken(const char *s, const char *const *taken, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(taken[i], s) == 0)
+      return true;
+  return false;
+}
+
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+const char *fv_c_name(fv_arena *ar, const char *text, const char *const *taken, size_t n) {
+  fv_str s = {.arena = ar};
+  // Names that begin with '_' are the compiler's own.
+  if (!is_letter(text[0]))
+    fv_str_puts(&s, "x");
+  for (; *text; text++)
+    fv_str_append(&s, is_letter(*text) || is_digit(*text) ? text : "_", 1);
+  if (is_keyword(s.data))
+    fv_str_puts(&s, "_");
+  const char *name = s.data;
+  for (int i = 2; is_taken(name, taken, n); i++)
+    name = fv_arena_printf(ar, "%s_%d", s.data, i);
+  return name;
+}
+
+const char *fv_upper(fv_arena *ar, const char *name) {
+  char *s = fv_arena_strdup(ar, name);
+  for (char *c = s; *c; c++)
+    if (*c >= 'a' && *c <= 'z')
+      *c = (char)(*c - 'a' + 'A');
+  return s;
+}
+
+//===-- Expressions -------------------------------------------------------===//
+
+// How tightly a text binds: a sum, a product, or an atom.
+typedef enum tightness { SUM, PRODUCT, ATOM } tightness;
+
+typedef struct slot {
+  const char *text;
+  tightness how;
+} slot;
+
+enum { MAX_TEXT = 120 };
+
+static const char *wrapped(fv_arena *ar, slot s, tightness least) {
+  return s.how >= least ? s.text : fv_arena_printf(ar, "(%s)", s.text);
+}
+
+static slot call(fv_arena *ar, const fv_hinst *i, slot a, slot b, slot c) {
+  static const struct {
+    const char *name;
+    int arity;
+  } ops[] = {
+#define X(id, name, arity) {name, arity},
+      FV_SCALAR_TABLE(X)
+#undef X
+  };
+  if (i->n >= FV_X_COUNT)
+    return (slot){"?", ATOM};
+  const char *name = ops[i->n].name;
+  switch (ops[i->n].arity) {
+  case 1: return (slot){fv_arena_printf(ar, "%s(%s)", name, a.text), ATOM};
+  case 2: return (slot){fv_arena_printf(ar, "%s(%s, %s)", name, a.text, b.text), ATOM};
+  default: return (slot){fv_arena_printf(ar, "%s(%s, %s, %s)", name, a.text, b.text, c.text), ATOM};
+  }
+}
+
+static slot scalar(fv_arena *ar, const fv_hinst *i, slot a, slot b, slot c) {
+  switch (i->n) {
+  case FV_X_ADD:
+    if (b.text[0] == '-')
+      return (slot){fv_arena_printf(ar, "%s - %s", a.text, b.text + 1), SUM};
+    return (slot){fv_arena_printf(ar, "%s + %s", a.text, b.text), SUM};
+  case FV_X_SUB:
+    return (slot){fv_arena_printf(ar, "%s - %s", a.text, wrapped(ar, b, PRODUCT)), SUM};
+  case FV_X_MUL:
+    // Expressions hold the factor behind, as in S*2; people write it before.
+    if (is_digit(b.text[0]) && b.how == ATOM)
+      return (slot){fv_arena_printf(ar, "%s * %s", b.text, wrapped(ar, a, PRODUCT)), PRODUCT};
+    return (slot){fv_arena_printf(ar, "%s * %s", wrapped(ar, a, PRODUCT), wrapped(ar, b, ATOM)),
+                  PRODUCT};
+  case FV_X_NEG: return (slot){fv_arena_printf(ar, "-%s", wrapped(ar, a, ATOM)), PRODUCT};
+  default: return call(ar, i, a, b, c);
+  }
+}
+
+const char **fv_slot_texts(fv_arena *ar, const fv_program *p, uint32_t entry,
+                           const char *const *symbol) {
+  const char *image = (const char *)p;
+  const fv_prog_entry *e = (const fv_prog_entry *)(const void *)(image + p->entries.offset) + entry;
+  const fv_hinst *inst = (const void *)(image + e->insts.offset);
+  const int64_t *literal = (const void *)(image + e->literals.offset);
+  slot *s = FV_NEW_N(ar, slot, e->n_slot);
+  for (uint32_t i = 0; i < e->n_slot; i++)
+    s[i] = (slot){i < p->symbols.count ? symbol[i] : "?", ATOM};
+  for (uint32_t i = 0; i < e->bind_end; i++) {
+    const fv_hinst *h = &inst[i];
+    if (h->op == FV_H_LITERAL)
+      s[h->a] = (slot){fv_arena_printf(ar, "%lld", (long long)literal[h->b]), ATOM};
+    else if (h->op == FV_H_SCALAR)
+      s[h->a] = scalar(ar, h, s[h->b], s[h->c < e->n_slot ? h->c : h->b],
+                       s[h->d < e->n_slot ? h->d : h->b]);
+    else
+      continue;
+    if (strlen(s[h->a].text) > MAX_TEXT)
+      s[h->a] = (slot){"?", ATOM};
+  }
+  const char **text = FV_NEW_N(ar, const char *, e->n_slot);
+  for (uint32_t i = 0; i < e->n_slot; i++)
+    text[i] = s[i].text;
+  return text;
+}

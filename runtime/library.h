@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// runtime/library.h - looking at a compiled model before it is loaded.
+//
+// dlopen believes what a file says: a library that was cut short kills the
+// process. So the bytes are checked first.
+#ifndef FOVEA_RUNTIME_LIBRARY_H_
+#define FOVEA_RUNTIME_LIBRARY_H_
+
+#include "base/base.h"
+
+// Is this a whole ELF library for this machine that exports one function,
+// NAME_get, and holds a program whose hash is right? Returns its name, within
+// data, or NULL and a static sentence. *out_foreign (optional): it is a library
+// made by fovea, but for another machine or by another version.
+const char *fv_library_getter(const void *data, size_t size, const char **out_why,
+                              bool *out_foreign);
+
+#endif  // FOVEA_RUNTIME_LIBRARY_H_
