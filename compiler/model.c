@@ -36,17 +36,28 @@ fv_status fv_guard(fv_arena *ar, fv_diag_sink *diag, fv_status (*fn)(void *user)
 
 enum { HEAD = 4096 };
 
+// By content; else by the file's name, so that a damaged model gets the words of
+// its own format.
+static const fv_frontend *frontend_of(const char *path, const void *head, size_t size) {
+  const char *dot = strrchr(path, '.');
+  for (size_t i = 0; fv_frontends[i]; i++)
+    if (fv_frontends[i]->recognises(path, head, size))
+      return fv_frontends[i];
+  for (size_t i = 0; dot && fv_frontends[i]; i++)
+    if (strcmp(dot + 1, fv_frontends[i]->name) == 0)
+      return fv_frontends[i];
+  return NULL;
+}
+
 fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *o,
                          fv_diag_sink *diag, fv_module **out) {
   // Mapping through base tells a missing file, a folder or a pipe apart.
   const void *head;
   size_t size;
   FV_TRY(fv_file_map(ar, path, diag, NULL, &head, &size));
-  const size_t n = size < HEAD ? size : HEAD;
-  for (size_t i = 0; fv_frontends[i]; i++) {
-    if (!fv_frontends[i]->recognises(path, head, n))
-      continue;
-    FV_TRY(fv_frontends[i]->load(ar, path, o, diag, out));
+  const fv_frontend *f = frontend_of(path, head, size < HEAD ? size : HEAD);
+  if (f) {
+    FV_TRY(f->load(ar, path, o, diag, out));
     return fv_verify(*out, "loading", diag);
   }
   fv_span *span = FV_NEW(ar, fv_span);

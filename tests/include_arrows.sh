@@ -9,14 +9,14 @@ cd "$1"
 
 # Room, then prefixes of what it may include besides itself.
 cat >"${TMPDIR:-/tmp}/arrows.$$" <<'TABLE'
-base
-include/fovea
+base          include/fovea/dtype.h
+include/fovea base/
 ir            base/ include/fovea/
 frontend      base/ ir/ include/fovea/ frontend/weights/ frontend/frontend.h
 passes        base/ ir/ include/fovea/ gen/fv_passes.inc
 lower         base/ ir/ include/fovea/
 runtime/exec  include/fovea/program.h
-runtime       base/ include/fovea/
+runtime       base/ include/fovea/ runtime/exec/
 compiler      base/ ir/ passes/ lower/ runtime/ include/fovea/ gen/ frontend/frontend.h
 backends      base/ ir/ include/fovea/
 tools         base/ include/fovea/

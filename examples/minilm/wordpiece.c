@@ -3,7 +3,8 @@
 // BERT's basic tokenizer: text is cleaned, lower-cased and freed of accents,
 // words are split at spaces and around punctuation and CJK characters. Then
 // WordPiece: each word is cut from the left into the longest pieces that the
-// vocabulary has; all but the first begin with "##".
+// vocabulary has; all but the first begin with "##". Accents are known of
+// Latin, Greek and Cyrillic letters; Hangul is not taken apart.
 #include "wordpiece.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@
 enum { MAX_WORD = 100 };  // characters; a longer word is [UNK]
 
 struct wordpiece {
-  char *text;      // the file, lines ended by NUL
+  char *text;  // the file, lines ended by NUL
   char **token;
   size_t count;
   uint32_t *slot;  // hash table of token numbers + 1
@@ -112,13 +113,18 @@ void wordpiece_free(wordpiece *w) {
 
 //===-- Characters --------------------------------------------------------===//
 
-static int in(uint32_t c, uint32_t first, uint32_t last) { return c >= first && c <= last; }
+static int in(uint32_t c, uint32_t first, uint32_t last) {
+  return c >= first && c <= last;
+}
 
 // The character at *s, which is moved behind it; U+FFFD for what is not UTF-8.
 static uint32_t decode(const char **s) {
   const unsigned char *p = (const unsigned char *)*s;
-  const int n = p[0] < 0x80 ? 0 : in(p[0], 0xC2, 0xDF) ? 1 : in(p[0], 0xE0, 0xEF) ? 2
-              : in(p[0], 0xF0, 0xF4) ? 3 : -1;
+  const int n = p[0] < 0x80            ? 0
+                : in(p[0], 0xC2, 0xDF) ? 1
+                : in(p[0], 0xE0, 0xEF) ? 2
+                : in(p[0], 0xF0, 0xF4) ? 3
+                                       : -1;
   uint32_t c = n <= 0 ? p[0] : p[0] & (0x3FU >> n);
   *s += 1;
   if (n < 0)
@@ -164,11 +170,11 @@ static int is_mark(uint32_t c) {  // combining accents
 static int is_punctuation(uint32_t c) {
   if (c < 0x80)
     return in(c, 33, 47) || in(c, 58, 64) || in(c, 91, 96) || in(c, 123, 126);
-  return c == 0xA1 || c == 0xA7 || c == 0xAB || c == 0xB6 || c == 0xB7 || c == 0xBB ||
-         c == 0xBF || c == 0x37E || c == 0x387 || in(c, 0x55A, 0x55F) || in(c, 0x589, 0x58A) ||
-         c == 0x60C || c == 0x61B || c == 0x61F || c == 0x964 || c == 0x965 ||
-         in(c, 0x2010, 0x2027) || (in(c, 0x2030, 0x205E) && c != 0x2044 && c != 0x2052) ||
-         in(c, 0x207D, 0x207E) || in(c, 0x3001, 0x3003) || in(c, 0x3008, 0x3011) ||
+  return c == 0xA1 || c == 0xA7 || c == 0xAB || c == 0xB6 || c == 0xB7 || c == 0xBB || c == 0xBF ||
+         c == 0x37E || c == 0x387 || in(c, 0x55A, 0x55F) || in(c, 0x589, 0x58A) || c == 0x60C ||
+         c == 0x61B || c == 0x61F || c == 0x964 || c == 0x965 || in(c, 0x2010, 0x2027) ||
+         (in(c, 0x2030, 0x205E) && c != 0x2044 && c != 0x2052) || in(c, 0x207D, 0x207E) ||
+         in(c, 0x208D, 0x208E) || in(c, 0x3001, 0x3003) || in(c, 0x3008, 0x3011) ||
          in(c, 0x3014, 0x301F) || c == 0x30FB || in(c, 0xFF01, 0xFF03) || in(c, 0xFF05, 0xFF0A) ||
          in(c, 0xFF0C, 0xFF0F) || c == 0xFF1A || c == 0xFF1B || c == 0xFF1F || c == 0xFF20 ||
          in(c, 0xFF3B, 0xFF3D) || c == 0xFF3F || c == 0xFF5B || c == 0xFF5D ||
@@ -182,12 +188,19 @@ static int is_cjk(uint32_t c) {
 
 // Lower case, without an accent.
 static uint32_t plain(uint32_t c) {
+  static const uint16_t greek[][3] = {
+      // with tonos, small and capital
+      {0x3AC, 0x386, 0x3B1}, {0x3AD, 0x388, 0x3B5}, {0x3AE, 0x389, 0x3B7}, {0x3AF, 0x38A, 0x3B9},
+      {0x3CC, 0x38C, 0x3BF}, {0x3CD, 0x38E, 0x3C5}, {0x3CE, 0x38F, 0x3C9}};
   if (in(c, 'A', 'Z'))
     return c + 32;
   if (in(c, 0xC0, 0x24F))
     return latin_00c0[c - 0xC0];
   if (in(c, 0x1E00, 0x1EFF))
     return latin_1e00[c - 0x1E00];
+  for (size_t i = 0; in(c, 0x386, 0x3CE) && i < sizeof greek / sizeof *greek; i++)
+    if (c == greek[i][0] || c == greek[i][1])
+      return greek[i][2];
   if (in(c, 0x391, 0x3A9))
     return c + 32;  // Greek
   if (in(c, 0x410, 0x42F))
