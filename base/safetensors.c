@@ -266,14 +266,13 @@ static fv_status take_metadata(reader *r) {
 static const struct {
   const char *name;
   int bits, dtype;
-} dtypes[] = {{"F32", 32, FV_f32},   {"F64", 64, FV_f64},   {"F16", 16, FV_f16},
-              {"BF16", 16, FV_bf16}, {"I8", 8, FV_i8},      {"U8", 8, FV_u8},
-              {"I16", 16, FV_i16},   {"I32", 32, FV_i32},   {"I64", 64, FV_i64},
-              {"BOOL", 8, FV_bool},  {"U16", 16, -1},       {"U32", 32, -1},
-              {"U64", 64, -1},       {"F8_E4M3", 8, -1},    {"F8_E5M2", 8, -1},
-              {"F8_E8M0", 8, -1},    {"F8_E4M3FNUZ", 8, -1}, {"F8_E5M2FNUZ", 8, -1},
-              {"F4", 4, -1},         {"F6_E2M3", 6, -1},    {"F6_E3M2", 6, -1},
-              {"C64", 64, -1}};
+} dtypes[] = {
+    {"F32", 32, FV_f32},    {"F64", 64, FV_f64},    {"F16", 16, FV_f16}, {"BF16", 16, FV_bf16},
+    {"I8", 8, FV_i8},       {"U8", 8, FV_u8},       {"I16", 16, FV_i16}, {"I32", 32, FV_i32},
+    {"I64", 64, FV_i64},    {"BOOL", 8, FV_bool},   {"U16", 16, -1},     {"U32", 32, -1},
+    {"U64", 64, -1},        {"F8_E4M3", 8, -1},     {"F8_E5M2", 8, -1},  {"F8_E8M0", 8, -1},
+    {"F8_E4M3FNUZ", 8, -1}, {"F8_E5M2FNUZ", 8, -1}, {"F4", 4, -1},       {"F6_E2M3", 6, -1},
+    {"F6_E3M2", 6, -1},     {"C64", 64, -1}};
 
 static int find_dtype(const char *name) {
   for (size_t i = 0; i < FV_COUNTOF(dtypes); i++)
@@ -318,9 +317,8 @@ static fv_status check_row(const reader *r, const row *t, int dtype) {
                     r->file, t->name, t->dtype);
   if (t->begin > t->end || t->end > r->data_size)
     return fv_error(r->diag, FV_ERR_PARSE, r->span,
-                    "'%s': tensor '%s' has bytes %lld to %lld of the data, which has %lld",
-                    r->file, t->name, (long long)t->begin, (long long)t->end,
-                    (long long)r->data_size);
+                    "'%s': tensor '%s' has bytes %lld to %lld of the data, which has %lld", r->file,
+                    t->name, (long long)t->begin, (long long)t->end, (long long)r->data_size);
   if (!fv_bytes_i64(t->dim, t->rank, dtypes[dtype].bits, &bits) || bits > FV_MAX_BYTES)
     return bad_tensor(r, t->name, "it is too large");
   if (bits % 8 != 0 || bits / 8 != bytes)
@@ -341,8 +339,11 @@ static fv_status add_row(reader *r, const row *t) {
   }
   if (fv_safetensors_find(r->st, t->name))
     return bad_tensor(r, t->name, "it stands in the header twice");
-  fv_safetensor out = {.name = t->name, .dtype = (fv_dtype)dtypes[dtype].dtype, .rank = t->rank,
-                       .bytes = t->end - t->begin, .data = r->data + t->begin};
+  fv_safetensor out = {.name = t->name,
+                       .dtype = (fv_dtype)dtypes[dtype].dtype,
+                       .rank = t->rank,
+                       .bytes = t->end - t->begin,
+                       .data = r->data + t->begin};
   memcpy(out.dim, t->dim, sizeof out.dim);
   insert(r, out);
   return FV_OK;
@@ -410,9 +411,8 @@ static fv_status check_cover(reader *r) {
     at = u->end;
   }
   if (at != r->data_size)
-    return fv_error(r->diag, FV_ERR_PARSE, r->span,
-                    "'%s': the last %lld bytes belong to no tensor", r->file,
-                    (long long)(r->data_size - at));
+    return fv_error(r->diag, FV_ERR_PARSE, r->span, "'%s': the last %lld bytes belong to no tensor",
+                    r->file, (long long)(r->data_size - at));
   return FV_OK;
 }
 
@@ -421,8 +421,8 @@ fv_status fv_safetensors_open(fv_arena *ar, const char *file, const void *data, 
   const unsigned char *byte = data;
   uint64_t n = 0;
   if (size < 8)
-    return fv_error(diag, FV_ERR_PARSE, span, "'%s' is no safetensors file: it has %zu bytes",
-                    file, size);
+    return fv_error(diag, FV_ERR_PARSE, span, "'%s' is no safetensors file: it has %zu bytes", file,
+                    size);
   for (int i = 7; i >= 0; i--)
     n = n << 8 | byte[i];
   if (n > MAX_HEADER)
@@ -432,9 +432,14 @@ fv_status fv_safetensors_open(fv_arena *ar, const char *file, const void *data, 
     return fv_error(diag, FV_ERR_PARSE, span,
                     "'%s' is cut off: its header has %llu bytes, the file %zu", file,
                     (unsigned long long)n, size);
-  reader r = {.arena = ar, .file = file, .diag = diag, .span = span,
-              .text = (const char *)data + 8, .size = (size_t)n,
-              .data = (const char *)data + 8 + n, .data_size = (int64_t)(size - 8 - (size_t)n),
+  reader r = {.arena = ar,
+              .file = file,
+              .diag = diag,
+              .span = span,
+              .text = (const char *)data + 8,
+              .size = (size_t)n,
+              .data = (const char *)data + 8 + n,
+              .data_size = (int64_t)(size - 8 - (size_t)n),
               .st = FV_NEW(ar, fv_safetensors)};
   FV_TRY(take_header(&r));
   FV_TRY(check_cover(&r));

@@ -22,7 +22,7 @@ typedef struct fv_safetensor {
 typedef struct fv_safetensors {
   fv_safetensor *tensor;  // in the order of the header
   int count;
-  int n_skipped;  // tensors of element types that fovea has not (checked, left out)
+  int n_skipped;   // tensors of element types that fovea has not (checked, left out)
   uint32_t *slot;  // hash table: number of a tensor + 1
   size_t n_slot;   // a power of two
 } fv_safetensors;

@@ -15,6 +15,7 @@ typedef struct port {
   const char *name;
   const fv_prog_port *from;
   const char *shape;
+  const char *room;  // the same with upper bounds for what only a run knows
 } port;
 
 // An entry with its names made identifiers.
@@ -55,10 +56,24 @@ static void putf(header *h, const char *fmt, ...) {
   put(h, s.data);
 }
 
-static const void *rows(const header *h, fv_table t) { return h->image + t.offset; }
-static const char *string(const header *h, uint32_t offset) { return h->image + offset; }
+static const void *rows(const header *h, fv_table t) {
+  return h->image + t.offset;
+}
+static const char *string(const header *h, uint32_t offset) {
+  return h->image + offset;
+}
 
 //===-- Names and shapes --------------------------------------------------===//
+
+static const char *shape_of(header *h, const fv_prog_entry *from, const char *const *slot,
+                            const fv_prog_port *p, const uint32_t *dim) {
+  fv_str s = {.arena = h->arena};
+  fv_str_puts(&s, "[");
+  for (int d = 0; d < p->rank; d++)
+    fv_str_printf(&s, "%s%s", d ? ", " : "", dim[d] < from->n_slot ? slot[dim[d]] : "?");
+  fv_str_puts(&s, "]");
+  return s.data;
+}
 
 static port *make_ports(header *h, const fv_prog_entry *from, const char *const *slot,
                         fv_table table) {
@@ -66,14 +81,9 @@ static port *make_ports(header *h, const fv_prog_entry *from, const char *const 
   port *out = FV_NEW_N(h->arena, port, table.count);
   const char **names = FV_NEW_N(h->arena, const char *, table.count);
   for (uint32_t i = 0; i < table.count; i++) {
-    fv_str s = {.arena = h->arena};
-    fv_str_puts(&s, "[");
-    for (int d = 0; d < p[i].rank; d++)
-      fv_str_printf(&s, "%s%s", d ? ", " : "",
-                    p[i].dim_slot[d] < from->n_slot ? slot[p[i].dim_slot[d]] : "?");
-    fv_str_puts(&s, "]");
     names[i] = fv_c_name(h->arena, string(h, p[i].name), names, i);
-    out[i] = (port){names[i], &p[i], s.data};
+    out[i] = (port){names[i], &p[i], shape_of(h, from, slot, &p[i], p[i].dim_slot),
+                    shape_of(h, from, slot, &p[i], p[i].bound_slot)};
   }
   return out;
 }
@@ -81,8 +91,11 @@ static port *make_ports(header *h, const fv_prog_entry *from, const char *const 
 static entry make_entry(header *h, uint32_t index, const char *name) {
   const fv_prog_entry *from = (const fv_prog_entry *)rows(h, h->p->entries) + index;
   const fv_prog_symbol *symbol = rows(h, h->p->symbols);
-  entry e = {.name = name, .index = index, .symbol = rows(h, from->used_symbols),
-             .n_dim = from->used_symbols.count, .n_in = from->inputs.count,
+  entry e = {.name = name,
+             .index = index,
+             .symbol = rows(h, from->used_symbols),
+             .n_dim = from->used_symbols.count,
+             .n_in = from->inputs.count,
              .n_out = from->outputs.count};
   // All symbols get their names: shapes may tell of lengths of states too.
   const char **all = FV_NEW_N(h->arena, const char *, h->p->symbols.count);
@@ -103,16 +116,16 @@ static void make_entries(header *h) {
   const char **names = FV_NEW_N(h->arena, const char *, n);
   h->e = FV_NEW_N(h->arena, entry, n);
   for (uint32_t i = 0; i < n; i++) {
-    names[i] = fv_c_name(h->arena, string(h, from[i].name), names, i);
+    names[i] = fv_c_part(h->arena, string(h, from[i].name), names, i);
     h->e[i] = make_entry(h, i, names[i]);
   }
 }
 
 static const char *c_type(unsigned dtype) {
   static const char *const types[] = {
-      [FV_f32] = "float",    [FV_f64] = "double",  [FV_f16] = "uint16_t", [FV_bf16] = "uint16_t",
-      [FV_i8] = "int8_t",    [FV_u8] = "uint8_t",  [FV_i16] = "int16_t",  [FV_i32] = "int32_t",
-      [FV_i64] = "int64_t",  [FV_bool] = "uint8_t"};
+      [FV_f32] = "float",   [FV_f64] = "double",  [FV_f16] = "uint16_t", [FV_bf16] = "uint16_t",
+      [FV_i8] = "int8_t",   [FV_u8] = "uint8_t",  [FV_i16] = "int16_t",  [FV_i32] = "int32_t",
+      [FV_i64] = "int64_t", [FV_bool] = "uint8_t"};
   return dtype < FV_DTYPE_COUNT ? types[dtype] : "uint8_t";
 }
 
@@ -130,10 +143,11 @@ static const char *dtype_name(unsigned dtype) {
 static void put_example(header *h) {
   const entry *e = h->e;
   const fv_prog_symbol *symbol = rows(h, h->p->symbols);
-  putf(h, "//   @_ctx *c;\n"
-          "//   int32_t status = @_create(0, &c);  // 0: as many threads as the process may use\n"
-          "//   if (status != @_OK)\n"
-          "//     return fail(@_status_text(status));\n");
+  putf(h,
+       "//   @_ctx *c;\n"
+       "//   int32_t status = @_create(0, &c);  // 0: as many threads as the process may use\n"
+       "//   if (status != @_OK)\n"
+       "//     return fail(@_status_text(status));\n");
   if (e->n_dim) {
     putf(h, "//   @_%s_dims dims;\n", e->name);
     for (uint32_t i = 0; i < e->n_dim; i++)
@@ -149,31 +163,32 @@ static void put_example(header *h) {
     putf(h, "//   @_%s_out out;\n", e->name);
   for (uint32_t i = 0; i < e->n_out; i++)
     putf(h, "//   out.%s = my_%s;  // %s *, room for %s\n", e->out[i].name, e->out[i].name,
-         c_type(e->out[i].from->dtype), e->out[i].shape);
+         c_type(e->out[i].from->dtype), e->out[i].room);
   putf(h, "//   status = @_%s_run(c%s%s%s);\n", e->name, e->n_dim ? ", &dims" : "",
        e->n_in ? ", &in" : "", e->n_out ? ", &out" : "");
-  put(h, "//   if (status != @_OK)\n"
-         "//     fprintf(stderr, \"%s\\n\", @_error(c));\n"
-         "//   @_destroy(c);\n");
+  put(h,
+      "//   if (status != @_OK)\n"
+      "//     fprintf(stderr, \"%s\\n\", @_error(c));\n"
+      "//   @_destroy(c);\n");
 }
 
 static void put_top(header *h) {
   put(h, "// @.h - a model compiled by fovea: C99 and C++17, to be linked with its library.\n//\n");
   if (h->p->entries.count)
     put_example(h);
-  put(h, "//\n"
-         "// Tensors are dense and row-major; pointers are aligned to their element type.\n"
-         "// Functions return 0 (@_OK) or another @_status; then @_error tells what was\n"
-         "// wrong, outputs are undefined and states are as before. One thread at a time\n"
-         "// uses a context; there may be any number of contexts.\n");
+  put(h,
+      "//\n"
+      "// Tensors are dense and row-major; pointers are aligned to their element type.\n"
+      "// Functions return 0 (@_OK) or another @_status; then @_error tells what was\n"
+      "// wrong, outputs are undefined and states are as before. One thread at a time\n"
+      "// uses a context; there may be any number of contexts.\n");
 }
 
 //===-- What is the same in all models ------------------------------------===//
 
 static void put_statuses(header *h) {
   put(h, "enum @_status {\n");
-#define X(id, value, text) \
-  put(h, "  @_" #id " = " #value ",  // " text "\n");
+#define X(id, value, text) put(h, "  @_" #id " = " #value ",  // " text "\n");
   FV_MODEL_STATUS_TABLE(X)
 #undef X
   // C89 and C++98 had no comma at the end; these do, and so have all since.
@@ -188,7 +203,8 @@ static void put_table(header *h) {
       "  uint32_t threads;      // 0: as many as the process may use; 1 makes none\n"
       "  // optional: threads of your own. Calls task(arg, i) for each i below count, in\n"
       "  // any order, on any threads, and returns when all have returned.\n"
-      "  void (*parallel_for)(void *user, uint32_t count, void (*task)(void *arg, uint32_t index),\n"
+      "  void (*parallel_for)(void *user, uint32_t count, void (*task)(void *arg, uint32_t "
+      "index),\n"
       "                       void *arg);\n"
       "  void *user;\n"
       "} @_options;\n\n"
@@ -235,7 +251,8 @@ static void put_table(header *h) {
       "  int32_t (*bytes)(const @_ctx *c, uint32_t entry, int kind, uint32_t index,\n"
       "                   int64_t *out_bytes);\n"
       "  int64_t (*workspace_bytes)(const @_ctx *c);\n"
-      "  int32_t (*run)(@_ctx *c, uint32_t entry, const void *const *inputs, void *const *outputs);\n"
+      "  int32_t (*run)(@_ctx *c, uint32_t entry, const void *const *inputs, void *const "
+      "*outputs);\n"
       "  int32_t (*reset)(@_ctx *c);\n"
       "  int32_t (*fork)(@_ctx *c, @_ctx **out);\n"
       "  int32_t (*save)(@_ctx *c, void *data, uint64_t capacity, uint64_t *out_bytes);\n"
@@ -282,7 +299,8 @@ static void put_states(header *h) {
       "// ones; save with data == NULL tells the size.\n"
       "static inline int32_t @_reset(@_ctx *c) { return @_get()->reset(c); }\n"
       "static inline int32_t @_fork(@_ctx *c, @_ctx **out) { return @_get()->fork(c, out); }\n"
-      "static inline int32_t @_save(@_ctx *c, void *data, uint64_t capacity, uint64_t *out_bytes) {\n"
+      "static inline int32_t @_save(@_ctx *c, void *data, uint64_t capacity, uint64_t *out_bytes) "
+      "{\n"
       "  return @_get()->save(c, data, capacity, out_bytes);\n"
       "}\n"
       "static inline int32_t @_load(@_ctx *c, const void *data, uint64_t bytes) {\n"
@@ -296,9 +314,13 @@ static void put_ports(header *h, const entry *e, const port *p, uint32_t n, bool
   if (n == 0)
     return;
   putf(h, "typedef struct @_%s_%s {\n", e->name, in ? "in" : "out");
-  for (uint32_t i = 0; i < n; i++)
-    putf(h, "  %s%s *%s;  // %s %s\n", in ? "const " : "", c_type(p[i].from->dtype), p[i].name,
+  for (uint32_t i = 0; i < n; i++) {
+    putf(h, "  %s%s *%s;  // %s %s", in ? "const " : "", c_type(p[i].from->dtype), p[i].name,
          dtype_name(p[i].from->dtype), p[i].shape);
+    if (strcmp(p[i].shape, p[i].room) != 0)
+      putf(h, ", at most %s", p[i].room);
+    put(h, "\n");
+  }
   putf(h, "} @_%s_%s;\n\n", e->name, in ? "in" : "out");
 }
 
@@ -307,8 +329,8 @@ static void put_types(header *h, const entry *e) {
   if (e->n_dim) {
     putf(h, "typedef struct @_%s_dims {\n", e->name);
     for (uint32_t i = 0; i < e->n_dim; i++)
-      putf(h, "  int64_t %s;  // %lld to %lld\n", e->dim[i],
-           (long long)symbol[e->symbol[i]].min, (long long)symbol[e->symbol[i]].max);
+      putf(h, "  int64_t %s;  // %lld to %lld\n", e->dim[i], (long long)symbol[e->symbol[i]].min,
+           (long long)symbol[e->symbol[i]].max);
     putf(h, "} @_%s_dims;\n\n", e->name);
   }
   put_ports(h, e, e->in, e->n_in, true);
@@ -317,15 +339,18 @@ static void put_types(header *h, const entry *e) {
     return;
   putf(h, "// Dims of the outputs of %s.\ntypedef struct @_%s_shapes {\n", e->name, e->name);
   for (uint32_t i = 0; i < e->n_out; i++)
-    putf(h, "  int64_t %s[%d];%s\n", e->out[i].name, e->out[i].from->rank ? e->out[i].from->rank : 1,
+    putf(h, "  int64_t %s[%d];%s\n", e->out[i].name,
+         e->out[i].from->rank ? e->out[i].from->rank : 1,
          e->out[i].from->rank ? "" : "  // a scalar: has none");
   putf(h, "} @_%s_shapes;\n\n", e->name);
 }
 
 static void put_bind(header *h, const entry *e) {
-  putf(h, "// Makes ready for runs with these dims. @_%s_run does it itself; to call it before\n"
-          "// keeps allocations out of the first run.\n"
-          "static inline int32_t @_%s_bind(@_ctx *c%s", e->name, e->name, e->n_dim ? ",\n    " : "");
+  putf(h,
+       "// Makes ready for runs with these dims. @_%s_run does it itself; to call it before\n"
+       "// keeps allocations out of the first run.\n"
+       "static inline int32_t @_%s_bind(@_ctx *c%s",
+       e->name, e->name, e->n_dim ? ",\n    " : "");
   if (e->n_dim)
     putf(h, "const @_%s_dims *dims", e->name);
   put(h, ") {\n");
@@ -364,15 +389,19 @@ static void put_run(header *h, const entry *e) {
 static void put_shapes(header *h, const entry *e) {
   if (e->n_out == 0)
     return;
-  putf(h, "// After a run: dims of what it wrote. After a bind: dims that there must be room\n"
-          "// for, an upper bound where they depend on data.\n"
-          "static inline int32_t @_%s_output_dims(const @_ctx *c, @_%s_shapes *out) {\n"
-          "  const struct @_api *api = @_get();\n"
-          "  int32_t status = @_OK;\n", e->name, e->name);
+  putf(h,
+       "// After a run: dims of what it wrote. After a bind: dims that there must be room\n"
+       "// for, an upper bound where they depend on data.\n"
+       "static inline int32_t @_%s_output_dims(const @_ctx *c, @_%s_shapes *out) {\n"
+       "  const struct @_api *api = @_get();\n"
+       "  int32_t status = @_OK;\n",
+       e->name, e->name);
   for (uint32_t i = 0; i < e->n_out; i++)
     if (e->out[i].from->rank)
-      putf(h, "  if (status == @_OK)\n"
-              "    status = api->dims(c, %u, 1, %u, out->%s);\n", e->index, i, e->out[i].name);
+      putf(h,
+           "  if (status == @_OK)\n"
+           "    status = api->dims(c, %u, 1, %u, out->%s);\n",
+           e->index, i, e->out[i].name);
     else
       putf(h, "  out->%s[0] = 1;\n", e->out[i].name);
   bool none = true;

@@ -6,18 +6,95 @@
 //===-- Identifiers -------------------------------------------------------===//
 
 // Of C99 to C23 and C++17, and macros of stdint.h that look like names.
-static const char *const keywords[] = {
-    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
-    "case", "catch", "char", "char16_t", "char32_t", "class", "compl", "const", "const_cast",
-    "constexpr", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast",
-    "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
-    "if", "inline", "int", "linux", "long", "mutable", "namespace", "new", "noexcept", "not",
-    "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register",
-    "reinterpret_cast", "restrict", "return", "short", "signed", "sizeof", "static",
-    "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local",
-    "throw", "true", "try", "typedef", "typeid", "typename", "typeof", "typeof_unqual", "union",
-    "unix", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor",
-    "xor_eq"};
+static const char *const keywords[] = {"alignas",
+                                       "alignof",
+                                       "and",
+                                       "and_eq",
+                                       "asm",
+                                       "auto",
+                                       "bitand",
+                                       "bitor",
+                                       "bool",
+                                       "break",
+                                       "case",
+                                       "catch",
+                                       "char",
+                                       "char16_t",
+                                       "char32_t",
+                                       "class",
+                                       "compl",
+                                       "const",
+                                       "const_cast",
+                                       "constexpr",
+                                       "continue",
+                                       "decltype",
+                                       "default",
+                                       "delete",
+                                       "do",
+                                       "double",
+                                       "dynamic_cast",
+                                       "else",
+                                       "enum",
+                                       "explicit",
+                                       "export",
+                                       "extern",
+                                       "false",
+                                       "float",
+                                       "for",
+                                       "friend",
+                                       "goto",
+                                       "if",
+                                       "inline",
+                                       "int",
+                                       "linux",
+                                       "long",
+                                       "mutable",
+                                       "namespace",
+                                       "new",
+                                       "noexcept",
+                                       "not",
+                                       "not_eq",
+                                       "nullptr",
+                                       "operator",
+                                       "or",
+                                       "or_eq",
+                                       "private",
+                                       "protected",
+                                       "public",
+                                       "register",
+                                       "reinterpret_cast",
+                                       "restrict",
+                                       "return",
+                                       "short",
+                                       "signed",
+                                       "sizeof",
+                                       "static",
+                                       "static_assert",
+                                       "static_cast",
+                                       "struct",
+                                       "switch",
+                                       "template",
+                                       "this",
+                                       "thread_local",
+                                       "throw",
+                                       "true",
+                                       "try",
+                                       "typedef",
+                                       "typeid",
+                                       "typename",
+                                       "typeof",
+                                       "typeof_unqual",
+                                       "union",
+                                       "unix",
+                                       "unsigned",
+                                       "using",
+                                       "virtual",
+                                       "void",
+                                       "volatile",
+                                       "wchar_t",
+                                       "while",
+                                       "xor",
+                                       "xor_eq"};
 
 static bool is_keyword(const char *s) {
   for (size_t i = 0; i < FV_COUNTOF(keywords); i++)
@@ -33,22 +110,35 @@ static bool is_taken(const char *s, const char *const *taken, size_t n) {
   return false;
 }
 
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
-const char *fv_c_name(fv_arena *ar, const char *text, const char *const *taken, size_t n) {
+static const char *spell(fv_arena *ar, const char *text, bool alone, const char *const *taken,
+                         size_t n) {
   fv_str s = {.arena = ar};
   // Names that begin with '_' are the compiler's own.
-  if (!is_letter(text[0]))
+  if (alone && !is_letter(text[0]))
     fv_str_puts(&s, "x");
   for (; *text; text++)
     fv_str_append(&s, is_letter(*text) || is_digit(*text) ? text : "_", 1);
-  if (is_keyword(s.data))
+  if (alone && is_keyword(s.data))
     fv_str_puts(&s, "_");
-  const char *name = s.data;
+  const char *name = s.data ? s.data : "";
   for (int i = 2; is_taken(name, taken, n); i++)
     name = fv_arena_printf(ar, "%s_%d", s.data, i);
   return name;
+}
+
+const char *fv_c_name(fv_arena *ar, const char *text, const char *const *taken, size_t n) {
+  return spell(ar, text, true, taken, n);
+}
+
+const char *fv_c_part(fv_arena *ar, const char *text, const char *const *taken, size_t n) {
+  return spell(ar, text, false, taken, n);
 }
 
 const char *fv_upper(fv_arena *ar, const char *name) {

@@ -7,7 +7,9 @@
 #include "fovea/program.h"
 
 // A C and C++ identifier for `text` that is none of taken[0..n): what C has no
-// letter for becomes '_', keywords get one at the end.
+// letter for becomes '_', a keyword gets one at the end. fv_c_part: the same
+// for what is only a part of identifiers, where keywords do no harm.
+const char *fv_c_part(fv_arena *ar, const char *text, const char *const *taken, size_t n);
 const char *fv_c_name(fv_arena *ar, const char *text, const char *const *taken, size_t n);
 const char *fv_upper(fv_arena *ar, const char *name);
 

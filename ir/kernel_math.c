@@ -9,9 +9,15 @@
 // or may not be fused; bounds hold for both. Products that must be exact are
 // exact without fusion.
 //
-// Largest errors measured against the C library's double functions (f32: every
-// float; f64: against 60 digits), without and with fusion, in ULP: see the
-// comment at each function. tests/unit/test_kernel_math.c holds them.
+// Largest errors measured, in ULP, without and with fusion. f32: every third
+// float (pow: 8 million pairs) against the C library's double functions; f64:
+// 200 thousand values over all exponents against 113-bit ones.
+//          exp   log   tanh  erf   sin, cos           pow   mod
+//   f32    1.02  0.82  2.43  2.76  2.99 to |x| 1e5    0.79  exact
+//   f64    0.93  0.75  2.51  1.45  1.65 to |x| 1e14   0.74  exact
+// Beyond, sin and cos lose precision, to the point where |x| is clamped
+// (trig_max); their results stay within [-1, 1].
+// tests/unit/test_kernel_math.c holds the bounds.
 #include "ir/kernel_math.h"
 
 #include <float.h>

@@ -195,3 +195,65 @@ bool lw_uses_index(const fv_expr *e, uint32_t index) {
       return true;
   return false;
 }
+
+//===-- Ranges ----------------------------------------------------------------===//
+
+const fv_expr *lw_split_index(lw_kernel *k, const fv_expr *extent, int64_t block,
+                              const fv_expr **out_block, const fv_expr **out_lane) {
+  fv_xpool *p = k->l->pool;
+  *out_block = lw_new_index(k, lw_ceil_div(p, extent, block));
+  *out_lane = lw_new_index(k, fv_x_i64(p, block));
+  return fv_x_add(p, fv_x_mul(p, *out_block, fv_x_i64(p, block)), *out_lane);
+}
+
+typedef struct simplifier {
+  lw_kernel *k;
+  const fv_expr **done;  // by id
+  size_t cap;
+} simplifier;
+
+static const fv_expr *resolve(simplifier *s, const fv_expr *e) {
+  int64_t m;
+  if (e->kind != FV_E_OP || e->dtype != FV_i64 || (e->op != FV_X_FLOORDIV && e->op != FV_X_MOD) ||
+      !fv_x_is_lit(e->arg[1], &m) || m < 1)
+    return e;
+  const fv_range r = fv_x_range(s->k->l->pool, e->arg[0], s->k->extent, s->k->n_index);
+  if (r.lo < 0 || r.hi >= m)
+    return e;
+  return e->op == FV_X_MOD ? e->arg[0] : fv_x_i64(s->k->l->pool, 0);
+}
+
+// Depth is bounded as everywhere here: by the members of a group.
+static const fv_expr *simplify(simplifier *s, const fv_expr *e) {
+  fv_xpool *p = s->k->l->pool;
+  if (e->n == 0)
+    return e;
+  if (e->id < s->cap && s->done[e->id])
+    return s->done[e->id];
+  const fv_expr *arg[FV_MAX_RANK];
+  bool same = true;
+  for (int i = 0; i < e->n; i++) {
+    arg[i] = simplify(s, e->arg[i]);
+    same = same && arg[i] == e->arg[i];
+  }
+  const fv_expr *r = e;
+  if (!same && e->kind == FV_E_LOAD)
+    r = fv_x_load(p, (fv_dtype)e->dtype, e->ref, e->n, arg);
+  else if (!same && e->op == FV_X_CAST)
+    r = fv_x_cast(p, (fv_dtype)e->dtype, arg[0]);
+  else if (!same && e->op == FV_X_BITCAST)
+    r = fv_x_bitcast(p, (fv_dtype)e->dtype, arg[0]);
+  else if (!same)
+    r = fv_x_op(p, (fv_scalar_op)e->op, arg[0], e->n > 1 ? arg[1] : NULL,
+                e->n > 2 ? arg[2] : NULL);
+  r = resolve(s, r);
+  if (e->id < s->cap)
+    s->done[e->id] = r;
+  return r;
+}
+
+const fv_expr *lw_simplify(lw_kernel *k, const fv_expr *x) {
+  simplifier s = {.k = k, .cap = fv_xpool_count(k->l->pool)};
+  s.done = FV_NEW_N(k->l->arena, const fv_expr *, s.cap);
+  return simplify(&s, x);
+}

@@ -11,7 +11,7 @@
 
 #include "lower/internal.h"
 
-enum { PANEL = 16, UNROLL = 4 };
+enum { PANEL = LW_BLOCK, UNROLL = 4 };
 
 //===-- Recognition -----------------------------------------------------------===//
 
@@ -87,7 +87,7 @@ typedef struct tile {
   const lw_group *g;
   lw_contraction_shape shape;
   lw_loops outer, rows, red;    // grid; rows (at most one loop); reduced
-  uint32_t col;
+  uint32_t panel, column;       // indices: the columns are panel * PANEL + column
   const fv_expr *col_extent, *row_extent, *k_extent;
   const fv_expr *a;             // over operands
   const fv_expr *value, *offset;  // of the root, LW_BOUND without arguments
@@ -171,8 +171,13 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   lw_kernel_begin(&c->k, l, g, false);
   c->k.bound = n;
   const fv_expr *index[FV_MAX_LOOPS];
+  const fv_expr *panel, *column;
   for (int i = 0; i < t->n_par + t->n_red; i++)
-    index[i] = lw_new_index(&c->k, t->extent[i]);
+    index[i] = i == c->shape.col
+                   ? lw_split_index(&c->k, t->extent[i], PANEL, &panel, &column)
+                   : lw_new_index(&c->k, t->extent[i]);
+  c->panel = panel->ref;
+  c->column = column->ref;
   c->b_operand = lw_operand_of(&c->k, b, b_buffer, &c->b_type);
   for (int i = 0; i < c->shape.b->n; i++)
     c->b_index[i] = index[c->shape.b->arg[i]->ref];
@@ -184,11 +189,12 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   if (g->root != n)
     c->value = fv_x_rewrite(p, lw_nest_value(&c->k, g->root, index), bind_leaf,
                             (void *)(uintptr_t)result);
-  c->offset = fv_type_offset(p, &c->k.out_type, index);
-  c->col = index[c->shape.col]->ref;
+  c->offset = lw_simplify(&c->k, fv_type_offset(p, &c->k.out_type, index));
+  c->value = lw_simplify(&c->k, c->value);
   c->col_extent = t->extent[c->shape.col];
   for (int i = t->n_par; i < t->n_par + t->n_red; i++)
     lw_add_loop(&c->red, index[i], t->extent[i]);
+  c->a = lw_simplify(&c->k, c->a);
   c->k_extent = lw_points(p, &c->red);
   shape_loops(c, index);
   c->lanes = lw_lanes(l, c->t);
@@ -214,11 +220,13 @@ static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
   const fv_expr *ix[FV_MAX_RANK];
   for (int i = 0; i < c->b_type.rank; i++) {
     ix[i] = c->b_index[i];
+    if (i == c->shape.col_axis) {
+      ix[i] = fv_x_i64(p, 0);
+      continue;
+    }
     for (int r = 0; r < c->red.n; r++)
       if (ix[i]->ref == c->red.index[r])
         ix[i] = fv_x_i64(p, 0);
-    if (i == c->shape.col_axis)
-      ix[i] = fv_x_i64(p, 0);
   }
   lw_emit at = *e;
   const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));
@@ -292,7 +300,7 @@ static void micro_loop(micro *u) {
 }
 
 // Result of a tile: from registers through scratch to the epilogue, row by row.
-static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, fv_kv col0) {
+static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, fv_kv panel0) {
   fv_kb *kb = c->k.kb;
   const int width = c->panels * PANEL, n = c->panels * c->per_panel;
   for (int r = 0; r < u->rows; r++)
@@ -308,13 +316,17 @@ static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, f
     lw_emit in = *e;
     in.memo = FV_NEW(c->k.l->arena, struct lw_memo);
     in.lanes = c->lanes;
-    in.lane = (int)c->col;
+    in.lane = (int)c->column;
     if (c->rows.n)
       in.index[c->rows.index[0]] = fv_kb_add(kb, row0, r);
-    const fv_kv col = fv_kb_add(kb, col0, fv_kb_i64(kb, j * c->lanes));
-    in.index[c->col] = col;
-    if (!whole)
+    const int first = j % c->per_panel * c->lanes;
+    in.index[c->panel] = fv_kb_add(kb, panel0, fv_kb_i64(kb, j / c->per_panel));
+    in.index[c->column] = fv_kb_i64(kb, first);
+    if (!whole) {
+      const fv_kv col = fv_kb_add(kb, fv_kb_mul(kb, in.index[c->panel], fv_kb_i64(kb, PANEL)),
+                                  in.index[c->column]);
       in.count = fv_kb_sub(kb, lw_emit_host(&c->k, c->col_extent), col);
+    }
     const fv_kv at = fv_kb_add(kb, fv_kb_mul(kb, r, fv_kb_i64(kb, width)),
                                fv_kb_i64(kb, j * c->lanes));
     in.bound = fv_kb_load(kb, c->c_scratch, at, c->lanes, FV_K_NONE);
@@ -351,7 +363,7 @@ static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, f
   for (int i = 0; i < rows * n; i++)
     u.acc[i] = fv_kb_var(kb, zero_of(c));
   micro_loop(&u);
-  epilogue(c, e, &u, row0, row_end, fv_kb_mul(kb, first, fv_kb_i64(kb, PANEL)));
+  epilogue(c, e, &u, row0, row_end, first);
 }
 
 //===-- Packing the rows of a -----------------------------------------------------===//

@@ -37,8 +37,10 @@ void lw_either(lw *l, const fv_expr *cond, void (*yes)(lw *l, const lw_group *g)
 }
 
 fv_type lw_value_type(lw *l, const fv_value *v) {
-  (void)l;
-  return v->type;
+  fv_type t = v->type;
+  if (l->layout && v->def && v->id < l->n_value)
+    t.layout = l->layout[v->id];
+  return t;
 }
 
 // Symbols that a loop defines are replaced by their bounds.
@@ -114,8 +116,9 @@ uint32_t lw_value_buffer(lw *l, const fv_value *v) {
   } else if (v->def && v->def->op == FV_OP_state_read) {
     b = state_buffer(l, v->def, FV_SPACE_STATE);
   } else {
+    const fv_type t = lw_value_type(l, v);
     const fv_lbuffer a = {.space = FV_SPACE_ARENA, .dtype = v->type.dtype,
-                          .bytes = lw_type_bytes(l, &v->type), .name = v->name};
+                          .bytes = lw_type_bytes(l, &t), .name = v->name};
     b = lw_new_buffer(l, &a);
   }
   l->buffer[v->id] = b;

@@ -39,6 +39,7 @@ typedef struct lw {
   lw_group **group;      // of the node that defines it; NULL for parameters, built-ins;
                          // &lw_everywhere for movement that each consumer repeats
   uint32_t *uses;
+  fv_layout *layout;     // of the value's buffer
   uint32_t *buffer;      // buffer of the entry, or FV_NO_SLOT
   fv_lentry *entry;
   // (value, layout) -> buffer of packed copies, for this entry
@@ -62,6 +63,9 @@ extern const lw_group lw_everywhere;
 
 // expand.c: inlines definitions, drops dead nodes.
 FV_NODISCARD fv_status lw_expand(lw *l, fv_graph *g);
+// layout.c: fills l->layout after grouping: which values are stored with their
+// channels in blocks.
+void lw_choose_layouts(lw *l, fv_graph *g);
 // group.c: fills l->group for the whole graph.
 FV_NODISCARD fv_status lw_group_graph(lw *l, fv_graph *g);
 bool lw_is_virtual(const lw *l, const fv_value *v);  // computed inside its consumer's kernel
@@ -120,6 +124,12 @@ static inline const fv_expr *lw_nest_value(lw_kernel *k, const fv_node *n,
 }
 const fv_expr *lw_nest_post(lw_kernel *k, const fv_node *n, const fv_expr *const *index,
                             const fv_expr *acc);
+// Quotients and remainders that the extents of the kernel's indices decide are
+// resolved: floordiv(i, 16) is 0 where i < 16.
+const fv_expr *lw_simplify(lw_kernel *k, const fv_expr *x);
+// The index `at` as block * 16 + lane of a blocked axis: two new indices.
+const fv_expr *lw_split_index(lw_kernel *k, const fv_expr *extent, int64_t block,
+                              const fv_expr **out_block, const fv_expr **out_lane);
 // Finishes the kernel and appends its launch to the entry.
 void lw_kernel_launch(lw_kernel *k, const char *family, const fv_expr *grid);
 // Calls f for each distinct LOAD in x (loads inside the arguments included).
@@ -161,6 +171,8 @@ fv_kv lw_emit_to_storage(lw_kernel *k, fv_kv v, fv_dtype storage);
 int lw_lanes(const lw *l, fv_dtype compute);  // vector lanes of the target
 
 //===-- Loops ---------------------------------------------------------------===//
+
+enum { LW_BLOCK = 16 };  // channels of a block, columns of a panel
 
 typedef struct lw_loops {
   int n;

@@ -18,7 +18,9 @@ fv_status fv_lower(fv_module *m, const fv_target *target, fv_diag_sink *diag, fv
     l->entry = &o->entry[i];
     FV_TRY(lw_expand(l, m->graph[i]));
     FV_TRY(fv_verify(m, "lowering: expand", diag));
+    l->layout = NULL;
     FV_TRY(lw_group_graph(l, m->graph[i]));
+    lw_choose_layouts(l, m->graph[i]);
     FV_TRY(lw_host_entry(l, m->graph[i]));
   }
   *out = o;

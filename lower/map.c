@@ -354,8 +354,13 @@ fv_status lw_map(lw *l, const lw_group *g) {
   lw_kernel_begin(&m.k, l, g, false);
   const fv_nest *t = &g->root->meaning->nest;
   const fv_expr *index[FV_MAX_LOOPS];
+  // A blocked destination is walked as it lies: ..., block, ..., lane.
+  const fv_layout *y = &m.k.out_type.layout;
+  const int blocked = y->n ? y->piece[y->n - 1].axis : -1;
+  const fv_expr *blocks = NULL, *lane = NULL;
   for (int i = 0; i < t->n_par; i++)
-    index[i] = lw_new_index(&m.k, t->extent[i]);
+    index[i] = i == blocked ? lw_split_index(&m.k, t->extent[i], LW_BLOCK, &blocks, &lane)
+                            : lw_new_index(&m.k, t->extent[i]);
   m.offset = fv_type_offset(l->pool, &m.k.out_type, index);
   const bool reduces = t->combine != FV_COMBINE_NONE;
   if (reduces) {
@@ -384,9 +389,16 @@ fv_status lw_map(lw *l, const lw_group *g) {
       rows.set &= ~((uint64_t)1 << last);
   }
   const bool pure = rows.set == 0 && !reduces;
-  for (int i = 0; i < t->n_par; i++)
-    lw_add_loop(pure || !(rows.set >> index[i]->ref & 1) ? &m.inner : &m.outer, index[i],
-             t->extent[i]);
+  for (int i = 0; i < t->n_par; i++) {
+    const fv_expr *ix = i == blocked ? blocks : index[i];
+    lw_add_loop(pure || !(rows.set >> ix->ref & 1) ? &m.inner : &m.outer, ix,
+                i == blocked ? m.k.extent[ix->ref] : t->extent[i]);
+  }
+  if (blocked >= 0) {
+    lw_add_loop(&m.inner, lane, m.k.extent[lane->ref]);
+    m.value = lw_simplify(&m.k, m.value);
+    m.offset = lw_simplify(&m.k, m.offset);
+  }
   finish(&m, pure, g->root->out[0]->type.dtype, lw_family_name(g->family));
   return FV_OK;
 }

@@ -372,7 +372,7 @@ static int32_t place_output(fv_rt_context *c, call *k, uint32_t i, const fv_rt_t
   const int32_t status = c->api->bytes(c->ctx, k->entry, FV_MODEL_OUTPUT, i, &bytes);
   if (status != FV_MODEL_OK)
     return told(c, status, err);
-  if (t && t->data) {
+  if (t && t->data && t->data != c->room[i]) {  // lent before is lent again
     k->out[i] = t->data;
     if ((uint64_t)bytes <= t->bytes)
       return FV_RT_OK;

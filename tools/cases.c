@@ -28,16 +28,18 @@ static fv_status add_golden(tool *t, const model *m, const fv_verify_info *v, ca
   FV_TRY(safetensors_read(t, dir_of(t->arena, m->path), v->path, &file));
   FV_TRY(inputs_from_file(t, v->path, file, g->input, g->n_input, &in));
   FV_TRY(inputs_from_file(t, v->path, file, g->output, g->n_output, &expected));
-  const run_case c = {.graph = g, .label = v->path, .in = in, .expected = expected,
-                      .tolerance = v->tolerance};
+  const run_case c = {
+      .graph = g, .label = v->path, .in = in, .expected = expected, .tolerance = v->tolerance};
   FV_PUSH(t->arena, out->item, out->count, out->cap, c);
   return FV_OK;
 }
 
 fv_status cases_of_model(tool *t, const model *m, const char *graph, case_list *out) {
   if (!m->description)
-    return usage_error(t, "'%s' is compiled and has no golden cases any more; "
-                       "`fovea compare MODEL.xml %s --verify` has", m->path, m->path);
+    return usage_error(t,
+                       "'%s' is compiled and has no golden cases any more; "
+                       "`fovea compare MODEL.xml %s --verify` has",
+                       m->path, m->path);
   const int n = fv_model_verify_count(m->description);
   for (int i = 0; i < n; i++) {
     const fv_verify_info v = fv_model_verify_get(m->description, i);
@@ -90,8 +92,12 @@ fv_tensor_io *tensors_copy(fv_arena *ar, const fv_tensor_io *x, int n) {
 
 //===-- Comparing ---------------------------------------------------------===//
 
-static double greater(double a, double b) { return a > b ? a : b; }
-static double magnitude(double v) { return v < 0 ? -v : v; }
+static double greater(double a, double b) {
+  return a > b ? a : b;
+}
+static double magnitude(double v) {
+  return v < 0 ? -v : v;
+}
 
 static double distance(double want, double got) {
   if (isnan(want) || isnan(got))

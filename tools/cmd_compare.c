@@ -15,8 +15,8 @@ typedef struct compare_options {
 } compare_options;
 
 static const option_row rows[] = {
-    {"backend", 'b', OPTION_COMMAS, offsetof(compare_options, backend), "LIST",
-     "reference,llvm", "the backends; each is compared with the first"},
+    {"backend", 'b', OPTION_COMMAS, offsetof(compare_options, backend), "LIST", "reference,llvm",
+     "the backends; each is compared with the first"},
     {"threads", 't', OPTION_COMMAS, offsetof(compare_options, threads), "LIST", "1",
      "numbers of threads; each backend runs with each"},
     {"dim", 0, OPTION_LIST, offsetof(compare_options, dim), "NAME=N,...", NULL,
@@ -113,8 +113,8 @@ static void put_json(comparison *c, const run_case *x, const char *output, const
   fv_str *out = &c->json;
   const struct {
     const char *key, *value;
-  } text[] = {{"graph", x->graph->name}, {"case", x->label}, {"output", output},
-              {"backend", s->name},      {"verdict", verdict}};
+  } text[] = {{"model", s->m->path}, {"graph", x->graph->name}, {"case", x->label},
+              {"output", output},    {"backend", s->name},      {"verdict", verdict}};
   fv_str_puts(out, c->n_json++ ? ",\n  {" : "\n  {");
   for (size_t i = 0; i < FV_COUNTOF(text); i++) {
     fv_str_printf(out, "%s\"%s\": ", i ? ", " : "", text[i].key);
@@ -141,8 +141,7 @@ static void put_row(comparison *c, const run_case *x, const char *output, const 
   }
   table_row(&c->rows, (const char *[]){x->graph->name, x->label, output, s->name, threads,
                                        d ? fv_arena_printf(ar, "%.3g", d->max_abs) : "-",
-                                       d ? fv_arena_printf(ar, "%.3g", d->max_rel) : "-",
-                                       verdict});
+                                       d ? fv_arena_printf(ar, "%.3g", d->max_rel) : "-", verdict});
 }
 
 static void put_outputs(comparison *c, const run_case *x, const fv_tensor_io *want,
@@ -163,8 +162,7 @@ static void put_outputs(comparison *c, const run_case *x, const fv_tensor_io *wa
 
 static void put_failure(comparison *c, const run_case *x, const subject *s, const char *threads,
                         fv_status status) {
-  put_row(c, x, "", s, threads, NULL,
-          status == FV_ERR_UNSUPPORTED ? "UNSUPPORTED" : "FAILED");
+  put_row(c, x, "", s, threads, NULL, status == FV_ERR_UNSUPPORTED ? "UNSUPPORTED" : "FAILED");
   if (c->failure == FV_OK)
     c->failure = status;
 }
@@ -189,8 +187,8 @@ static void run_with(comparison *c, const subject *s, fv_executable *e, const ch
     fv_tensor_io *out;
     fv_status ran = status;
     if (ran == FV_OK && !graph_of(s->m, x->graph->name))
-      ran = fv_error(c->t->diag, FV_ERR_ARG, NULL, "'%s' has no graph '%s'", s->name,
-                     x->graph->name);
+      ran =
+          fv_error(c->t->diag, FV_ERR_ARG, NULL, "'%s' has no graph '%s'", s->name, x->graph->name);
     if (ran == FV_OK)
       ran = case_run(c->t, cx, x, &out);
     if (ran != FV_OK) {
@@ -206,8 +204,7 @@ static void run_with(comparison *c, const subject *s, fv_executable *e, const ch
 
 static void run_subject(comparison *c, const subject *s) {
   fv_executable *e;
-  const fv_status status =
-      model_compile(c->t, s->m, s->backend, &c->o->compile, NULL, NULL, &e);
+  const fv_status status = model_compile(c->t, s->m, s->backend, &c->o->compile, NULL, NULL, &e);
   for (size_t i = 0; i < c->o->threads.count; i++) {
     if (status == FV_OK)
       run_with(c, s, e, c->o->threads.item[i]);
@@ -218,6 +215,9 @@ static void run_subject(comparison *c, const subject *s) {
 
 // One description (or none) and the libraries behind it.
 static fv_status compare_group(comparison *c, const model *m, size_t n) {
+  c->rows.cell.count = 0;
+  table_row(&c->rows, (const char *[]){"graph", "case", "output", "backend", "threads",
+                                       "max abs err", "max rel err", ""});
   c->cases = (case_list){0};
   FV_TRY(make_cases(c, &m[0]));
   c->want = FV_NEW_N(c->t->arena, fv_tensor_io *, c->cases.count);
@@ -264,20 +264,23 @@ static fv_status run(tool *t) {
     text_list_add(t->arena, &o->threads, "1");
   FV_TRY(check_threads(t, &o->threads));
   FV_TRY(open_all(t, o, m));
-  table_row(&c.rows, (const char *[]){"graph", "case", "output", "backend", "threads",
-                                      "max abs err", "max rel err", ""});
   for (size_t i = 0, n; i < t->args.count; i += n) {
+    fv_str s = {.arena = t->arena};
     n = 1;
     while (i + n < t->args.count && m[i + n].library)
       n++;
     FV_TRY(compare_group(&c, &m[i], n));
-  }
-  fv_str s = {.arena = t->arena};
-  if (t->common->json)
-    fv_str_printf(&s, "[%s\n]\n", c.json.data ? c.json.data : "");
-  else
+    if (n < t->args.count)
+      fv_str_printf(&s, "%s%s\n", i ? "\n" : "", m[i].path);
     table_put(&c.rows, &s);
-  FV_TRY(print_text(t, &s));
+    if (!t->common->json)
+      FV_TRY(print_text(t, &s));
+  }
+  if (t->common->json) {
+    fv_str s = {.arena = t->arena};
+    fv_str_printf(&s, "[%s\n]\n", c.json.data ? c.json.data : "");
+    FV_TRY(print_text(t, &s));
+  }
   return c.failure != FV_OK ? c.failure : c.differs ? FV_ERR_NO : FV_OK;
 }
 
@@ -292,10 +295,10 @@ const command command_compare = {
     .max_args = SIZE_MAX,
     .run = run,
     .more = TENSOR_HELP
-            "MODELS\n"
-            "  A compiled library takes part as one more backend of the model before it.\n"
-            "EXAMPLES\n"
-            "  fovea compare models/se_digits.xml -b reference,llvm,opencl -t 1,2\n"
-            "  fovea compare models/minilm.xml --dim=S=16,128 --dim=B=1,4\n"
-            "  fovea compare models/minilm.xml build/libminilm.so --verify\n",
+    "MODELS\n"
+    "  A compiled library takes part as one more backend of the model before it.\n"
+    "EXAMPLES\n"
+    "  fovea compare models/se_digits.xml -b reference,llvm,opencl -t 1,2\n"
+    "  fovea compare models/minilm.xml --dim=S=16,128 --dim=B=1,4\n"
+    "  fovea compare models/minilm.xml build/libminilm.so --verify\n",
 };

@@ -59,7 +59,7 @@ static const char *header_path(fv_arena *ar, const char *library, const char *na
 static const char *kind_of(const library_options *o) {
   static const struct {
     const char *ending, *kind;
-  } kinds[] = {{".so", "so"},    {".o", "obj"}, {".kernel", "kernel"},
+  } kinds[] = {{".so", "so"},   {".o", "obj"}, {".kernel", "kernel"},
                {".ll", "llvm"}, {".s", "asm"}, {".cl", "opencl"}};
   if (o->emit)
     return o->emit;
@@ -80,8 +80,8 @@ static void dump(void *user, const char *pass, const char *text) {
 static fv_status write_library(tool *t, const library_options *o, const model *m,
                                const fv_executable *e, bool shared) {
   const char *stem = name_of(t->arena, m->info->name);
-  const char *path = o->output ? o->output
-                               : fv_arena_printf(t->arena, shared ? "lib%s.so" : "%s.o", stem);
+  const char *path =
+      o->output ? o->output : fv_arena_printf(t->arena, shared ? "lib%s.so" : "%s.o", stem);
   if (strcmp(path, "-") == 0)
     return usage_error(t, "a library comes with a header: name a file by -o");
   const char *name = o->name ? o->name : name_of(t->arena, path);
@@ -136,9 +136,10 @@ const command command_compile = {
     .min_args = 1,
     .max_args = 1,
     .run = run,
-    .more = "EXAMPLES\n"
-            "  fovea compile models/minilm.xml -o build/libminilm.so\n"
-            "  fovea compile models/se_digits.xml -o se.o --name=se\n"
-            "  fovea compile models/se_digits.xml --emit=opencl -o se.cl\n"
-            "  fovea compile models/minilm.xml -o /dev/null --emit=kernel --dump-after=all\n",
+    .more =
+        "EXAMPLES\n"
+        "  fovea compile models/minilm.xml -o build/libminilm.so\n"
+        "  fovea compile models/se_digits.xml -o se.o --name=se\n"
+        "  fovea compile models/se_digits.xml --emit=opencl -o se.cl\n"
+        "  fovea compile models/minilm.xml -o /dev/null --emit=kernel --dump-after=all\n",
 };

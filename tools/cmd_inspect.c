@@ -19,8 +19,7 @@ static const option_row rows[] = {
     {"emit", 0, OPTION_TEXT, offsetof(inspect_options, emit), "KIND", NULL,
      "in place of the summary: text, json or dot (the graphs), kernel, llvm, asm, opencl or obj "
      "(what a backend makes of them)"},
-    {"output", 'o', OPTION_TEXT, offsetof(inspect_options, output), "FILE", "-",
-     "where that goes"},
+    {"output", 'o', OPTION_TEXT, offsetof(inspect_options, output), "FILE", "-", "where that goes"},
     {"backend", 'b', OPTION_TEXT, offsetof(inspect_options, backend), "NAME", NULL,
      "whose code to show (default: opencl for --emit=opencl, else llvm)"},
     COMPILE_ROWS(inspect_options, compile),
@@ -38,9 +37,32 @@ static void put_ports(fv_str *s, const char *title, const fv_port_info *p, int n
                   p[i].shape);
 }
 
+// Loops have symbols of their own; what a user can set or see stands in the
+// shape of a port or is the length of a state.
+static bool has_word(const char *text, const char *word) {
+  const size_t n = strlen(word);
+  for (const char *at = text; (at = strstr(at, word)); at++)
+    if ((at == text || strchr(" (*+-,", at[-1])) && (!at[n] || strchr(" )*+-,", at[n])))
+      return true;
+  return false;
+}
+
+static bool is_shown(const fv_model_info *info, const fv_symbol_info *y) {
+  bool shown = y->is_state_length;
+  for (int g = 0; g < info->n_graph; g++) {
+    for (int i = 0; i < info->graph[g].n_input; i++)
+      shown = shown || has_word(info->graph[g].input[i].shape, y->name);
+    for (int i = 0; i < info->graph[g].n_output; i++)
+      shown = shown || has_word(info->graph[g].output[i].shape, y->name);
+  }
+  return shown;
+}
+
 static void put_symbols(fv_str *s, const fv_model_info *info) {
   for (int i = 0; i < info->n_symbol; i++) {
     const fv_symbol_info *y = &info->symbol[i];
+    if (!is_shown(info, y))
+      continue;
     fv_str_printf(s, "dim %s: %lld to %lld%s\n", y->name, (long long)y->min, (long long)y->max,
                   y->is_state_length ? ", the length of a state" : "");
   }
@@ -69,7 +91,9 @@ static void put_summary(fv_str *s, const model *m) {
   }
 }
 
-static void put_string(fv_str *s, const char *text) { fv_str_json(s, text, strlen(text)); }
+static void put_string(fv_str *s, const char *text) {
+  fv_str_json(s, text, strlen(text));
+}
 
 static void put_json_ports(fv_str *s, const char *key, const fv_port_info *p, int n) {
   fv_str_printf(s, ", \"%s\": [", key);
@@ -89,9 +113,13 @@ static void put_json_summary(fv_str *s, const model *m) {
   put_string(s, info->name);
   fv_str_printf(s, ", \"compiled\": %s, \"nodes\": %d, \"weight_bytes\": %lld,\n \"dims\": [",
                 m->library ? "true" : "false", info->n_node, (long long)info->weight_bytes);
+  bool first = true;
   for (int i = 0; i < info->n_symbol; i++) {
     const fv_symbol_info *y = &info->symbol[i];
-    fv_str_puts(s, i ? ", {\"name\": " : "{\"name\": ");
+    if (!is_shown(info, y))
+      continue;
+    fv_str_puts(s, first ? "{\"name\": " : ", {\"name\": ");
+    first = false;
     put_string(s, y->name);
     fv_str_printf(s, ", \"min\": %lld, \"max\": %lld, \"state_length\": %s}", (long long)y->min,
                   (long long)y->max, y->is_state_length ? "true" : "false");
@@ -153,7 +181,7 @@ static bool is_one_of(const char *word, const char *const *list) {
 }
 
 static fv_status emit(tool *t, const inspect_options *o, const model *m) {
-  static const char *const of_graphs[] = {"text", "json", "dot", NULL};
+  static const char *const of_graphs[] = {"text", "json", "dot", "xml", NULL};
   fv_bytes *out = bytes_new(t);
   if (is_one_of(o->emit, of_graphs)) {
     const char *passes;
@@ -162,7 +190,9 @@ static fv_status emit(tool *t, const inspect_options *o, const model *m) {
     FV_TRY(passes_of(t, &o->compile, &passes));
     FV_TRY(fv_model_emit(m->description, o->emit, passes, t->diag, out));
   } else {
-    const char *backend = o->backend ? o->backend : strcmp(o->emit, "opencl") == 0 ? "opencl" : NULL;
+    const char *backend = o->backend                       ? o->backend
+                          : strcmp(o->emit, "opencl") == 0 ? "opencl"
+                                                           : NULL;
     fv_executable *e;
     if (strcmp(o->output, "-") == 0 && strcmp(o->emit, "obj") == 0 && isatty(STDOUT_FILENO))
       return usage_error(t, "an object file is nothing for a terminal: name a file by -o");
@@ -202,10 +232,11 @@ const command command_inspect = {
     .min_args = 1,
     .max_args = 1,
     .run = run,
-    .more = "EXAMPLES\n"
-            "  fovea inspect models/minilm.xml\n"
-            "  fovea inspect models/se_digits.xml --emit=dot | dot -Tsvg >se.svg\n"
-            "  fovea inspect models/bert_base.xml --emit=text -O2\n"
-            "  fovea inspect models/se_digits.xml --emit=asm -o se.s\n"
-            "  fovea inspect models/minilm.xml --assert-op attention=1 --assert-no-op softmax\n",
+    .more =
+        "EXAMPLES\n"
+        "  fovea inspect models/minilm.xml\n"
+        "  fovea inspect models/se_digits.xml --emit=dot | dot -Tsvg >se.svg\n"
+        "  fovea inspect models/bert_base.xml --emit=text -O2\n"
+        "  fovea inspect models/se_digits.xml --emit=asm -o se.s\n"
+        "  fovea inspect models/minilm.xml --assert-op attention=1 --assert-no-op softmax\n",
 };

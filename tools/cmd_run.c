@@ -107,26 +107,26 @@ static void put_json_row(fv_str *s, const run_case *c, const char *output, const
   put_json_value(s, &abs, 0);
   fv_str_puts(s, ", \"max_rel_err\": ");
   put_json_value(s, &rel, 0);
-  fv_str_printf(s, ", \"tolerance\": %g, \"match\": %s}", c->tolerance, d->match ? "true" : "false");
+  fv_str_printf(s, ", \"tolerance\": %g, \"match\": %s}", c->tolerance,
+                d->match ? "true" : "false");
 }
 
 static void put_row(table *w, const run_case *c, const char *output, const difference *d) {
   fv_arena *ar = w->arena;
-  table_row(w, (const char *[]){c->graph->name, c->label, output,
-                                fv_arena_printf(ar, "%.3g", d->max_abs),
-                                fv_arena_printf(ar, "%.3g", d->max_rel),
-                                fv_arena_printf(ar, "%g", c->tolerance),
-                                d->shape ? fv_arena_printf(ar, "DIFF (%s)", d->shape)
-                                         : d->match ? "MATCH"
-                                                    : "DIFF"});
+  table_row(w, (const char *[]){
+                   c->graph->name, c->label, output, fv_arena_printf(ar, "%.3g", d->max_abs),
+                   fv_arena_printf(ar, "%.3g", d->max_rel), fv_arena_printf(ar, "%g", c->tolerance),
+                   d->shape   ? fv_arena_printf(ar, "DIFF (%s)", d->shape)
+                   : d->match ? "MATCH"
+                              : "DIFF"});
 }
 
 static fv_status verify(tool *t, const case_list *cases, fv_context *cx) {
   table w = {.arena = t->arena, .columns = 7, .right = 1U << 3 | 1U << 4 | 1U << 5};
   fv_str s = {.arena = t->arena};
   bool same = true, first = true;
-  table_row(&w, (const char *[]){"graph", "file", "output", "max abs err", "max rel err",
-                                 "allowed", ""});
+  table_row(
+      &w, (const char *[]){"graph", "file", "output", "max abs err", "max rel err", "allowed", ""});
   for (size_t k = 0; k < cases->count; k++) {
     const run_case *c = &cases->item[k];
     fv_tensor_io *out;
@@ -190,9 +190,9 @@ const command command_run = {
     .max_args = 1,
     .run = run,
     .more = TENSOR_HELP
-            "EXAMPLES\n"
-            "  fovea run models/se_digits.xml --verify\n"
-            "  fovea run models/se_digits.xml -i x=@digits.npy --save=logits.npy\n"
-            "  fovea run models/minilm.xml -i ids=101,7592,102 -i mask=1,1,1 --dim B=1\n"
-            "  fovea run build/libminilm.so --dim B=2,S=16 -i ids=random:seed=7,hi=30000\n",
+    "EXAMPLES\n"
+    "  fovea run models/se_digits.xml --verify\n"
+    "  fovea run models/se_digits.xml -i x=@digits.npy --save=logits.npy\n"
+    "  fovea run models/minilm.xml -i ids=101,7592,102 -i mask=1,1,1 --dim B=1\n"
+    "  fovea run build/libminilm.so --dim B=2,S=16 -i ids=random:seed=7,hi=30000\n",
 };

@@ -31,7 +31,8 @@ fv_status dims_set(tool *t, dims *d, int symbol, int64_t value, const char *by) 
 
 fv_status dims_create(tool *t, const fv_model_info *info, const char *const *text, size_t count,
                       dims *out) {
-  *out = (dims){.info = info, .value = FV_NEW_N(t->arena, int64_t, info->n_symbol),
+  *out = (dims){.info = info,
+                .value = FV_NEW_N(t->arena, int64_t, info->n_symbol),
                 .by = FV_NEW_N(t->arena, const char *, info->n_symbol)};
   for (int i = 0; i < info->n_symbol; i++)
     out->value[i] = DIM_UNKNOWN;
@@ -90,7 +91,9 @@ typedef struct calc {
   bool ok;
 } calc;
 
-static int precedence(char op) { return op == '*' ? 2 : op == '+' || op == '-' ? 1 : 0; }
+static int precedence(char op) {
+  return op == '*' ? 2 : op == '+' || op == '-' ? 1 : 0;
+}
 
 static int64_t floor_div(int64_t a, int64_t b) {
   return a / b - (a % b != 0 && (a < 0) != (b < 0));
@@ -131,7 +134,8 @@ static void reduce(calc *c) {
 }
 
 static void reduce_to(calc *c, int least) {
-  while (c->ok && c->n_op > 0 && c->op[c->n_op - 1] != '(' && precedence(c->op[c->n_op - 1]) >= least)
+  while (c->ok && c->n_op > 0 && c->op[c->n_op - 1] != '(' &&
+         precedence(c->op[c->n_op - 1]) >= least)
     reduce(c);
 }
 

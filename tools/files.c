@@ -33,8 +33,7 @@ fv_status safetensors_get(tool *t, const char *path, const fv_safetensors *file,
   const fv_safetensor *from = fv_safetensors_find(file, key);
   if (!from) {
     fv_safetensors copy = *file;
-    const fv_status s =
-        fv_error(t->diag, FV_ERR_ARG, NULL, "'%s' has no tensor '%s'", path, key);
+    const fv_status s = fv_error(t->diag, FV_ERR_ARG, NULL, "'%s' has no tensor '%s'", path, key);
     const int near = fv_did_you_mean(key, key_at, &copy);
     if (near >= 0)
       fv_note(t->diag, NULL, "did you mean '%s'?", file->tensor[near].name);
@@ -51,8 +50,8 @@ fv_status safetensors_get(tool *t, const char *path, const fv_safetensors *file,
 static const struct {
   fv_dtype dtype;
   const char *name;
-} types[] = {{FV_f32, "F32"}, {FV_f64, "F64"}, {FV_f16, "F16"}, {FV_bf16, "BF16"},
-             {FV_i8, "I8"},   {FV_u8, "U8"},   {FV_i16, "I16"}, {FV_i32, "I32"},
+} types[] = {{FV_f32, "F32"}, {FV_f64, "F64"},  {FV_f16, "F16"}, {FV_bf16, "BF16"},
+             {FV_i8, "I8"},   {FV_u8, "U8"},    {FV_i16, "I16"}, {FV_i32, "I32"},
              {FV_i64, "I64"}, {FV_bool, "BOOL"}};
 
 static const char *type_name(fv_dtype d) {

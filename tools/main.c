@@ -8,8 +8,8 @@
 
 #include "tool.h"
 
-static const command *const commands[] = {&command_check,   &command_inspect, &command_compile,
-                                          &command_run,     &command_compare, &command_list,
+static const command *const commands[] = {&command_check, &command_inspect, &command_compile,
+                                          &command_run,   &command_compare, &command_list,
                                           &command_fmt};
 
 static const option_row common_rows[] = {
@@ -34,8 +34,9 @@ static void on_interrupt(int signal) {
 //===-- Help --------------------------------------------------------------===//
 
 static void put_overview(fv_str *out) {
-  fv_str_puts(out, "fovea compiles neural networks to native code.\n\n"
-                   "USAGE\n  fovea COMMAND [OPTION...] [ARGUMENT...]\n\nCOMMANDS\n");
+  fv_str_puts(out,
+              "fovea compiles neural networks to native code.\n\n"
+              "USAGE\n  fovea COMMAND [OPTION...] [ARGUMENT...]\n\nCOMMANDS\n");
   for (size_t i = 0; i < FV_COUNTOF(commands); i++)
     fv_str_printf(out, "  %-9s %s\n", commands[i]->name, commands[i]->doc);
   fv_str_puts(out,
@@ -98,8 +99,7 @@ static fv_status no_command(tool *t, const char *name) {
 static bool wants_json(int argc, char *const *argv) {
   for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
     if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "--diagnostics=json") == 0 ||
-        (strcmp(argv[i], "--diagnostics") == 0 && i + 1 < argc &&
-         strcmp(argv[i + 1], "json") == 0))
+        (strcmp(argv[i], "--diagnostics") == 0 && i + 1 < argc && strcmp(argv[i + 1], "json") == 0))
       return true;
   return false;
 }

@@ -6,10 +6,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void free_model(void *m) { fv_model_destroy(m); }
-static void free_executable(void *e) { fv_executable_destroy(e); }
-static void free_context(void *c) { fv_context_destroy(c); }
-static void free_bytes(void *b) { fv_bytes_free(b); }
+static void free_model(void *m) {
+  fv_model_destroy(m);
+}
+static void free_executable(void *e) {
+  fv_executable_destroy(e);
+}
+static void free_context(void *c) {
+  fv_context_destroy(c);
+}
+static void free_bytes(void *b) {
+  fv_bytes_free(b);
+}
 
 fv_bytes *bytes_new(tool *t) {
   void **slot = fv_arena_defer(t->arena, free_bytes);
@@ -44,9 +52,11 @@ fv_status model_open(tool *t, const char *path, const model_options *o, model *o
     out->info = fv_executable_get_info(out->library);
     return FV_OK;
   }
-  const fv_model_load_options load = {.struct_size = sizeof load, .let = o->let.item,
-                                 .n_let = o->let.count, .weights = o->weights.item,
-                                 .n_weights = o->weights.count};
+  const fv_model_load_options load = {.struct_size = sizeof load,
+                                      .let = o->let.item,
+                                      .n_let = o->let.count,
+                                      .weights = o->weights.item,
+                                      .n_weights = o->weights.count};
   void **slot = fv_arena_defer(t->arena, free_model);
   FV_TRY(fv_model_load(path, &load, t->diag, &out->description));
   *slot = out->description;
@@ -71,8 +81,11 @@ fv_status model_compile(tool *t, const model *m, const char *backend, const comp
   *out = m->library;
   if (m->library)
     return FV_OK;
-  fv_compile_options c = {.struct_size = sizeof c, .backend = backend, .dump_after = dump_after,
-                          .dump = dump, .backend_option = o->backend_option.item,
+  fv_compile_options c = {.struct_size = sizeof c,
+                          .backend = backend,
+                          .dump_after = dump_after,
+                          .dump = dump,
+                          .backend_option = o->backend_option.item,
                           .n_backend_option = o->backend_option.count};
   FV_TRY(passes_of(t, o, &c.passes));
   void **slot = fv_arena_defer(t->arena, free_executable);

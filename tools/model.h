@@ -9,29 +9,48 @@
 typedef struct model_options {
   text_list let, weights;
 } model_options;
-#define MODEL_ROWS(T, member)                                                              \
-  {"let", 0, OPTION_LIST, offsetof(T, member.let), "NAME=N", NULL,                         \
-   "set an integer <let> of the model; may be repeated"},                                  \
-  {"weights", 0, OPTION_LIST, offsetof(T, member.weights), "FILE", NULL,                   \
-   "weights in place of those that the model names; may be repeated"}
+#define MODEL_ROWS(T, member)                                             \
+  {"let",                                                                 \
+   0,                                                                     \
+   OPTION_LIST,                                                           \
+   offsetof(T, member.let),                                               \
+   "NAME=N",                                                              \
+   NULL,                                                                  \
+   "set an integer <let> of the model; may be repeated"},                 \
+  {                                                                       \
+    "weights", 0, OPTION_LIST, offsetof(T, member.weights), "FILE", NULL, \
+        "weights in place of those that the model names; may be repeated" \
+  }
 
 // Options of every command that compiles.
 typedef struct compile_options {
   const char *passes, *level;
   text_list backend_option;
 } compile_options;
-#define COMPILE_ROWS(T, member)                                                            \
-  {NULL, 'O', OPTION_TEXT, offsetof(T, member.level), "LEVEL", NULL,                       \
-   "0, 1 or 2: how much is simplified (default: 2)"},                                      \
-  {"passes", 0, OPTION_TEXT, offsetof(T, member.passes), "LIST", NULL,                     \
-   "the passes to run, in place of a level: a,b,c (`fovea list passes`)"},                 \
-  {"backend-option", 0, OPTION_LIST, offsetof(T, member.backend_option), "KEY=VALUE", NULL, \
-   "an option of the backend; may be repeated"}
+#define COMPILE_ROWS(T, member)                                                              \
+  {NULL,                                                                                     \
+   'O',                                                                                      \
+   OPTION_TEXT,                                                                              \
+   offsetof(T, member.level),                                                                \
+   "LEVEL",                                                                                  \
+   NULL,                                                                                     \
+   "0, 1 or 2: how much is simplified (default: 2)"},                                        \
+      {"passes",                                                                             \
+       0,                                                                                    \
+       OPTION_TEXT,                                                                          \
+       offsetof(T, member.passes),                                                           \
+       "LIST",                                                                               \
+       NULL,                                                                                 \
+       "the passes to run, in place of a level: a,b,c (`fovea list passes`)"},               \
+  {                                                                                          \
+    "backend-option", 0, OPTION_LIST, offsetof(T, member.backend_option), "KEY=VALUE", NULL, \
+        "an option of the backend; may be repeated"                                          \
+  }
 
 typedef struct model {
   const char *path;
-  fv_model *description;    // NULL for a library
-  fv_executable *library;   // NULL for a description
+  fv_model *description;   // NULL for a library
+  fv_executable *library;  // NULL for a description
   const fv_model_info *info;
 } model;
 
@@ -41,8 +60,8 @@ FV_NODISCARD fv_status passes_of(tool *t, const compile_options *o, const char *
 typedef void (*dump_fn)(void *user, const char *pass, const char *text);
 // For a library: itself.
 FV_NODISCARD fv_status model_compile(tool *t, const model *m, const char *backend,
-                                     const compile_options *o, const char *dump_after,
-                                     dump_fn dump, fv_executable **out);
+                                     const compile_options *o, const char *dump_after, dump_fn dump,
+                                     fv_executable **out);
 // By name; NULL: the only one, or an error that lists them.
 FV_NODISCARD fv_status graph_find(tool *t, const model *m, const char *name,
                                   const fv_graph_info **out);

@@ -206,8 +206,7 @@ fv_status npy_write(tool *t, const char *path, const fv_tensor_io *tensor) {
   head[7] = 0;
   head[8] = (unsigned char)(s.size & 0xFF);
   head[9] = (unsigned char)(s.size >> 8);
-  const fv_piece pieces[] = {{head, sizeof head},
-                             {s.data, s.size},
-                             {tensor->data, (size_t)tensor_bytes(tensor)}};
+  const fv_piece pieces[] = {
+      {head, sizeof head}, {s.data, s.size}, {tensor->data, (size_t)tensor_bytes(tensor)}};
   return write_output(t, path, pieces, FV_COUNTOF(pieces), 0644);
 }

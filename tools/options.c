@@ -14,7 +14,9 @@ static const option_row *row_at(const option_table *t, size_t i, void **values) 
   return &t->row[part][part ? i - t->count[0] : i];
 }
 
-static size_t row_count(const option_table *t) { return t->count[0] + t->count[1]; }
+static size_t row_count(const option_table *t) {
+  return t->count[0] + t->count[1];
+}
 
 //===-- Values ------------------------------------------------------------===//
 
@@ -106,8 +108,8 @@ static fv_status find_long(const parser *p, const char *text, size_t n, const op
       continue;
     const bool whole = o->name[n] == 0;
     if (found && !whole)
-      return fv_error(p->diag, FV_ERR_ARG, NULL, "'--%.*s' may mean '--%s' or '--%s'", (int)n,
-                      text, found->name, o->name);
+      return fv_error(p->diag, FV_ERR_ARG, NULL, "'--%.*s' may mean '--%s' or '--%s'", (int)n, text,
+                      found->name, o->name);
     found = o;
     *values = v;
     if (whole)
@@ -186,22 +188,20 @@ static void put_wrapped(fv_str *out, size_t column, const char *text) {
     fv_str_puts(out, "\n");
     column = 0;
   }
-  for (; column < HELP_COLUMN; column++)
-    fv_str_puts(out, " ");
+  fv_str_printf(out, "%*s", (int)(HELP_COLUMN - column), "");
+  column = HELP_COLUMN;
   for (const char *s = text; *s;) {
     const size_t n = strcspn(s, " ");
-    if (column + n > HELP_WIDTH && column > HELP_COLUMN) {
+    if (column > HELP_COLUMN && column + 1 + n > HELP_WIDTH) {
       fv_str_printf(out, "\n%*s", HELP_COLUMN, "");
       column = HELP_COLUMN;
+    } else if (column > HELP_COLUMN) {
+      fv_str_puts(out, " ");
+      column++;
     }
     fv_str_append(out, s, n);
     column += n;
-    s += n;
-    if (*s == ' ') {
-      fv_str_puts(out, " ");
-      column++;
-      s++;
-    }
+    s += n + strspn(s + n, " ");
   }
   fv_str_puts(out, "\n");
 }

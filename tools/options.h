@@ -22,8 +22,8 @@ typedef struct text_list {
 } text_list;
 
 typedef struct option_row {
-  const char *name;     // without the dashes; NULL: has a letter only
-  char letter;          // 0: none
+  const char *name;  // without the dashes; NULL: has a letter only
+  char letter;       // 0: none
   option_kind kind;
   size_t offset;        // of the member in the values
   const char *arg;      // NAME of the argument, NULL for flags

@@ -77,8 +77,11 @@ fv_diag_sink *report_create(fv_arena *ar, bool json) {
   sources *all = FV_NEW(ar, sources);
   *fv_arena_defer(ar, sources_free) = all;
   fv_diag_printer *p = FV_NEW(ar, fv_diag_printer);
-  *p = (fv_diag_printer){.out = stderr, .color = !json && want_color(), .json = json,
-                         .source = source_find, .user = all};
+  *p = (fv_diag_printer){.out = stderr,
+                         .color = !json && want_color(),
+                         .json = json,
+                         .source = source_find,
+                         .user = all};
   fv_diag_sink *sink = FV_NEW(ar, fv_diag_sink);
   *sink = (fv_diag_sink){.emit = fv_diag_print, .user = p};
   return sink;
@@ -115,8 +118,7 @@ fv_status print_text(tool *t, const fv_str *text) {
   if (fwrite(text->data ? text->data : "", 1, text->size, stdout) == text->size &&
       fflush(stdout) == 0)
     return FV_OK;
-  return fv_error(t->diag, FV_ERR_IO, NULL, "cannot write to standard output: %s",
-                  strerror(errno));
+  return fv_error(t->diag, FV_ERR_IO, NULL, "cannot write to standard output: %s", strerror(errno));
 }
 
 void print_note(const char *fmt, ...) {

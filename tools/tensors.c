@@ -167,21 +167,28 @@ fv_status inputs_from_file(tool *t, const char *path, const fv_safetensors *file
 
 //===-- Shapes ------------------------------------------------------------===//
 
+// Symbols of a port without a value; *last: the dim of the last of them.
+static int open_symbols(const fv_port_info *port, const dims *d, int *last) {
+  int n = 0, symbol = -1;
+  *last = -1;
+  for (int i = 0; i < port->rank; i++)
+    if (port->symbol[i] >= 0 && d->value[port->symbol[i]] == DIM_UNKNOWN) {
+      n += port->symbol[i] != symbol;
+      symbol = port->symbol[i];
+      *last = i;
+    }
+  return n;
+}
+
 // A list of n elements settles the one dim that is open, or of several the
 // last: the others are then at their least.
 static fv_status settle_by_list(tool *t, const fv_port_info *port, const spec *s, dims *d) {
-  int last = -1;
-  int64_t known = 1;
-  if (s->list.count == 1)
-    return FV_OK;
-  for (int i = 0; i < port->rank; i++)
-    if (port->symbol[i] >= 0 && d->value[port->symbol[i]] == DIM_UNKNOWN)
-      last = i;
-  if (last < 0)
+  int last;
+  int64_t known = 1, v;
+  if (s->list.count == 1 || open_symbols(port, d, &last) == 0)
     return FV_OK;
   for (int i = 0; i < port->rank; i++) {
     const int y = port->symbol[i];
-    int64_t v;
     if (i == last)
       continue;
     if (y >= 0 && y != port->symbol[last] && d->value[y] == DIM_UNKNOWN)
@@ -194,6 +201,17 @@ static fv_status settle_by_list(tool *t, const fv_port_info *port, const spec *s
     return fv_error(t->diag, FV_ERR_ARG, NULL, "%s is [%s]: %lld elements do not fill it", s->by,
                     port->shape, (long long)n);
   return dims_set(t, d, port->symbol[last], n / known, s->by);
+}
+
+// Lists that leave one answer come before those that leave several.
+static fv_status settle_by_lists(tool *t, const fv_graph_info *g, const spec *s, dims *d) {
+  for (int most = 1; most <= FV_MAX_RANK; most++)
+    for (int i = 0; i < g->n_input; i++) {
+      int last;
+      if (s[i].kind == FILL_LIST && open_symbols(&g->input[i], d, &last) <= most)
+        FV_TRY(settle_by_list(t, &g->input[i], &s[i], d));
+    }
+  return FV_OK;
 }
 
 static fv_status shape_of(tool *t, const fv_port_info *port, const spec *s, dims *d,
@@ -227,7 +245,9 @@ static int64_t round_down(double v) {
   return (double)n > v ? n - 1 : n;
 }
 
-static int64_t round_up(double v) { return -round_down(-v); }
+static int64_t round_up(double v) {
+  return -round_down(-v);
+}
 
 // Whether lo and hi have elements of type t between them.
 static bool range_holds(const spec *s, fv_dtype t) {
@@ -319,9 +339,7 @@ fv_status inputs_create(tool *t, const fv_graph_info *g, const text_list *text, 
       FV_TRY(read_file(t, &g->input[i], &s[i], &in[i]));
       FV_TRY(match_port(t, &g->input[i], &in[i], s[i].by, d));
     }
-  for (int i = 0; i < g->n_input; i++)
-    if (s[i].kind == FILL_LIST)
-      FV_TRY(settle_by_list(t, &g->input[i], &s[i], d));
+  FV_TRY(settle_by_lists(t, g, s, d));
   for (int i = 0; i < g->n_input; i++)
     for (int k = 0; k < g->input[i].rank; k++) {
       const int y = g->input[i].symbol[k];

@@ -10,17 +10,17 @@
 #include "files.h"
 #include "model.h"
 
-#define TENSOR_HELP                                                                          \
-  "TENSORS\n"                                                                                \
-  "  NAME=@x.npy                  a numpy file\n"                                            \
-  "  NAME=@f.safetensors#KEY      a tensor of a file (KEY: NAME, if left out)\n"             \
-  "  NAME=random:seed=1,lo=0,hi=9 random numbers from lo to hi; floats from -1 to 1 and\n"   \
-  "                               integers from 0 to 1 if it says nothing; seed=0\n"         \
-  "  NAME=zeros, ones, iota       all 0, all 1, or 0 1 2 ...\n"                              \
-  "  NAME=1,2,3                   the elements; a single number stands for all\n"            \
-  "  An input that is not named is random.\n"                                                \
-  "DIMS\n"                                                                                   \
-  "  A dim takes its value from --dim, else from the files and lists given as inputs,\n"     \
+#define TENSOR_HELP                                                                        \
+  "TENSORS\n"                                                                              \
+  "  NAME=@x.npy                  a numpy file\n"                                          \
+  "  NAME=@f.safetensors#KEY      a tensor of a file (KEY: NAME, if left out)\n"           \
+  "  NAME=random:seed=1,lo=0,hi=9 random numbers from lo to hi; floats from -1 to 1 and\n" \
+  "                               integers from 0 to 1 if it says nothing; seed=0\n"       \
+  "  NAME=zeros, ones, iota       all 0, all 1, or 0 1 2 ...\n"                            \
+  "  NAME=1,2,3                   the elements; a single number stands for all\n"          \
+  "  An input that is not named is random.\n"                                              \
+  "DIMS\n"                                                                                 \
+  "  A dim takes its value from --dim, else from the files and lists given as inputs,\n"   \
   "  else it is the least that the model allows.\n"
 
 enum { DIM_UNKNOWN = -1 };

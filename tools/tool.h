@@ -47,8 +47,8 @@ fv_status usage_error(tool *t, const char *fmt, ...) FV_PRINTF(2, 3);
 // The sink of the whole command: prints to stderr with source lines.
 fv_diag_sink *report_create(fv_arena *ar, bool json);
 // Writes a file, or stdout for "-", so that an interrupt leaves nothing half-written.
-FV_NODISCARD fv_status write_output(tool *t, const char *path, const fv_piece *pieces,
-                                    size_t count, unsigned mode);
+FV_NODISCARD fv_status write_output(tool *t, const char *path, const fv_piece *pieces, size_t count,
+                                    unsigned mode);
 FV_NODISCARD fv_status write_text(tool *t, const char *path, const fv_bytes *text);
 // To stdout, at once.
 FV_NODISCARD fv_status print_text(tool *t, const fv_str *text);

@@ -14,9 +14,15 @@ static const struct {
 #undef X
 };
 
-const char *dtype_name(fv_dtype t) { return t < FV_DTYPE_COUNT ? dtypes[t].name : "?"; }
-int64_t dtype_size(fv_dtype t) { return dtypes[t].size; }
-bool dtype_is_float(fv_dtype t) { return dtypes[t].kind == 'f'; }
+const char *dtype_name(fv_dtype t) {
+  return t < FV_DTYPE_COUNT ? dtypes[t].name : "?";
+}
+int64_t dtype_size(fv_dtype t) {
+  return dtypes[t].size;
+}
+bool dtype_is_float(fv_dtype t) {
+  return dtypes[t].kind == 'f';
+}
 
 int64_t tensor_count(const fv_tensor_io *t) {
   int64_t n = 1;
@@ -25,7 +31,9 @@ int64_t tensor_count(const fv_tensor_io *t) {
   return n;
 }
 
-int64_t tensor_bytes(const fv_tensor_io *t) { return tensor_count(t) * dtype_size(t->dtype); }
+int64_t tensor_bytes(const fv_tensor_io *t) {
+  return tensor_count(t) * dtype_size(t->dtype);
+}
 
 void put_shape(fv_str *s, int rank, const int64_t *dim) {
   fv_str_puts(s, "[");
@@ -84,20 +92,22 @@ enum { BF16_BITS = 7, BF16_LEAST = -126, BF16_MOST = 127 };
 
 //===-- Elements ----------------------------------------------------------===//
 
-#define GET(T)                        \
-  do {                                \
-    T v_;                             \
-    memcpy(&v_, p, sizeof v_);        \
-    return v_;                        \
+#define GET(T)                 \
+  do {                         \
+    T v_;                      \
+    memcpy(&v_, p, sizeof v_); \
+    return v_;                 \
   } while (0)
-#define SET(T, x)                     \
-  do {                                \
-    const T v_ = (T)(x);              \
-    memcpy(p, &v_, sizeof v_);        \
-    return;                           \
+#define SET(T, x)              \
+  do {                         \
+    const T v_ = (T)(x);       \
+    memcpy(p, &v_, sizeof v_); \
+    return;                    \
   } while (0)
 
-static uint16_t word_at(const void *p) { GET(uint16_t); }
+static uint16_t word_at(const void *p) {
+  GET(uint16_t);
+}
 
 int64_t value_get_int(const fv_tensor_io *t, int64_t i) {
   const char *p = (const char *)t->data + i * dtype_size(t->dtype);
@@ -112,8 +122,12 @@ int64_t value_get_int(const fv_tensor_io *t, int64_t i) {
   }
 }
 
-static float float_at(const void *p) { GET(float); }
-static double double_at(const void *p) { GET(double); }
+static float float_at(const void *p) {
+  GET(float);
+}
+static double double_at(const void *p) {
+  GET(double);
+}
 
 double value_get(const fv_tensor_io *t, int64_t i) {
   const char *p = (const char *)t->data + i * dtype_size(t->dtype);

@@ -7,9 +7,12 @@
 #include "runtime/exec/pool.h"
 
 enum { MAX_BUFFERS = 256, ALIGN = 64 };
+// Less work than this is not worth another thread.
+#define TASK_NANOSECONDS 4000.0
 
 struct fv_cpu_device {
   const fv_cpu_kernel_fn *kernel;
+  float *cost;                      // per kernel: nanoseconds a block last took; 0 = not known
   uint32_t count, threads;
   fv_pool *pool;                    // NULL: one thread, or the caller's
   fv_parallel_for_fn parallel_for;
@@ -63,7 +66,14 @@ typedef struct job {
   int64_t blocks;
   uint32_t tasks;
   int32_t *result;  // per task
+  int64_t nanoseconds;  // that task 0 took
 } job;
+
+static int64_t now(void) {
+  ex_timespec t = {0, 0};
+  clock_gettime(EX_CLOCK_MONOTONIC, &t);
+  return t.seconds * INT64_C(1000000000) + t.nanoseconds;
+}
 
 static int64_t range_begin(const job *j, uint32_t task) {
   const int64_t each = j->blocks / j->tasks, rest = j->blocks % j->tasks;
@@ -73,10 +83,23 @@ static int64_t range_begin(const job *j, uint32_t task) {
 static void run_range(void *arg, uint32_t task) {
   job *j = arg;
   char *scratch = (char *)j->d->scratch + (int64_t)task * j->d->scratch_bytes;
+  const int64_t start = task == 0 ? now() : 0;
   const fp_env old = fp_enter();
   j->result[task] = j->kernel(j->buf, j->scalar, j->d->scratch ? scratch : NULL,
                               range_begin(j, task), range_begin(j, task + 1));
   fp_leave(old);
+  if (task == 0)
+    j->nanoseconds = now() - start;
+}
+
+// How many threads share the blocks. It rests on a measurement; the bits do not
+// depend on it.
+static uint32_t choose_tasks(const fv_cpu_device *d, uint32_t kernel, int64_t blocks) {
+  uint32_t n = blocks < (int64_t)d->threads ? (uint32_t)blocks : d->threads;
+  const double worth = (double)d->cost[kernel] * (double)blocks / TASK_NANOSECONDS;
+  if (d->cost[kernel] > 0 && worth < n)
+    n = (uint32_t)worth;
+  return n > 1 ? n : 1;
 }
 
 static int32_t cpu_reserve(void *dev, int64_t scratch_bytes) {
@@ -103,6 +126,8 @@ static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_m
                           int64_t scratch_bytes) {
   fv_cpu_device *d = dev;
   (void)n_scalar;
+  if (blocks <= 0)
+    return 0;
   if (kernel >= d->count || n_buf > MAX_BUFFERS || cpu_reserve(d, scratch_bytes))
     return -1;
   int32_t result[FV_POOL_MAX];
@@ -110,15 +135,15 @@ static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_m
            .result = result};
   for (uint32_t i = 0; i < n_buf; i++)
     j.buf[i] = (char *)buf[i].object + buf[i].offset;
-  j.tasks = blocks < (int64_t)d->threads ? (uint32_t)blocks : d->threads;
-  if (j.tasks <= 1) {
-    j.tasks = 1;
+  j.tasks = choose_tasks(d, kernel, blocks);
+  if (j.tasks == 1) {
     run_range(&j, 0);
   } else if (d->parallel_for) {
     d->parallel_for(d->user, j.tasks, run_range, &j);
   } else {
     fv_pool_run(d->pool, j.tasks, run_range, &j);
   }
+  d->cost[kernel] = (float)(j.nanoseconds + 1) / (float)range_begin(&j, 1);
   // The failure of the lowest block, whoever ran it.
   for (uint32_t i = 0; i < j.tasks; i++)
     if (result[i])
@@ -187,6 +212,11 @@ fv_cpu_device *fv_cpu_create(const fv_cpu_kernel_fn *kernels, uint32_t count,
   fv_cpu_device *d = calloc(1, sizeof *d);
   if (!d)
     return NULL;
+  d->cost = calloc((size_t)count + 1, sizeof *d->cost);
+  if (!d->cost) {
+    free(d);
+    return NULL;
+  }
   d->kernel = kernels;
   d->count = count;
   d->threads = options ? options->threads : 0;
@@ -200,7 +230,7 @@ fv_cpu_device *fv_cpu_create(const fv_cpu_kernel_fn *kernels, uint32_t count,
   } else if (d->threads > 1) {
     d->pool = fv_pool_create(d->threads);
     if (!d->pool) {
-      free(d);
+      fv_cpu_destroy(d);
       return NULL;
     }
     d->threads = fv_pool_threads(d->pool);
@@ -213,6 +243,7 @@ void fv_cpu_destroy(fv_cpu_device *d) {
     return;
   fv_pool_destroy(d->pool);
   free(d->scratch);
+  free(d->cost);
   free(d);
 }
 

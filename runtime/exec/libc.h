@@ -36,6 +36,12 @@ int close(int fd);
 int sched_getaffinity(int pid, size_t size, void *mask);
 int sched_yield(void);
 
+typedef struct ex_timespec {
+  long seconds, nanoseconds;
+} ex_timespec;
+enum { EX_CLOCK_MONOTONIC = 1 };
+int clock_gettime(int clock, ex_timespec *out);
+
 // Threads. All statically initialised by zeroes in glibc and musl.
 typedef union ex_mutex {
   uint64_t storage[12];

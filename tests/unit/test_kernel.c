@@ -457,8 +457,8 @@ typedef struct plain {
   int64_t *cells;
 } plain;
 
-static int64_t lane_of(const plain *m, int step, int lane) {
-  return m->value[step][m->p->s[step].lanes > 1 ? lane : 0];
+static int64_t lane_of(const plain *m, int i, int lane) {
+  return m->value[i][m->p->s[i].lanes > 1 ? lane : 0];
 }
 
 static int past_end(const program *p, int i, bool stop_at_else) {

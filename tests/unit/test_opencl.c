@@ -10,7 +10,7 @@
 
 // Drivers keep things until the process ends.
 #if defined(__SANITIZE_ADDRESS__)
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
   return "leak:libOpenCL\nleak:libpocl\nleak:libLLVM\nleak:libclang\nleak:libstdc++\n";
 }
@@ -443,6 +443,30 @@ static void checks(env *e) {
   }
 }
 
+// More scratch than the device gets at once: the launch goes in slices.
+static void slices(env *e, rng *r) {
+  enum { N = 40, ROW = 1 << 19 };
+  fv_kb *kb = begin(e);
+  const int a = fv_kb_buffer(kb, FV_i64, false), out = fv_kb_buffer(kb, FV_i64, true);
+  const int tmp = fv_kb_scratch(kb, FV_i64, fv_x_i64(e->pool, ROW));  // 4 MiB a block
+  const fv_kv block = fv_kb_block(kb), size = fv_kb_i64(kb, ROW);
+  const fv_kv x = fv_kb_load(kb, a, block, 1, FV_K_NONE);
+  const fv_kv i = fv_kb_for(kb, fv_kb_i64(kb, 0), size, 997);
+  fv_kb_store(kb, tmp, i, fv_kb_add(kb, x, i), FV_K_NONE);
+  fv_kb_end(kb);
+  const fv_kv sum = fv_kb_var(kb, fv_kb_i64(kb, 0));
+  const fv_kv k = fv_kb_for(kb, fv_kb_i64(kb, 0), size, 997);
+  const fv_kv v = fv_kb_load(kb, tmp, k, 1, FV_K_NONE);
+  fv_kb_set(kb, sum, fv_kb_add(kb, fv_kb_get(kb, sum), v));
+  fv_kb_end(kb);
+  fv_kb_store(kb, out, block, fv_kb_get(kb, sum), FV_K_NONE);
+  job j = {.blocks = N, .bytes = {N * 8, N * 8}};
+  j.k = fv_kb_finish(kb, "slices", fv_x_i64(e->pool, 1));
+  j.input[0] = fill(e, r, FV_i64, N);
+  j.input[1] = fv_arena_alloc(e->ar, N * 8);
+  compare(e, &j, 0);
+}
+
 // Transcendental functions: MADs fuse or do not, so the last bits differ.
 static void functions(env *e, rng *r, fv_dtype t) {
   static const fv_scalar_op ops[] = {FV_X_EXP,  FV_X_LOG, FV_X_SIN, FV_X_COS,
@@ -512,6 +536,7 @@ static fv_status all(void *user) {
   e->pool = fv_xpool_create(e->ar);
   control(e, &r);
   checks(e);
+  slices(e, &r);
   for (int t = 0; t < FV_DTYPE_COUNT; t++)
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
       if (!skip_type(e, (fv_dtype)t))

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# A library, its header, and a program against the two.
+fovea compile small.xml -o libsmall.so | sed 's/: .*;/: SIZE;/'
+cat small.h
+${CC:-cc} -std=c99 -pedantic -Wall -Wextra -Werror -fsyntax-only -x c small.h
+! command -v c++ >/dev/null || c++ -std=c++17 -pedantic -Wall -Wextra -Werror -fsyntax-only -x c++ small.h
+cat >main.c <<'EOF'
+#include <stdio.h>
+
+#include "small.h"
+#include "twin.h"
+
+int main(void) {
+  small_ctx *a;
+  twin_ctx *b;
+  if (small_create(1, &a) != small_OK || twin_create(2, &b) != twin_OK)
+    return 1;
+  float x[4] = {1, 2, 3, 4}, y[4] = {0};
+  int64_t n[2] = {10, 20}, square[2] = {0};
+  unsigned char keep[2] = {1, 0};
+  small_main_dims dims = {2, 2};
+  small_main_in in = {x, n, keep};
+  small_main_out out = {y, square};
+  int32_t status = small_main_run(a, &dims, &in, &out);
+  printf("%d: %g %g %g %g, %d %d\n", status, y[0], y[1], y[2], y[3], (int)square[0],
+         (int)square[1]);
+  small_main_shapes shapes;
+  status = small_main_output_dims(a, &shapes);
+  printf("%d: y[%d, %d]\n", status, (int)shapes.y[0], (int)shapes.y[1]);
+  dims.S = 17;
+  status = small_main_run(a, &dims, &in, &out);
+  printf("%d: %s\n", status, small_error(a));
+  uint16_t one[3] = {0x3c00, 0xc000, 0}, minus[3];
+  twin_for_in i = {one};
+  twin_for_out o = {minus};
+  status = twin_for_run(b, &i, &o);
+  printf("%d: %04x %04x %04x\n", status, minus[0], minus[1], minus[2]);
+  small_destroy(a);
+  twin_destroy(b);
+  return 0;
+}
+EOF
+fovea compile small.xml -o twin.o --name=twin >/dev/null
+${CC:-cc} -std=c99 -Wall -Wextra main.c twin.o -L. -lsmall -Wl,-rpath,"$PWD" -lpthread -o main && ./main
+ldd libsmall.so | grep -v -e vdso -e ld-linux -e libc.so
+# The same input gives the same bytes.
+fovea compile small.xml -o again/../libagain.so --name=small >/dev/null
+mkdir again
+fovea compile small.xml -o again/libsmall.so >/dev/null
+cmp libsmall.so again/libsmall.so && cmp small.h again/small.h
+fovea inspect libsmall.so
+fovea run libsmall.so -g main -i x=1,2 -i n=3,4 -i keep=1
+fovea run libsmall.so --let=W=3
+fovea compile libsmall.so
+fovea compile small.xml --name=9lives
+fovea compile small.xml -o -
+fovea compile small.xml -o /nonexistent/libsmall.so
+fovea compile small.xml -b reference -o libnone.so
+fovea compile small.xml -o small.ll && grep -c '^define' small.ll >/dev/null && echo "LLVM IR"
+fovea compile small.xml --emit=kernel | sed -n '1s/(.*//p'
+ls
