@@ -76,6 +76,8 @@ static fv_status states(image *m, fv_diag_sink *diag, fv_table *out) {
                            .rank = (uint8_t)from->type.rank,
                            .double_buffered = m->l->state_doubled[i],
                            .length_symbol = from->length_axis >= 0 ? from->length : FV_NO_SLOT,
+                           .length_dim =
+                               (uint8_t)(from->length_axis >= 0 ? from->length_axis + 1 : 0),
                            .members = (uint32_t)from->members};
     for (int d = 0; d < from->type.rank; d++) {
       const fv_expr *x = from->type.dim[d];

@@ -272,6 +272,10 @@ void fv_attr_set_expr(fv_node *n, const char *name, const fv_expr *x);
 // Replaces each use in the graph (operands, region results) of the old values
 // by forward[id], in one walk: forward has n_value entries, NULL = keep.
 void fv_graph_forward(fv_graph *g, fv_value *const *forward);
+// Removes nodes whose results nobody uses, from the last to the first, so one
+// walk takes whole chains; effects, and loops with effects, stay. Returns how
+// many went.
+uint64_t fv_graph_drop_dead(fv_graph *g);
 // Uses of each value id (operands and region results), in one walk.
 void fv_graph_count_uses(const fv_graph *g, uint32_t *uses /* n_value entries */);
 

@@ -91,6 +91,7 @@ typedef struct tile {
   const fv_expr *col_extent, *row_extent, *k_extent;
   const fv_expr *a;             // over operands
   const fv_expr *value, *offset;  // of the root, LW_BOUND without arguments
+  int last_red;                 // reduced index that runs in blocks, innermost; or -1
   fv_dtype t;                   // compute type
   fv_type b_type;
   int b_operand;
@@ -101,19 +102,42 @@ typedef struct tile {
   const fv_expr *a_stride;      // elements of a row in scratch
 } tile;
 
+// Order of the reduced indices: as the nest has them, but the one along which a
+// lies in blocks last. Returns its number, or -1.
+static int blocked_red(lw *l, const lw_group *g, const lw_contraction_shape *shape) {
+  const fv_nest *t = &g->anchor->meaning->nest;
+  for (int r = t->n_par; t->n_red > 1 && r < t->n_par + t->n_red; r++) {
+    lw_kernel k;
+    int64_t extent;
+    const fv_expr *index[FV_MAX_LOOPS], *block, *lane = NULL;
+    if (!fv_x_is_lit(t->extent[r], &extent) || extent % LW_BLOCK != 0)
+      continue;
+    lw_kernel_begin(&k, l, g, true);
+    for (int i = 0; i < t->n_par + t->n_red; i++)
+      index[i] = i == r ? lw_split_index(&k, t->extent[i], LW_BLOCK, &block, &lane)
+                        : lw_new_index(&k, t->extent[i]);
+    const fv_expr *a = lw_simplify(&k, lw_inline(&k, g->anchor, shape->a, index));
+    if (lw_runs_along(&k, a, lane->ref))
+      return r;
+  }
+  return -1;
+}
+
 // The column axis in panels; outer axes first, then panels, then reduced axes.
 static fv_layout panel_layout(const tile *c, const fv_node *anchor) {
   const fv_expr *b = c->shape.b;
-  const int n_par = anchor->meaning->nest.n_par;
+  const int n_par = anchor->meaning->nest.n_par, n_red = anchor->meaning->nest.n_red;
   fv_layout y = {0};
   for (int i = 0; i < b->n; i++)
     if ((int)b->arg[i]->ref < n_par && i != c->shape.col_axis)
       y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)i};
   y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)c->shape.col_axis, .block = PANEL};
-  for (int r = n_par; r < n_par + anchor->meaning->nest.n_red; r++)
+  for (int k = 0; k <= n_red; k++) {
+    const int r = k < n_red ? n_par + k : c->last_red;
     for (int i = 0; i < b->n; i++)
-      if ((int)b->arg[i]->ref == r)
+      if ((int)b->arg[i]->ref == r && (k == n_red || r != c->last_red))
         y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)i};
+  }
   y.piece[y.n++] =
       (fv_layout_piece){.axis = (uint8_t)c->shape.col_axis, .inner = 1, .block = PANEL};
   return y;
@@ -158,6 +182,7 @@ static uint32_t pack_b(tile *c, lw *l, const lw_group *g) {
   memset(c, 0, sizeof *c);
   c->g = g;
   lw_contraction_match(l, g->anchor, &c->shape);
+  c->last_red = blocked_red(l, g, &c->shape);
   const fv_layout layout = panel_layout(c, g->anchor);
   return lw_packed_buffer(l, g->anchor->in[c->shape.b_operand], &layout, &c->b_type);
 }
@@ -171,10 +196,11 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   lw_kernel_begin(&c->k, l, g, false);
   c->k.bound = n;
   const fv_expr *index[FV_MAX_LOOPS];
-  const fv_expr *panel, *column;
+  const fv_expr *panel, *column, *block = NULL, *lane = NULL;
   for (int i = 0; i < t->n_par + t->n_red; i++)
-    index[i] = i == c->shape.col
-                   ? lw_split_index(&c->k, t->extent[i], PANEL, &panel, &column)
+    index[i] = i == c->shape.col ? lw_split_index(&c->k, t->extent[i], PANEL, &panel, &column)
+               : i == c->last_red
+                   ? lw_split_index(&c->k, t->extent[i], LW_BLOCK, &block, &lane)
                    : lw_new_index(&c->k, t->extent[i]);
   c->panel = panel->ref;
   c->column = column->ref;
@@ -193,7 +219,12 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   c->value = lw_simplify(&c->k, c->value);
   c->col_extent = t->extent[c->shape.col];
   for (int i = t->n_par; i < t->n_par + t->n_red; i++)
-    lw_add_loop(&c->red, index[i], t->extent[i]);
+    if (i != c->last_red)
+      lw_add_loop(&c->red, index[i], t->extent[i]);
+  if (c->last_red >= 0) {
+    lw_add_loop(&c->red, block, c->k.extent[block->ref]);
+    lw_add_loop(&c->red, lane, c->k.extent[lane->ref]);
+  }
   c->a = lw_simplify(&c->k, c->a);
   c->k_extent = lw_points(p, &c->red);
   shape_loops(c, index);
@@ -220,13 +251,9 @@ static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
   const fv_expr *ix[FV_MAX_RANK];
   for (int i = 0; i < c->b_type.rank; i++) {
     ix[i] = c->b_index[i];
-    if (i == c->shape.col_axis) {
+    if (i == c->shape.col_axis ||
+        (int)c->shape.b->arg[i]->ref >= c->g->anchor->meaning->nest.n_par)
       ix[i] = fv_x_i64(p, 0);
-      continue;
-    }
-    for (int r = 0; r < c->red.n; r++)
-      if (ix[i]->ref == c->red.index[r])
-        ix[i] = fv_x_i64(p, 0);
   }
   lw_emit at = *e;
   const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));

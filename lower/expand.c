@@ -53,30 +53,10 @@ static bool expand_round(lw *l, fv_graph *g) {
   return changed;
 }
 
-static void drop_dead(lw *l, fv_graph *g) {
-  const fv_op_info *info;
-  for (bool again = true; again;) {
-    again = false;
-    uint32_t *uses = FV_NEW_N(l->arena, uint32_t, l->module->n_value);
-    fv_graph_count_uses(g, uses);
-    for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
-      next = fv_walk_next(g->region, n);
-      info = fv_op_get(n->op);
-      bool used = (info->flags & FV_OPF_EFFECT) || n->body;
-      for (int i = 0; i < n->n_out; i++)
-        used = used || uses[n->out[i]->id];
-      if (used)
-        continue;
-      fv_node_remove(n);
-      again = true;
-    }
-  }
-}
-
 fv_status lw_expand(lw *l, fv_graph *g) {
   // Nesting of definitions is bounded by the op table: no op defines itself.
   while (expand_round(l, g)) {
   }
-  drop_dead(l, g);
+  fv_graph_drop_dead(g);
   return FV_OK;
 }

@@ -117,6 +117,7 @@ typedef struct survey {
   lw *l;
   const lw_group *g;
   int n_par;
+  const fv_expr *const *extent;  // of the root's loops
   uint64_t rows;     // set of root indices that reductions run over
   bool has_rows;
   bool ok;
@@ -142,9 +143,12 @@ static bool row_set(const survey *k, const fv_expr *load, uint64_t *out) {
 static void look_at_load(void *user, const fv_expr *e) {
   survey *k = user;
   if (e->ref == LW_BOUND) {
-    for (int i = 0; i < e->n; i++)
-      if (e->arg[i]->kind != FV_E_INDEX || e->arg[i]->ref != (uint32_t)i)
+    for (int i = 0; i < e->n && i < k->n_par; i++) {
+      int64_t one;  // the only index of a dim of 1 is 0
+      const bool single = fv_x_is_lit(k->extent[i], &one) && one == 1;
+      if (!single && (e->arg[i]->kind != FV_E_INDEX || e->arg[i]->ref != (uint32_t)i))
         k->ok = false;
+    }
     if (e->n != k->n_par || (k->bound && k->bound != e))
       k->ok = false;
     k->bound = e;
@@ -169,7 +173,7 @@ static bool legal(lw *l, const lw_group *g) {
   const fv_expr *index[FV_MAX_LOOPS];
   for (int i = 0; i < t->n_par + t->n_red; i++)
     index[i] = lw_new_index(&k, t->extent[i]);
-  survey look = {.l = l, .g = g, .n_par = t->n_par, .ok = true};
+  survey look = {.l = l, .g = g, .n_par = t->n_par, .extent = t->extent, .ok = true};
   if (t->combine != FV_COMBINE_NONE) {  // the root itself runs over all its indices
     look.has_rows = true;
     look.rows = ((uint64_t)1 << t->n_par) - 1;

@@ -175,6 +175,9 @@ void table_put(const table *w, fv_str *out) {
       fv_str_printf(out, "%*s%s", pad, "", w->cell.item[i]);
     else
       fv_str_printf(out, "%s%*s", w->cell.item[i], last ? 0 : pad, "");
+    if (last)
+      while (out->size > 0 && out->data[out->size - 1] == ' ')
+        out->data[--out->size] = 0;  // an empty last cell
     fv_str_puts(out, last ? "\n" : "  ");
   }
 }

@@ -70,7 +70,8 @@ static fv_status split_dim(tool *t, const char *text, const char **name, text_li
 }
 
 // All combinations of the dims, as an odometer, last dim fastest.
-static fv_status add_cases(comparison *c, const model *m, const fv_graph_info *g) {
+static fv_status add_cases(comparison *c, const model *m, const fv_graph_info *g,
+                           const text_list *input) {
   const text_list *dim = &c->o->dim;
   fv_arena *ar = c->t->arena;
   text_list *values = FV_NEW_N(ar, text_list, dim->count);
@@ -83,7 +84,7 @@ static fv_status add_cases(comparison *c, const model *m, const fv_graph_info *g
     const char **now = FV_NEW_N(ar, const char *, dim->count);
     for (size_t i = 0; i < dim->count; i++)
       now[i] = values[i].item[at[i]];
-    FV_TRY(case_create(c->t, m, g, &c->o->input, now, dim->count, &c->cases));
+    FV_TRY(case_create(c->t, m, g, input, now, dim->count, &c->cases));
     c->cases.item[c->cases.count - 1].tolerance = c->o->rtol;
     size_t i = dim->count;
     while (i > 0 && ++at[i - 1] == values[i - 1].count)
@@ -93,16 +94,39 @@ static fv_status add_cases(comparison *c, const model *m, const fv_graph_info *g
   }
 }
 
+static bool names_input(const char *spec, const fv_graph_info *g) {
+  const size_t n = strcspn(spec, "=");
+  for (int i = 0; i < g->n_input; i++)
+    if (strlen(g->input[i].name) == n && memcmp(spec, g->input[i].name, n) == 0)
+      return true;
+  return false;
+}
+
+// All graphs are run: each takes the inputs that it has, one that none has is
+// left to be complained of.
+static fv_status add_graph(comparison *c, const model *m, const fv_graph_info *g) {
+  text_list own = {0};
+  for (size_t k = 0; k < c->o->input.count; k++) {
+    const char *spec = c->o->input.item[k];
+    bool elsewhere = false;
+    for (int i = 0; i < m->info->n_graph; i++)
+      elsewhere = elsewhere || names_input(spec, &m->info->graph[i]);
+    if (!elsewhere || names_input(spec, g))
+      text_list_add(c->t->arena, &own, spec);
+  }
+  return add_cases(c, m, g, &own);
+}
+
 static fv_status make_cases(comparison *c, const model *m) {
   if (c->o->verify)
     return cases_of_model(c->t, m, c->o->graph, &c->cases);
   const fv_graph_info *g;
   if (c->o->graph) {
     FV_TRY(graph_find(c->t, m, c->o->graph, &g));
-    return add_cases(c, m, g);
+    return add_cases(c, m, g, &c->o->input);
   }
   for (int i = 0; i < m->info->n_graph; i++)
-    FV_TRY(add_cases(c, m, &m->info->graph[i]));
+    FV_TRY(add_graph(c, m, &m->info->graph[i]));
   return FV_OK;
 }
 

@@ -10,9 +10,9 @@ fovea run small.xml --verify=yes
 fovea run small.xml --threads
 fovea run small.xml --threads=-1
 fovea run small.xml -Z
-fovea run small.xml -O7
-fovea run small.xml -O1 --passes=drop_dead
-fovea run small.xml -b lvm
+fovea run small.xml -g for -O7
+fovea run small.xml -g for -O1 --passes=drop_dead
+fovea run small.xml -g for -b lvm
 fovea check --diagnostics=xml small.xml
 fovea list opps
 fovea list backends --markdown
