@@ -10,6 +10,7 @@
 #include "compiler/image.h"
 #include "compiler/internal.h"
 #include "passes/pass.h"
+#include "runtime/library.h"
 
 typedef struct compile_cx {
   fv_executable *e;
@@ -245,6 +246,17 @@ static fv_status make_header(const fv_executable *e, const char *name, fv_diag_s
   return s;
 }
 
+static fv_status add_seal(fv_bytes *b, fv_diag_sink *diag) {
+  unsigned char *data = realloc(b->data, b->size + FV_SEAL_BYTES);
+  if (!data) {
+    fv_bytes_free(b);
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  }
+  fv_library_seal(data, b->size, data + b->size);
+  *b = (fv_bytes){data, b->size + FV_SEAL_BYTES};
+  return FV_OK;
+}
+
 fv_status fv_executable_library(const fv_executable *e, const char *name, int shared,
                                 fv_diag_sink *diag, fv_bytes *library, fv_bytes *header) {
   char dir[4096], bitcode[4352];
@@ -270,6 +282,8 @@ fv_status fv_executable_library(const fv_executable *e, const char *name, int sh
   fv_blob blob = {0};
   FV_TRY(fv_plugin_status(e->backend->emit_artifact(e->kernels, &a, &report, &blob)));
   FV_TRY(take_blob(&blob, diag, library));
+  if (shared)
+    FV_TRY(add_seal(library, diag));
   const fv_status s = make_header(e, name, diag, header);
   if (s != FV_OK)
     fv_bytes_free(library);

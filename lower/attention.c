@@ -119,9 +119,12 @@ static void setup(att *a, lw *l, const lw_group *g, bool one_row) {
   a->q = element(a, n->in[0], a->ii, false, a->head);
   a->kx = element(a, n->in[1], a->ij, true, a->head);
   a->v = element(a, n->in[2], a->ij, true, a->v_head);
-  a->mask = n->in[3] ? broadcast(a, n->in[3]) : NULL;
-  a->bias = n->in[4] ? broadcast(a, n->in[4]) : NULL;
-  a->lengths = n->in[5] ? lw_at(&a->k, n->in[5], &a->ib) : NULL;
+  const fv_value *extra[3] = {NULL};  // trailing operands may be left out
+  for (int i = 3; i < n->n_in; i++)
+    extra[i - 3] = n->in[i];
+  a->mask = extra[0] ? broadcast(a, extra[0]) : NULL;
+  a->bias = extra[1] ? broadcast(a, extra[1]) : NULL;
+  a->lengths = extra[2] ? lw_at(&a->k, extra[2], &a->ib) : NULL;
   const fv_expr *valid = fv_attr_get(n, "kv_valid")->x;
   int64_t none;
   a->valid = fv_x_is_lit(valid, &none) && none < 0 ? a->k_len : valid;

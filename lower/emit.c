@@ -72,6 +72,8 @@ static lw_emit scalar_of(const lw_emit *e) {
   s.lanes = 1;
   s.lane = -1;
   s.count = FV_K_NONE;
+  if (e->lanes > 1)  // the same expression has another value over lanes
+    s.memo = FV_NEW(e->k->l->arena, struct lw_memo);
   return s;
 }
 

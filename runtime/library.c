@@ -64,6 +64,29 @@ static const char *check_whole(elf *e) {
   return NULL;
 }
 
+//===-- The seal --------------------------------------------------------------===//
+
+static const unsigned char seal_mark[8] = {'F', 'O', 'V', 'E', 'A', 'S', '1', '\n'};
+
+void fv_library_seal(const void *data, size_t size, unsigned char out[FV_SEAL_BYTES]) {
+  const fv_hash128 h = fv_hash_bytes(data, size);
+  memcpy(out, seal_mark, sizeof seal_mark);
+  memcpy(out + 8, &h.lo, sizeof h.lo);
+  memcpy(out + 16, &h.hi, sizeof h.hi);
+}
+
+// Tables that only the loader reads, and code, can be checked in no other way.
+static const char *check_seal(const elf *e) {
+  unsigned char seal[FV_SEAL_BYTES];
+  if (e->size < sizeof seal)
+    return NULL;
+  const unsigned char *have = e->data + e->size - sizeof seal;
+  if (memcmp(have, seal_mark, sizeof seal_mark) != 0)
+    return NULL;
+  fv_library_seal(e->data, e->size - sizeof seal, seal);
+  return memcmp(have, seal, sizeof seal) == 0 ? NULL : "the library is damaged";
+}
+
 //===-- The exported function -------------------------------------------------===//
 
 static bool ends_with_get(const char *s) {
@@ -130,6 +153,8 @@ const char *fv_library_getter(const void *data, size_t size, const char **out_wh
   elf e = {.data = data, .size = size};
   const char *name = NULL, *why = check_whole(&e);
   bool foreign = false;
+  if (!why)
+    why = check_seal(&e);
   if (!why && !(name = find_getter(&e)))
     why = "the library was not made by fovea";
   if (!why && e.head.e_machine != THIS_MACHINE) {
