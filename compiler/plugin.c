@@ -82,7 +82,8 @@ static fv_status refuse(fv_diag_sink *diag, const char *path, const char *why) {
 
 static fv_status load(const char *path, fv_diag_sink *diag, const fv_backend **out) {
   if (path[0] != '/')
-    return refuse(diag, path, "the path is not absolute");
+    return fv_error(diag, FV_ERR_ARG, NULL, "plugin '%s' is refused: the path is not absolute",
+                    path);
   void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!so)
     return refuse(diag, path, dlerror());

@@ -20,7 +20,7 @@ static const option_row rows[] = {
     {"threads", 't', OPTION_COMMAS, offsetof(compare_options, threads), "LIST", "1",
      "numbers of threads; each backend runs with each"},
     {"dim", 0, OPTION_LIST, offsetof(compare_options, dim), "NAME=N,...", NULL,
-     "values of a dim: all combinations are run; may be repeated"},
+     "values of a dim: all combinations are run; may be repeated, or B=1,4,S=64,128"},
     {"input", 'i', OPTION_LIST, offsetof(compare_options, input), "NAME=TENSOR", NULL,
      "an input, see TENSORS; may be repeated"},
     {"graph", 'g', OPTION_TEXT, offsetof(compare_options, graph), "NAME", NULL,
@@ -54,40 +54,56 @@ typedef struct comparison {
 
 //===-- Cases -------------------------------------------------------------===//
 
-// "S=64,128" as its name and the values.
-static fv_status split_dim(tool *t, const char *text, const char **name, text_list *values) {
-  const char *eq = strchr(text, '=');
-  if (!eq || eq == text || !eq[1])
-    return usage_error(t, "--dim: '%s' is not NAME=NUMBER,...", text);
-  *name = fv_arena_strndup(t->arena, text, (size_t)(eq - text));
-  for (const char *p = eq + 1;;) {
+// The values of one dim, as "S=64" each.
+typedef struct sweep {
+  const char *name;
+  text_list values;
+} sweep;
+
+typedef struct sweep_list {
+  sweep *item;
+  size_t count, cap;
+} sweep_list;
+
+// "B=1,4,S=64,128": what has a '=' begins a dim, what has none is one more value.
+static fv_status add_sweeps(tool *t, const char *text, sweep_list *out) {
+  const size_t before = out->count;
+  for (const char *p = text;; p++) {
     const size_t n = strcspn(p, ",");
-    text_list_add(t->arena, values, fv_arena_printf(t->arena, "%s=%.*s", *name, (int)n, p));
-    if (!p[n])
+    const char *eq = memchr(p, '=', n);
+    const char *value = eq ? eq + 1 : p;
+    const size_t size = n - (size_t)(value - p);
+    if (eq) {
+      const sweep s = {.name = fv_arena_strndup(t->arena, p, (size_t)(eq - p))};
+      FV_PUSH(t->arena, out->item, out->count, out->cap, s);
+    }
+    if (out->count == before || size == 0)
+      return usage_error(t, "--dim: '%s' is not NAME=NUMBER,...", text);
+    sweep *s = &out->item[out->count - 1];
+    text_list_add(t->arena, &s->values,
+                  fv_arena_printf(t->arena, "%s=%.*s", s->name, (int)size, value));
+    p += n;
+    if (!*p)
       return FV_OK;
-    p += n + 1;
   }
 }
 
 // All combinations of the dims, as an odometer, last dim fastest.
 static fv_status add_cases(comparison *c, const model *m, const fv_graph_info *g,
                            const text_list *input) {
-  const text_list *dim = &c->o->dim;
+  sweep_list sweeps = {0};
   fv_arena *ar = c->t->arena;
-  text_list *values = FV_NEW_N(ar, text_list, dim->count);
-  size_t *at = FV_NEW_N(ar, size_t, dim->count);
-  for (size_t i = 0; i < dim->count; i++) {
-    const char *name;
-    FV_TRY(split_dim(c->t, dim->item[i], &name, &values[i]));
-  }
+  for (size_t i = 0; i < c->o->dim.count; i++)
+    FV_TRY(add_sweeps(c->t, c->o->dim.item[i], &sweeps));
+  size_t *at = FV_NEW_N(ar, size_t, sweeps.count);
   for (;;) {
-    const char **now = FV_NEW_N(ar, const char *, dim->count);
-    for (size_t i = 0; i < dim->count; i++)
-      now[i] = values[i].item[at[i]];
-    FV_TRY(case_create(c->t, m, g, input, now, dim->count, &c->cases));
+    const char **now = FV_NEW_N(ar, const char *, sweeps.count);
+    for (size_t i = 0; i < sweeps.count; i++)
+      now[i] = sweeps.item[i].values.item[at[i]];
+    FV_TRY(case_create(c->t, m, g, input, now, sweeps.count, &c->cases));
     c->cases.item[c->cases.count - 1].tolerance = c->o->rtol;
-    size_t i = dim->count;
-    while (i > 0 && ++at[i - 1] == values[i - 1].count)
+    size_t i = sweeps.count;
+    while (i > 0 && ++at[i - 1] == sweeps.item[i - 1].values.count)
       at[--i] = 0;
     if (i == 0)
       return FV_OK;
@@ -323,6 +339,6 @@ const command command_compare = {
     "  A compiled library takes part as one more backend of the model before it.\n"
     "EXAMPLES\n"
     "  fovea compare models/se_digits.xml -b reference,llvm,opencl -t 1,2\n"
-    "  fovea compare models/minilm.xml --dim=S=16,128 --dim=B=1,4\n"
+    "  fovea compare models/minilm.xml --dim=B=1,4,S=16,128\n"
     "  fovea compare models/minilm.xml build/libminilm.so --verify\n",
 };

@@ -167,6 +167,9 @@ static fv_status run_all(void *user) {
 int main(int argc, char **argv) {
   const struct sigaction stop = {.sa_handler = on_interrupt};
   sigaction(SIGINT, &stop, NULL);
+  // A limit on file sizes is an error of write() and no reason to die.
+  const struct sigaction ignore = {.sa_handler = SIG_IGN};
+  sigaction(SIGXFSZ, &ignore, NULL);
   fv_arena *ar = fv_arena_create(NULL);
   if (!ar) {
     fputs("fovea: error: out of memory\n", stderr);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # `small` computes exactly, so that the tables are exact too.
 fovea compare small.xml -t 1,2 --dim=S=2,3 --dim=B=1,2 -g main -i x=iota -i n=iota
+fovea compare small.xml -b reference --dim=B=1,2,S=4 -g main 2>&1 | awk '{ print $2, $3 }'
+fovea compare small.xml --dim=1,B=2
+fovea compare small.xml --dim=B=2,
 fovea compare small.xml -b reference --json -g for -i class=1
 fovea compile small.xml -o libsmall.so >/dev/null
 fovea compare small.xml libsmall.so -b reference -i x=iota -i n=iota -i class=0.5
