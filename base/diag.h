@@ -11,33 +11,6 @@
 
 #include "base/arena.h"
 
-// A place in a source file. Lives as long as the arena it was made in.
-// `outer` is the place from which a block was called or a region repeated:
-// following it gives the expansion trace.
-typedef struct fv_span {
-  const char *file;   // NULL: no place known
-  uint32_t line;      // 1-based, 0 = unknown
-  uint32_t col;       // 1-based, in bytes, 0 = unknown
-  const char *what;   // optional: "in block 'layer'", used for outer spans
-  const struct fv_span *outer;  // optional
-} fv_span;
-
-typedef enum fv_severity { FV_NOTE, FV_WARNING, FV_ERROR } fv_severity;
-
-typedef struct fv_diag {
-  fv_severity severity;
-  fv_status code;
-  const fv_span *span;  // optional
-  const char *text;     // without place, without newline
-} fv_diag;
-
-typedef struct fv_diag_sink {
-  void (*emit)(void *user, const fv_diag *d);  // optional: NULL = drop
-  void *user;
-  unsigned n_errors;
-  unsigned max_errors;  // 0 = no limit; further errors are counted, not emitted
-} fv_diag_sink;
-
 // Reports an error at `span` (may be NULL) and returns `code`:
 //   return fv_error(sink, FV_ERR_TYPE, n->span, "...", ...);
 fv_status fv_error(fv_diag_sink *s, fv_status code, const fv_span *span, const char *fmt, ...)

@@ -47,6 +47,7 @@ endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/fovea DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/docs/fovea.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 
 # Relative, since `cmake --install --prefix` decides after the file was written.
 set(FV_PC_PREFIX ${CMAKE_INSTALL_PREFIX})

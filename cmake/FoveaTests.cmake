@@ -54,8 +54,20 @@ foreach(name include_arrows file_size headers_alone)
                        ENVIRONMENT "CC=${CMAKE_C_COMPILER};GEN=${FV_GEN_DIR}")
 endforeach()
 
-foreach(kind golden conformance e2e fuzz faults)
-  if(EXISTS ${PROJECT_SOURCE_DIR}/tests/${kind}/CMakeLists.txt)
-    add_subdirectory(${PROJECT_SOURCE_DIR}/tests/${kind})
+# What is installed works, too.
+if(TARGET fovea_command)
+  set(flags "")
+  if(FOVEA_SANITIZE)
+    set(flags -fsanitize=${FOVEA_SANITIZE})
   endif()
+  add_test(NAME install COMMAND sh ${PROJECT_SOURCE_DIR}/tests/install.sh ${CMAKE_BINARY_DIR})
+  set_tests_properties(install PROPERTIES TIMEOUT 300
+                       ENVIRONMENT "CC=${CMAKE_C_COMPILER};CFLAGS=${flags}")
+endif()
+
+# Every other kind of test is a folder that knows how to add itself.
+file(GLOB kinds CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*/CMakeLists.txt)
+foreach(kind ${kinds})
+  cmake_path(GET kind PARENT_PATH kind)
+  add_subdirectory(${kind})
 endforeach()

@@ -159,32 +159,51 @@ const fv_expr *lw_ceil_div(fv_xpool *p, const fv_expr *a, int64_t b) {
 
 //===-- Questions about expressions ---------------------------------------===//
 
-// Marks the ids seen; grows an explicit stack, since expressions may be deep.
+// Begins a walk: nothing is seen yet.
+static void begin_walk(lw *l) {
+  struct lw_seen *s = &l->seen;
+  const size_t need = fv_xpool_count(l->pool);
+  if (s->cap < need) {
+    s->cap = need * 2;
+    s->stamp = FV_NEW_N(l->arena, uint32_t, s->cap);
+    s->value = FV_NEW_N(l->arena, const fv_expr *, s->cap);
+    s->now = 0;
+  }
+  s->now++;
+}
+
+// Grows an explicit stack, since expressions may be deep.
 typedef struct walk {
-  fv_arena *arena;
+  lw *l;
   const fv_expr **stack;
   size_t n, cap;
-  uint8_t *seen;
 } walk;
 
 static void push(walk *w, const fv_expr *x) {
-  if (w->seen[x->id])
+  struct lw_seen *s = &w->l->seen;
+  if (s->stamp[x->id] == s->now)
     return;
-  w->seen[x->id] = 1;
-  FV_PUSH(w->arena, w->stack, w->n, w->cap, x);
+  s->stamp[x->id] = s->now;
+  FV_PUSH(w->l->arena, w->stack, w->n, w->cap, x);
 }
 
+// The loads are gathered before f is called, which may walk and build itself.
 void lw_each_load(lw *l, const fv_expr *x, void (*f)(void *user, const fv_expr *load),
                   void *user) {
-  walk w = {.arena = l->arena, .seen = fv_arena_alloc(l->arena, fv_xpool_count(l->pool))};
+  walk w = {.l = l};
+  const fv_expr **load = NULL;
+  size_t n = 0, cap = 0;
+  begin_walk(l);
   push(&w, x);
   while (w.n) {
     const fv_expr *e = w.stack[--w.n];
     if (e->kind == FV_E_LOAD)
-      f(user, e);
+      FV_PUSH(l->arena, load, n, cap, e);
     for (int i = 0; i < e->n; i++)
       push(&w, e->arg[i]);
   }
+  for (size_t i = 0; i < n; i++)
+    f(user, load[i]);
 }
 
 bool lw_uses_index(const fv_expr *e, uint32_t index) {
@@ -206,34 +225,29 @@ const fv_expr *lw_split_index(lw_kernel *k, const fv_expr *extent, int64_t block
   return fv_x_add(p, fv_x_mul(p, *out_block, fv_x_i64(p, block)), *out_lane);
 }
 
-typedef struct simplifier {
-  lw_kernel *k;
-  const fv_expr **done;  // by id
-  size_t cap;
-} simplifier;
-
-static const fv_expr *resolve(simplifier *s, const fv_expr *e) {
+static const fv_expr *resolve(lw_kernel *k, const fv_expr *e) {
   int64_t m;
   if (e->kind != FV_E_OP || e->dtype != FV_i64 || (e->op != FV_X_FLOORDIV && e->op != FV_X_MOD) ||
       !fv_x_is_lit(e->arg[1], &m) || m < 1)
     return e;
-  const fv_range r = fv_x_range(s->k->l->pool, e->arg[0], s->k->extent, s->k->n_index);
+  const fv_range r = fv_x_range(k->l->pool, e->arg[0], k->extent, k->n_index);
   if (r.lo < 0 || r.hi >= m)
     return e;
-  return e->op == FV_X_MOD ? e->arg[0] : fv_x_i64(s->k->l->pool, 0);
+  return e->op == FV_X_MOD ? e->arg[0] : fv_x_i64(k->l->pool, 0);
 }
 
 // Depth is bounded as everywhere here: by the members of a group.
-static const fv_expr *simplify(simplifier *s, const fv_expr *e) {
-  fv_xpool *p = s->k->l->pool;
+static const fv_expr *simplify(lw_kernel *k, const fv_expr *e) {
+  fv_xpool *p = k->l->pool;
+  struct lw_seen *s = &k->l->seen;
   if (e->n == 0)
     return e;
-  if (e->id < s->cap && s->done[e->id])
-    return s->done[e->id];
+  if (s->stamp[e->id] == s->now)
+    return s->value[e->id];
   const fv_expr *arg[FV_MAX_RANK];
   bool same = true;
   for (int i = 0; i < e->n; i++) {
-    arg[i] = simplify(s, e->arg[i]);
+    arg[i] = simplify(k, e->arg[i]);
     same = same && arg[i] == e->arg[i];
   }
   const fv_expr *r = e;
@@ -246,14 +260,15 @@ static const fv_expr *simplify(simplifier *s, const fv_expr *e) {
   else if (!same)
     r = fv_x_op(p, (fv_scalar_op)e->op, arg[0], e->n > 1 ? arg[1] : NULL,
                 e->n > 2 ? arg[2] : NULL);
-  r = resolve(s, r);
-  if (e->id < s->cap)
-    s->done[e->id] = r;
+  r = resolve(k, r);
+  s->stamp[e->id] = s->now;
+  s->value[e->id] = r;
   return r;
 }
 
+// Only expressions that were there at the start are looked up, so the scratch
+// need not grow while new ones are made.
 const fv_expr *lw_simplify(lw_kernel *k, const fv_expr *x) {
-  simplifier s = {.k = k, .cap = fv_xpool_count(k->l->pool)};
-  s.done = FV_NEW_N(k->l->arena, const fv_expr *, s.cap);
-  return simplify(&s, x);
+  begin_walk(k->l);
+  return simplify(k, x);
 }

@@ -57,6 +57,14 @@ typedef struct lw {
   } *result;
   size_t n_result, cap_result;
   fv_region *region;  // being lowered
+  // Scratch of walks over expressions, by expression id: an entry counts if its
+  // stamp is that of the walk, so a walk costs what it visits.
+  struct lw_seen {
+    uint32_t *stamp;
+    const fv_expr **value;
+    size_t cap;
+    uint32_t now;
+  } seen;
 } lw;
 
 extern const lw_group lw_everywhere;

@@ -5,7 +5,8 @@
 # `sanitize` in a build with AddressSanitizer, and ends with one line
 #   N passed, N failed, N skipped
 # that counts cases. --full runs the tests that are labelled `slow` as well, and
-# every test under the sanitizers.
+# every test under the sanitizers. With ORACLE=1 in the environment, the scripts
+# of `make oracle` run between the two and count.
 set -u
 cd "$(dirname "$0")/.."
 full=
@@ -36,6 +37,17 @@ if [ -n "$full" ]; then
   run_suite "release build" build
 else
   run_suite "release build" build -LE slow
+fi
+if [ "${ORACLE-}" = 1 ]; then
+  scripts/oracle.sh >"$results/oracle.log" 2>&1 || true
+  cat "$results/oracle.log"
+  awk '{ last = $0 }
+       END {
+         if (last !~ /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/)
+           last = "0 passed, 1 failed, 0 skipped"
+         split(last, n, " ")
+         print n[1], n[3], n[5], "oracle"
+       }' "$results/oracle.log" >>"$results/counts"
 fi
 if cmake --preset asan >"$results/asan.log" 2>&1 &&
   cmake --build --preset asan >>"$results/asan.log" 2>&1; then

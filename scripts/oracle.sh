@@ -8,7 +8,10 @@ cd "$(dirname "$0")/.."
 venv=build/venv
 requirements=tests/oracle/requirements.txt
 
-[ -x "$venv/bin/python" ] || python3 -m venv --system-site-packages "$venv"
+# Debian's packages are those of its own Python, whatever else is first in PATH.
+python=python3
+[ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
+[ -x "$venv/bin/python" ] || "$python" -m venv --system-site-packages "$venv"
 if [ -f "$requirements" ] && ! cmp -s "$requirements" "$venv/installed.txt"; then
   "$venv/bin/pip" install --quiet --requirement "$requirements"
   cp "$requirements" "$venv/installed.txt"

@@ -18,4 +18,17 @@ for header in $(find $dirs -name '*.h' | sort); do
     status=1
   }
 done
+# What is installed needs nothing of ours besides, and older languages will do.
+for header in include/fovea/*.h; do
+  for language in "c -std=c99 -Wall -Wextra -pedantic" "c++ -std=c++17 -Wall -Wextra"; do
+    [ "${language%% *}" = c ] || command -v c++ >/dev/null || continue
+    compiler=${CC:-cc}
+    [ "${language%% *}" = c ] || compiler=c++
+    printf '#include "%s"\n' "${header#include/}" |
+      "$compiler" -x $language -Werror -fsyntax-only -Iinclude - || {
+      echo "$header does not compile as ${language%% *} when installed"
+      status=1
+    }
+  done
+done
 exit $status

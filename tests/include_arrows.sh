@@ -9,8 +9,8 @@ cd "$1"
 
 # Room, then prefixes of what it may include besides itself.
 cat >"${TMPDIR:-/tmp}/arrows.$$" <<'TABLE'
-base          include/fovea/dtype.h
-include/fovea base/
+base          include/fovea/dtype.h include/fovea/diag.h
+include/fovea
 ir            base/ include/fovea/
 frontend      base/ ir/ include/fovea/ frontend/weights/ frontend/frontend.h
 passes        base/ ir/ include/fovea/ gen/fv_passes.inc

@@ -15,8 +15,14 @@
 #ifndef FOVEA_FOVEA_H_
 #define FOVEA_FOVEA_H_
 
-#include "base/diag.h"
+#include <stddef.h>
+
+#include "fovea/diag.h"
 #include "fovea/dtype.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define FV_API __attribute__((visibility("default")))
 
@@ -165,5 +171,9 @@ FV_API FV_NODISCARD fv_status fv_op_reference(fv_bytes *out);
 // Canonical form of a model description, comments kept.
 FV_API FV_NODISCARD fv_status fv_format(const char *path, fv_diag_sink *diag, fv_bytes *out);
 FV_API const char *fv_version(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif  // FOVEA_FOVEA_H_
