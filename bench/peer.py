@@ -42,16 +42,16 @@ def make_matmul(inputs):
 
 
 def run_slice(once, seconds):
-    samples = []
-    begin = start = time.perf_counter()
-    while True:
+    wall, cpu = [time.perf_counter()], [time.process_time()]
+    while len(wall) == 1 or wall[-1] - wall[0] < seconds:
         once()
-        end = time.perf_counter()
-        samples.append(end - start)
-        if end - begin >= seconds:
-            return {"iterations": len(samples), "min": min(samples),
-                    "median": statistics.median(samples)}
-        start = end
+        wall.append(time.perf_counter())
+        cpu.append(time.process_time())
+    answer = {"iterations": len(wall) - 1}
+    for name, at in (("cpu", cpu), ("wall", wall)):
+        samples = [b - a for a, b in zip(at, at[1:])]
+        answer[name] = {"min": min(samples), "median": statistics.median(samples)}
+    return answer
 
 
 def main():

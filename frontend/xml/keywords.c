@@ -166,7 +166,7 @@ static const char *place_name(unsigned where) {
 
 static unsigned holds_of(const fv_xml_cx *cx, const fv_xml_elem *e) {
   const fv_xml_keyword *k = fv_xml_keyword_find(e->name);
-  const bool graph_too = e == cx->file->root && fv_xml_one_graph(cx->file);
+  const bool graph_too = e == cx->file->root && cx->one_graph;
   return k ? k->holds | (graph_too ? (unsigned)FV_XML_GRAPH : 0) : 0;
 }
 
@@ -227,6 +227,7 @@ static bool check_one(fv_xml_cx *cx, fv_xml_elem *e) {
 }
 
 void fv_xml_check(fv_xml_cx *cx) {
+  cx->one_graph = fv_xml_one_graph(cx->file);
   fv_xml_elem *e = cx->file->root;
   while (e && !fv_xml_too_many(cx)) {
     const bool inside = check_one(cx, e);

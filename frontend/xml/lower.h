@@ -124,6 +124,7 @@ typedef struct fv_xml_written {  // a state that was updated in this graph
 } fv_xml_written;
 
 struct fv_xml_cx {
+  bool one_graph;  // no <graph> in the file; set by fv_xml_check
   fv_arena *arena;
   fv_module *module;
   fv_xpool *pool;
