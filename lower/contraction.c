@@ -256,6 +256,7 @@ static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
       ix[i] = fv_x_i64(p, 0);
   }
   lw_emit at = *e;
+  at.memo = FV_NEW(c->k.l->arena, struct lw_memo);  // e's outlives the loop we are in
   const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));
   const fv_kv stride =
       lw_emit_host(&c->k, fv_x_mul(p, c->k_extent, fv_x_i64(p, PANEL)));

@@ -6,7 +6,6 @@
 //   context THREADS
 //   reset
 //   workspace
-//   again                          the last run once more
 //   run ENTRY INPUTS DIMS          then INPUTS tensors, then DIMS lines "NAME VALUE"
 // A tensor is a line "NAME DTYPE RANK DIM..." and its bytes. Answers: "ok N" and
 // N tensors; "size N"; "error STATUS", the words being on standard error.
@@ -125,14 +124,6 @@ static bool obey(session *s, const char *request) {
     s->context = NULL;
     answer(fv_context_create(s->executable, threads, &s->diag, &s->context));
     return s->context != NULL;
-  }
-  if (strcmp(request, "again") == 0) {
-    const fv_status status = fv_context_again(s->context, &s->diag);
-    if (status == FV_OK)
-      write_outputs(s, output_count(s));
-    else
-      answer(status);
-    return true;
   }
   if (strcmp(request, "reset") == 0) {
     answer(fv_context_reset(s->context, &s->diag));

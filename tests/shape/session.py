@@ -51,20 +51,25 @@ class RunError(Exception):
 class Session:
     """A compiled model and one context of it."""
 
-    def __init__(self, runner, model, backend, threads=1, errors=None):
+    def __init__(self, runner, model, backend, threads=1):
         self.what = f"{model} on {backend}"
         self.process = subprocess.Popen([runner, str(model), backend], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=errors)
+                                        stdout=subprocess.PIPE)
         self.answer()
         self.context(threads)
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
+    def __exit__(self, failure, *_):
         self.process.stdout.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        code = self.process.wait()
+        if code and not failure:  # a heap that was damaged is found at the end
+            raise RunError(f"{self.what}: the runner ended with {code}")
 
     def answer(self):
         line = self.process.stdout.readline().split()
@@ -92,9 +97,6 @@ class Session:
 
     def reset(self):
         self.ask(b"reset\n")
-
-    def again(self):
-        return self.ask(b"again\n")
 
     def workspace(self):
         return self.ask(b"workspace\n")
