@@ -442,7 +442,6 @@ fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
   else
     run_parallel_lane(&x, out, &ok);
   if (!ok)
-    return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "%s: %s", fv_op_get(n->op)->name,
-                    t->check_text);
+    return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "%s", t->check_text);
   return FV_OK;
 }

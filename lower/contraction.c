@@ -523,7 +523,9 @@ static void emit_vector(lw *l, const lw_group *g) {
     e.index[c.rows.index[0]] = zero;
   emit_tile(&c, &e, 1, zero, zero, fv_kb_i64(kb, 1), fv_kb_op(kb, FV_X_MOD, block, ng, FV_K_NONE),
             true);
-  lw_kernel_launch(&c.k, "matvec", fv_x_mul(p, lw_points(p, &c.outer), groups));
+  // No rows, no blocks: the branch to here takes "at most one".
+  lw_kernel_launch(&c.k, "matvec",
+                   fv_x_mul(p, fv_x_mul(p, lw_points(p, &c.outer), groups), c.row_extent));
 }
 
 // Rows of the product when it has a single loop of them; NULL if it is not

@@ -183,7 +183,7 @@ static void emit_scatter(lw *l, const fv_node *n, const fv_node *read) {
   fv_linst *check = lw_new_inst(l, FV_H_CHECK, fv_node_span(n));
   const fv_expr *end = fv_x_add(p, position, update->type.dim[axis]);
   check->x = fv_x_op(p, FV_X_LE, end, n->out[0]->type.dim[axis], NULL);
-  check->text = "the state is full: no room for the new rows";
+  check->text = "tensor_scatter: position is out of range";
   const lw_copy c = {.src = update, .src_buffer = lw_value_buffer(l, update), .dst_buffer = b,
                      .dst = update->type, .within = &n->out[0]->type, .shift_axis = axis,
                      .shift = position};
