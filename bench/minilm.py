@@ -56,8 +56,8 @@ def measure(tokens, onnx_path, args):
                           "--dim", f"S={tokens}", "--input", f"ids={base}.ids",
                           "--input", f"mask={base}.mask")
     ort = common.peer("onnxruntime", "ort", onnx_path, f"{base}.npz")
-    top = common.peak()
-    subjects = [fovea, ort, top]
+    top, memory = common.peak(), common.peak("read")
+    subjects = [fovea, ort, top, memory]
     error = float(numpy.abs(fovea.save() - ort.save()).max())
     if not error < LIMIT:
         sys.exit(f"minilm.py: {tokens} tokens: the embeddings differ by {error:g}")
@@ -65,6 +65,8 @@ def measure(tokens, onnx_path, args):
     share = {s.name: {key: value * flop(tokens) / top.about["work"] for key, value in
                       common.ratios(top, s).items()} for s in (fovea, ort)}
     result = {"tokens": tokens, "flop": flop(tokens), "max_abs_diff": error,
+              "peak_flop_per_s": top.about["work"] / top.median(),
+              "read_bytes_per_s": memory.about["work"] / memory.median(),
               "share_of_peak": share, "to_onnxruntime": common.ratios(fovea, ort),
               "about": {s.name: s.about for s in subjects},
               "subjects": {s.name: common.summary(s) for s in subjects}}
@@ -74,7 +76,9 @@ def measure(tokens, onnx_path, args):
                     common.ms(fovea.minimum()), common.spread(share["fovea"], percent=True),
                     common.ms(ort.median()), common.ms(ort.minimum()),
                     common.spread(share["onnxruntime"], percent=True),
-                    common.spread(result["to_onnxruntime"])]
+                    common.spread(result["to_onnxruntime"]),
+                    f"{result['peak_flop_per_s'] / 1e9:.0f}",
+                    f"{result['read_bytes_per_s'] / 1e9:.0f}"]
 
 
 def main():
@@ -90,7 +94,7 @@ def main():
     ops = fused_ops(onnx_path)
     print("ONNX Runtime runs", ", ".join(f"{n} {op}" for op, n in ops.items()), "\n")
     rows = [["tokens", "difference", "fovea ms", "min", "of the peak", "ort ms", "min",
-             "of the peak", "fovea/ort"]]
+             "of the peak", "fovea/ort", "peak GF/s", "read GB/s"]]
     results = []
     for tokens in args.tokens or TOKENS:
         result, row = measure(tokens, onnx_path, args)
