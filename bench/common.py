@@ -21,19 +21,17 @@ OUT = BUILD / "bench"
 CLOCK = os.environ.get("CLOCK", "cpu")
 
 
-def cpu_info(key):
+def cpu_name():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.split("\t")[0].strip() == key:
+        if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
-    return ""
+    return "unknown"
 
 
-def peer_environment():
-    """One thread; and OpenBLAS takes AVX2 on CPUs that are newer than itself, so it is told."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= set(cpu_info("flags").split()):
-        environment["OPENBLAS_CORETYPE"] = "SkylakeX"
-    return environment
+def environment():
+    """One thread; and OpenBLAS chooses its kernels by the CPU, whatever was set to hinder it."""
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+    return {**mine, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class Subject:
@@ -44,7 +42,7 @@ class Subject:
         self.slices = []
         self.process = subprocess.Popen([str(word) for word in command], text=True, cwd=ROOT,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env=peer_environment())
+                                        env=environment())
         self.about = self._answer()
 
     def _answer(self):
@@ -137,7 +135,7 @@ def print_table(rows):
 
 def write_results(name, results):
     path = OUT / f"results-{name}.json"
-    everything = {"cpu": cpu_info("model name"), "clock": CLOCK, **results}
+    everything = {"cpu": cpu_name(), "clock": CLOCK, **results}
     path.write_text(json.dumps(everything, indent=1) + "\n")
     print(f"\n{path}")
 

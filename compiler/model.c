@@ -190,6 +190,8 @@ static fv_status emit_body(void *user) {
 
 fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
                         fv_diag_sink *diag, fv_bytes *out) {
+  if (strcmp(kind, "xml") == 0)  // the description itself, in its canonical form
+    return fv_format(m->path, diag, out);
   fv_arena *ar = fv_arena_create(NULL);
   if (!ar)
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");

@@ -94,7 +94,8 @@ FV_API fv_verify_info fv_model_verify_get(const fv_model *m, int i);
 
 // Number of nodes of an op in the model after its passes (-1: no such op).
 FV_API int fv_model_count_op(const fv_model *m, const char *op);
-// kind: text, json, dot. passes: a preset or list, NULL = as loaded.
+// kind: text, json, dot; or xml: the description itself in its canonical form.
+// passes: a preset or list, NULL = as loaded (xml: ignored).
 FV_API FV_NODISCARD fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
                                      fv_diag_sink *diag, fv_bytes *out);
 
