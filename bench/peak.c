@@ -30,6 +30,7 @@ typedef struct machine {
 // CHAINS chains of v = v * m + a: enough to hide the latency, few enough to stay in
 // 16 registers. Variables, because gcc 12 keeps an array in memory; the empty asm
 // keeps a compiler from making vectors of the chains.
+// clang-format off
 #define EACH_CHAIN(X, WITH)                                                            \
   X(0, WITH) X(1, WITH) X(2, WITH) X(3, WITH) X(4, WITH) X(5, WITH) X(6, WITH) X(7, WITH) \
   X(8, WITH) X(9, WITH) X(10, WITH) X(11, WITH)
@@ -63,6 +64,8 @@ enum { CHAINS = 12 };
   for (size_t i = 0; i < sizeof v / 8; i++)         \
     out ^= word[i];                                 \
   return out
+
+// clang-format on
 
 #if defined(__x86_64__)
 
@@ -153,8 +156,10 @@ int main(int argc, char **argv) {
   const long work = fma ? (long)STEPS * j.cpu.flop_per_step : copy ? 2L * BUFFER : BUFFER;
   printf("{\"what\": \"%s\", \"vectors\": \"%s\", \"work\": %ld}\n", what, j.cpu.name, work);
   fflush(stdout);
-  const int code =
-      slices_serve(&(slices){.user = &j, .once = fma ? once_fma : copy ? once_copy : once_read});
+  const int code = slices_serve(&(slices){.user = &j,
+                                          .once = fma    ? once_fma
+                                                  : copy ? once_copy
+                                                         : once_read});
   free(j.from);
   free(j.to);
   return code;

@@ -18,7 +18,9 @@ static double clock_seconds(clockid_t id) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-double slices_now(void) { return clock_seconds(CLOCK_MONOTONIC); }
+double slices_now(void) {
+  return clock_seconds(CLOCK_MONOTONIC);
+}
 
 static int by_size(const void *a, const void *b) {
   const double x = *(const double *)a, y = *(const double *)b;
