@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base/arena.h - memory of a compile: allocated piecewise, released at once.
 //
 // Exhaustion and broken invariants jump to the innermost fv_arena_protect() of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base/base.h - status codes and the few macros that everything uses.
 //
 // base/ depends on libc only and every room may include it. Nothing in it has

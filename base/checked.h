@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base/checked.h - the only place where sizes are computed.
 //
 // Each function returns false on overflow and then leaves *out alone.

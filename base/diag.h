@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base/diag.h - diagnostics: the one way in which the library speaks.
 //
 // A sink is a callback; the library itself prints nothing. Format of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base/file.h - whole files: read, mapped, written atomically.
 #ifndef FOVEA_BASE_FILE_H_
 #define FOVEA_BASE_FILE_H_

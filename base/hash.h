@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base/hash.h - 64 and 128-bit content hashes (xxHash XXH3).
 #ifndef FOVEA_BASE_HASH_H_
 #define FOVEA_BASE_HASH_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base/str.h - growing strings, and parsing of numbers without a locale.
 #ifndef FOVEA_BASE_STR_H_
 #define FOVEA_BASE_STR_H_

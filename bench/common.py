@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
+BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
 OUT = BUILD / "bench"
 CLOCK = os.environ.get("CLOCK", "cpu")
 

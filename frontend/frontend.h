@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // frontend/frontend.h - what a model format fills in to be read.
 //
 // A frontend is one folder frontend/<name>/ with one constant `const fv_frontend

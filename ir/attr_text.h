@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/attr_text.h - attribute text to typed attributes.
 //
 // The XML frontend, the text form and the examples of the op table share this

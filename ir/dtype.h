@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/dtype.h - element types: one table.
 #ifndef FOVEA_IR_DTYPE_H_
 #define FOVEA_IR_DTYPE_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/example.h - the examples column of the op table, parsed.
 //
 // What runs on them: conformance cases, fuzz seeds, the pages of the op

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/expr.h - typed, hash-consed expressions.
 //
 // One kind of expression serves for dims (integers over symbols), for indices

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/ir.h - the graph IR: modules, graphs, regions, nodes, values.
 //
 // A module owns everything through one arena. Values are in SSA form: each is

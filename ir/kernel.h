@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/kernel.h - building, verifying, printing and interpreting kernel IR.
 #ifndef FOVEA_IR_KERNEL_H_
 #define FOVEA_IR_KERNEL_H_

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/sem.h - what an op means, as data.
 //
 // A semantics function fv_sem_<op>() runs once per node. It checks operands,

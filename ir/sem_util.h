@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ir/sem_util.h - what the families of semantics functions share.
 //
 // Private to ir/sem*.c; the contract of semantics functions is ir/sem.h.

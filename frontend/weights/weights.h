@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // frontend/weights/weights.h - the weights of a model, by their published names.
 //
 // A set of safetensors files, single or sharded by an index file. Tensors are

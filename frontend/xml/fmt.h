@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // frontend/xml/fmt.h - the canonical form of a model file (`fovea fmt`).
 //
 // One blank between attributes, one of indentation a level, values in double

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // frontend/xml/lower.h - from the element tree to the graph IR: shared parts.
 //
 // Private to frontend/xml/. One context per load. Elements are worked off by a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // frontend/xml/tree.h - an XML file as a tree of elements with exact places.
 //
 // Two readers run over the same bytes: a scanner of our own that bounds the

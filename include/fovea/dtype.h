@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fovea/dtype.h - element types, shared by every public header.
 //
 // The numbers are part of the binary interface (artifacts, plugins): rows are

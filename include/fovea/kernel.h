@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fovea/kernel.h - kernel IR: the language that code generators print.
 //
 // A kernel is the work of one block of a one-dimensional grid: a task on a CPU,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fovea/plugin.h - the ABI between fovea and a backend plugin.
 //
 // A backend is one folder and one struct. Built in, a generated registry calls

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fovea/program.h - a compiled model: the host program and its tables.
 //
 // An image is one block of bytes without pointers (all references are byte

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fovea/scalar.h - the scalar primitives: one table.
 //
 // These are the whole contract of a code generator. The same enumerators stand
