@@ -96,4 +96,7 @@ def main():
         [name, f"{100 * n / everything:.1f} %"] for name, n in total.most_common() if n])
 
 
-main()
+try:
+    main()
+except subprocess.CalledProcessError as e:  # it has said why
+    sys.exit(e.returncode)
