@@ -16,6 +16,9 @@ fv_status fv_plugin_status(int32_t s) {
   case FV_PLUGIN_OK: return FV_OK;
   case FV_PLUGIN_UNSUPPORTED: return FV_ERR_UNSUPPORTED;
   case FV_PLUGIN_OOM: return FV_ERR_OOM;
+  case FV_PLUGIN_REFUSED: return FV_ERR_RUN;
+  case FV_PLUGIN_ARG: return FV_ERR_ARG;
+  case FV_PLUGIN_IO: return FV_ERR_IO;
   default: return FV_ERR_BACKEND;
   }
 }
@@ -121,6 +124,33 @@ static char *search_path(void) {
   return s;
 }
 
+typedef struct names {
+  const char *item[32];  // ends with NULL
+  int count;
+} names;
+
+static void add_name(void *user, const fv_backend *b) {
+  names *all = user;
+  if (all->count + 1 < (int)FV_COUNTOF(all->item))
+    all->item[all->count++] = b->name;
+}
+
+static const char *name_at(void *user, int i) {
+  return ((const names *)user)->item[i];
+}
+
+static fv_status unknown(const char *name, fv_diag_sink *diag) {
+  names all = {0};
+  fv_diag_sink silent = {0};
+  const fv_status s = fv_error(diag, FV_ERR_ARG, NULL,
+                               "there is no backend '%s' (see `fovea list backends`)", name);
+  fv_backend_each(add_name, &all, &silent);
+  const int near = fv_did_you_mean(name, name_at, &all);
+  if (near >= 0)
+    fv_note(diag, NULL, "did you mean '%s'?", all.item[near]);
+  return s;
+}
+
 fv_status fv_backend_find(const char *name, fv_diag_sink *diag, const fv_backend **out) {
   for (size_t i = 0; built_in[i]; i++)
     if (built_in[i](fv_host_table(), out) == FV_PLUGIN_OK && strcmp((*out)->name, name) == 0)
@@ -140,9 +170,7 @@ fv_status fv_backend_find(const char *name, fv_diag_sink *diag, const fv_backend
       break;
   }
   free(path);
-  if (!*out && s == FV_ERR_UNSUPPORTED)
-    return fv_error(diag, s, NULL, "there is no backend '%s' (see `fovea list backends`)", name);
-  return s;
+  return !*out && s == FV_ERR_UNSUPPORTED ? unknown(name, diag) : s;
 }
 
 void fv_backend_each(void (*f)(void *user, const fv_backend *b), void *user, fv_diag_sink *diag) {

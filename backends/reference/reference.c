@@ -30,6 +30,7 @@ static int32_t run_graph(fv_device *d, const struct fv_graph *graph, struct fv_r
   switch (fv_eval_graph(graph, io)) {
   case FV_OK: return FV_PLUGIN_OK;
   case FV_ERR_OOM: return FV_PLUGIN_OOM;
+  case FV_ERR_RUN: return FV_PLUGIN_REFUSED;
   default: return FV_PLUGIN_FAILED;
   }
 }

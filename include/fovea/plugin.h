@@ -44,8 +44,18 @@ struct fv_host {
   void (*note)(fv_report *r, const char *text);
 };
 
-// The part of the status codes that plugins return.
-enum { FV_PLUGIN_OK = 0, FV_PLUGIN_UNSUPPORTED = 1, FV_PLUGIN_FAILED = 2, FV_PLUGIN_OOM = 3 };
+// The part of the status codes that plugins return. REFUSED: a run whose data failed a
+// check of the model (an id out of range, say); FAILED: the backend or its device did; ARG: an
+// option has no such name or value; IO: a file could not be read or written.
+enum {
+  FV_PLUGIN_OK = 0,
+  FV_PLUGIN_UNSUPPORTED = 1,
+  FV_PLUGIN_FAILED = 2,
+  FV_PLUGIN_OOM = 3,
+  FV_PLUGIN_REFUSED = 4,
+  FV_PLUGIN_ARG = 5,
+  FV_PLUGIN_IO = 6
+};
 
 typedef struct fv_option {  // from --backend-option, in order
   const char *key, *value;
@@ -54,7 +64,7 @@ typedef struct fv_option {  // from --backend-option, in order
 typedef struct fv_device fv_device;    // backend-private
 typedef struct fv_kernels fv_kernels;  // backend-private: a compiled set
 struct fv_graph;                       // ir/ir.h, for run_graph of built-in backends
-struct fv_run_io;                      // compiler/compiler.h, likewise
+struct fv_run_io;                      // ir/eval.h, likewise
 
 // Bytes handed out by emit: released by the plugin's own function.
 typedef struct fv_blob {
@@ -74,6 +84,7 @@ typedef struct fv_artifact {
   size_t constants_size;
   const char *exec_bitcode;     // path of the artifact runtime for this target
   const char *linker;           // path of ld.lld, or NULL to search
+  const char *manifest;         // JSON text that says of what and how it was made, or NULL
 } fv_artifact;
 
 typedef struct fv_backend {
@@ -109,6 +120,9 @@ typedef struct fv_backend {
   // Graph runners. `graph` is const struct fv_graph *.
   int32_t (*run_graph)(fv_device *d, const struct fv_graph *graph, struct fv_run_io *io,
                        fv_report *r);
+
+  // optional: the instruction sets that code for this device may use, "avx2,fma".
+  const char *(*needs)(fv_device *d);
 } fv_backend;
 
 typedef int32_t (*fv_plugin_query_fn)(const fv_host *host, const fv_backend **out);
