@@ -32,40 +32,44 @@ typedef struct att {
 
 //===-- Shape ---------------------------------------------------------------------===//
 
-static bool head_size(const fv_node *n, const fv_value *v, int64_t heads, int64_t *out) {
+static lw_why head_size(const fv_value *v, int64_t heads, int64_t *out) {
   int64_t d;
   if (!fv_x_is_lit(v->type.dim[v->type.rank - 1], &d))
-    return false;
-  (void)n;
+    return "the size of a head is not known when it is compiled";
   *out = heads ? d / heads : d;
-  return *out > 0 && *out <= MAX_HEAD;
+  return *out > 0 && *out <= MAX_HEAD ? NULL : "a head has more than 512 channels, or none";
 }
 
-static bool shape_of(const fv_node *n, att *a) {
+static lw_why shape_of(const fv_node *n, att *a) {
   const fv_value *q = n->in[0], *k = n->in[1], *v = n->in[2];
   const int64_t heads = fv_attr_int(n, "heads");
   int64_t kv = fv_attr_int(n, "kv_heads");
   int64_t h, hk;
-  if (!fv_dtype_is_float(q->type.dtype) || q->type.rank != (heads ? 3 : 4))
-    return false;
+  if (!fv_dtype_is_float(q->type.dtype))
+    return "its elements are no floats";
+  if (q->type.rank != (heads ? 3 : 4))
+    return "its operands have neither rank 4, nor rank 3 with heads=";
   if (heads) {
     h = heads;
     hk = kv ? kv : heads;
   } else if (!fv_x_is_lit(q->type.dim[1], &h) || !fv_x_is_lit(k->type.dim[1], &hk)) {
-    return false;
+    return "the number of heads is not known when it is compiled";
   }
-  if (!head_size(n, q, heads ? h : 0, &a->head) || !head_size(n, v, heads ? hk : 0, &a->v_head))
-    return false;
+  lw_why why = head_size(q, heads ? h : 0, &a->head);
+  if (!why)
+    why = head_size(v, heads ? hk : 0, &a->v_head);
+  if (why)
+    return why;
   a->heads = h;
   a->group = h / hk;
   const int row = heads ? 1 : 2;
   a->batch = q->type.dim[0];
   a->q_len = q->type.dim[row];
   a->k_len = k->type.dim[row];
-  return true;
+  return NULL;
 }
 
-bool lw_attention_accepts(const lw *l, const fv_node *n) {
+lw_why lw_attention_refuses(const lw *l, const fv_node *n) {
   (void)l;
   att a;
   return shape_of(n, &a);
@@ -481,7 +485,7 @@ static void emit(lw *l, const lw_group *g, bool one_row) {
   lw_emit_init(&e, &a.k, 1, -1);
   e.index[a.ih->ref] = op2(&a, FV_X_MOD, at, i64(&a, a.heads));
   e.index[a.ib->ref] = op2(&a, FV_X_FLOORDIV, at, i64(&a, a.heads));
-  a.visible_keys = lw_emit_host(&a.k, a.valid);
+  a.visible_keys = op2(&a, FV_X_MIN, lw_emit_host(&a.k, a.valid), lw_emit_host(&a.k, a.k_len));
   if (a.lengths)
     a.visible_keys = op2(&a, FV_X_MIN, a.visible_keys,
                          fv_kb_cast(kb, FV_i64, lw_emit_expr(&e, a.lengths)));
