@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expands transcendental primitives to arithmetic, branch-free, for any number
-// of lanes, in f32 and f64.
+// Expands transcendental primitives to arithmetic for any number of lanes, in
+// f32 and f64; branch-free but for large arguments of sin and cos.
 //
 // Polynomials are minimax fits for the relative error of the function (Remez
 // exchange in 60 digits; coefficients are rounded to the format from the lowest
@@ -10,13 +10,12 @@
 // exact without fusion.
 //
 // Largest errors measured, in ULP, without and with fusion. f32: every third
-// float (pow: 8 million pairs) against the C library's double functions; f64:
-// 200 thousand values over all exponents against 113-bit ones.
-//          exp   log   tanh  erf   sin, cos           pow   mod
-//   f32    1.02  0.82  2.43  2.76  2.99 to |x| 1e5    0.79  exact
-//   f64    0.93  0.75  2.51  1.45  1.65 to |x| 1e14   0.74  exact
-// Beyond, sin and cos lose precision, to the point where |x| is clamped
-// (trig_max); their results stay within [-1, 1].
+// float (sin, cos: every one from 2^-4 on; pow: 8 million pairs) against the C
+// library's double functions; f64: 200 thousand values (sin, cos: 60 million)
+// over all exponents against 113-bit ones.
+//          exp   log   tanh  erf   sin, cos  pow   mod
+//   f32    1.02  0.82  2.43  2.76  2.48      0.79  exact
+//   f64    0.93  0.75  2.51  1.45  1.53      0.74  exact
 // tests/unit/test_kernel_math.c holds the bounds.
 #include "ir/kernel_math.h"
 
@@ -38,7 +37,7 @@ static const double cos32[] = {  // (cos(r) - 1 + r^2/2) / r^4 in r^2; fit 2^-32
     0x1.55554ap-5, -0x1.6c0c14p-10, 0x1.99de6ap-16};
 static const double tail32[] = {  // (2 atanh(s)/s - 2 - 2/3 s^2) / s^4 in s^2; fit 2^-36
     0x1.999ap-2, 0x1.24527ap-2, 0x1.dfa308p-3};
-static const double pio2_32[] = {  // 12 bits each, the last 24
+static const double pio2_32[] = {  // 11 bits each, the last 24
     0x1.92p+0, 0x1.fb4p-12, 0x1.444p-24, 0x1.68cp-39, 0x1.1a6264p-54};
 
 static const double exp64[] = {  // fit 2^-63
@@ -70,8 +69,7 @@ static const double tail64[] = {  // fit 2^-66
     0x1.9999999999b33p-2, 0x1.2492492457780p-2, 0x1.c71c722def485p-3, 0x1.745ce9b297322p-3,
     0x1.3b1ef526979e1p-3, 0x1.0f7f0e440f730p-3, 0x1.0e4adf3fe9735p-3};
 static const double pio2_64[] = {  // 26 bits each, the last 53
-    0x1.921fb5p+0,  0x1.110b46p-26,   0x1.1a6263p-54,
-    0x1.8a2e03p-81, 0x1.c1cd128p-107, 0x1.024e088a67cc7p-135};
+    0x1.921fb5p+0, 0x1.110b46p-26, 0x1.1a6263p-54, 0x1.8a2e03707344ap-81};
 
 static const km_format format32 = {
     .f = FV_f32,
@@ -79,7 +77,7 @@ static const km_format format32 = {
     .mant = 23,
     .bias = 127,
     .tiny_shift = 25,
-    .n_pio2 = 4,
+    .n_pio2 = FV_COUNTOF(pio2_32) - 1,
     .n_exp = FV_COUNTOF(exp32),
     .n_expm1 = FV_COUNTOF(expm1_32),
     .n_log = FV_COUNTOF(log32),
@@ -88,13 +86,14 @@ static const km_format format32 = {
     .n_tail = FV_COUNTOF(tail32),
     .magic = 0x1.8p23,
     .min_normal = 0x1p-126,
-    .exp_lo = -105,
+    .exp_lo = -176.1,
     .exp_hi = 89.5,
     .tanh_one = 9.5,
     .ln2_hi = 0x1.62e4p-1,
     .ln2_lo = 0x1.7f7d1cp-20,
-    .trig_max = 6.5e6,
+    .trig_max = 0x1.9p13,
     .pow_max = 0x1p32,
+    .half_pi = {0x1.921fb6p+0, -0x1.777a5cp-25},
     .ln2 = {0x1.62e43p-1, -0x1.05c61p-29},
     .two_log2e = {0x1.715476p+1, 0x1.4ae0cp-25},
     .two_thirds = {0x1.555556p-1, -0x1.555556p-26},
@@ -113,7 +112,7 @@ static const km_format format64 = {
     .mant = 52,
     .bias = 1023,
     .tiny_shift = 54,
-    .n_pio2 = 5,
+    .n_pio2 = FV_COUNTOF(pio2_64) - 1,
     .n_exp = FV_COUNTOF(exp64),
     .n_expm1 = FV_COUNTOF(expm1_64),
     .n_log = FV_COUNTOF(log64),
@@ -122,13 +121,14 @@ static const km_format format64 = {
     .n_tail = FV_COUNTOF(tail64),
     .magic = 0x1.8p52,
     .min_normal = 0x1p-1022,
-    .exp_lo = -746,
+    .exp_lo = -1418.2,
     .exp_hi = 710,
     .tanh_one = 22,
     .ln2_hi = 0x1.62e42fefa38p-1,
     .ln2_lo = 0x1.ef35793c7673p-45,
-    .trig_max = 0x1p49,
+    .trig_max = 0x1p20,
     .pow_max = 0x1p64,
+    .half_pi = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54},
     .ln2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56},
     .two_log2e = {0x1.71547652b82fep+1, 0x1.777d0ffda0d24p-55},
     .two_thirds = {0x1.5555555555555p-1, 0x1.5555555555555p-55},
@@ -175,8 +175,7 @@ fv_kv fv__km_with_sign(km *c, fv_kv v, fv_kv sign) {
   return km_float(c, km_op(c, FV_X_OR, km_bits(c, v), bit));
 }
 
-// The nearest integer of x * by, as a float and as bits.
-static void round_product(km *c, fv_kv x, double by, fv_kv *out_f, fv_kv *out_i) {
+void fv__km_round_product(km *c, fv_kv x, double by, fv_kv *out_f, fv_kv *out_i) {
   const fv_kv magic = km_f(c, c->m->magic);
   const fv_kv t = km_mad(c, x, km_f(c, by), magic);
   *out_f = km_sub(c, t, magic);
@@ -186,7 +185,7 @@ static void round_product(km *c, fv_kv x, double by, fv_kv *out_f, fv_kv *out_i)
 // x = n ln2 + r
 static fv_kv reduce_ln2(km *c, fv_kv x, fv_kv *out_n) {
   fv_kv nf;
-  round_product(c, x, M_LOG2E, &nf, out_n);
+  fv__km_round_product(c, x, M_LOG2E, &nf, out_n);
   const fv_kv r = km_mad(c, nf, km_f(c, -c->m->ln2_hi), x);
   return km_mad(c, nf, km_f(c, -c->m->ln2_lo), r);
 }
@@ -195,6 +194,8 @@ static fv_kv reduce_ln2(km *c, fv_kv x, fv_kv *out_n) {
 
 // exp(x) = 2^n (1 + r + r^2 p(r)). Beyond the clamp the result is 0 or
 // infinity all the same. NaN passes the clamp and makes r NaN.
+// The clamp from below is where both factors of 2^n are 0, not where results
+// become 0: -inf is what masks put there, and products that underflow are slow.
 fv_kv fv__km_exp(km *c, fv_kv x) {
   const km_format *m = c->m;
   x = km_op(c, FV_X_MIN, km_op(c, FV_X_MAX, x, km_f(c, m->exp_lo)), km_f(c, m->exp_hi));
@@ -257,55 +258,6 @@ static fv_kv log_of(km *c, fv_kv x) {
   const fv_kv good = km_sel(c, km_op(c, FV_X_EQ, x, inf), inf, r);
   const fv_kv bad = km_sel(c, km_op(c, FV_X_EQ, x, zero), km_f(c, -INFINITY), km_f(c, NAN));
   return km_sel(c, km_op(c, FV_X_LT, zero, x), good, bad);
-}
-
-//===-- sin, cos ------------------------------------------------------------------===//
-
-// x = j pi/2 + r. pi/2 is cut into parts of half a significand and j into two
-// halves, so that every product but the last, and with it every difference, is
-// exact.
-static fv_kv reduce_pio2(km *c, fv_kv x, fv_kv *out_j) {
-  const km_format *m = c->m;
-  fv_kv jf;
-  round_product(c, x, M_2_PI, &jf, out_j);
-  const double unit = ldexp(1, m->mant / 2);
-  fv_kv high, unused;
-  round_product(c, jf, 1 / unit, &high, &unused);
-  high = km_mul(c, high, km_f(c, unit));
-  const fv_kv low = km_sub(c, jf, high);
-  fv_kv r = x;
-  for (int i = 0; i < m->n_pio2; i++) {
-    r = km_mad(c, high, km_f(c, -m->pio2[i]), r);
-    r = km_mad(c, low, km_f(c, -m->pio2[i]), r);
-  }
-  return km_mad(c, jf, km_f(c, -m->pio2[m->n_pio2]), r);
-}
-
-// quarter: 0 for sin, 1 for cos.
-static fv_kv trig_of(km *c, fv_kv x, int quarter) {
-  const km_format *m = c->m;
-  const fv_kv top = km_f(c, m->trig_max);
-  const fv_kv limit = km_op(c, FV_X_MIN, km_op(c, FV_X_MAX, x, km_f(c, -m->trig_max)), top);
-  fv_kv j;
-  const fv_kv r = reduce_pio2(c, limit, &j);
-  const fv_kv z = km_mul(c, r, r);
-  fv_kv s = fv__km_poly(c, m->sin, m->n_sin, z);
-  s = km_mad(c, km_mul(c, r, z), s, r);
-  s = fv__km_with_sign(c, s, r);  // -0 stays
-  fv_kv k = fv__km_poly(c, m->cos, m->n_cos, z);
-  // 1 - z/2 rounded, and what the rounding lost
-  const fv_kv h = km_mul(c, z, km_f(c, 0.5));
-  const fv_kv w = km_sub(c, km_f(c, 1), h);
-  const fv_kv lost = km_sub(c, km_sub(c, km_f(c, 1), w), h);
-  k = km_add(c, w, km_mad(c, km_mul(c, z, z), k, lost));
-  j = km_add(c, j, km_i(c, quarter));
-  const fv_kv odd = km_op(c, FV_X_NE, km_op(c, FV_X_AND, j, km_i(c, 1)), km_i(c, 0));
-  const int to_sign = 8 * fv_dtype_size(m->f) - 2;
-  const fv_kv two = km_op(c, FV_X_AND, j, km_i(c, 2));
-  const fv_kv sign = km_op(c, FV_X_SHL, two, km_i(c, to_sign));
-  const fv_kv v = km_op(c, FV_X_XOR, km_bits(c, km_sel(c, odd, k, s)), sign);
-  const fv_kv finite = km_op(c, FV_X_LT, km_un(c, FV_X_ABS, x), km_f(c, INFINITY));
-  return km_sel(c, finite, km_float(c, v), km_f(c, NAN));
 }
 
 //===-- erf -----------------------------------------------------------------------===//
@@ -389,8 +341,8 @@ fv_kv fv__kb_math(fv_kb *kb, fv_scalar_op op, fv_kv a, fv_kv b) {
   switch (op) {
   case FV_X_EXP: return fv__km_exp(&c, a);
   case FV_X_LOG: return log_of(&c, a);
-  case FV_X_SIN: return trig_of(&c, a, 0);
-  case FV_X_COS: return trig_of(&c, a, 1);
+  case FV_X_SIN: return fv__km_trig(&c, a, 0);
+  case FV_X_COS: return fv__km_trig(&c, a, 1);
   case FV_X_TANH: return tanh_of(&c, a);
   case FV_X_ERF: return erf_of(&c, a);
   case FV_X_MOD: return fv__km_mod(&c, a, b);

@@ -7,23 +7,19 @@
 
 #include "ir/kernel_math.h"
 
-//===-- Double words: h + l, |l| <= ulp(h) / 2 ------------------------------------===//
-
-typedef struct words {
-  fv_kv h, l;
-} words;
+//===-- Double words ----------------------------------------------------------------===//
 
 // a + b exactly, for |a| >= |b| or a = 0.
-static words sum_ordered(km *c, fv_kv a, fv_kv b) {
-  words r;
+static km_words sum_ordered(km *c, fv_kv a, fv_kv b) {
+  km_words r;
   r.h = km_add(c, a, b);
   r.l = km_sub(c, b, km_sub(c, r.h, a));
   return r;
 }
 
 // a + b exactly.
-static words sum(km *c, fv_kv a, fv_kv b) {
-  words r;
+static km_words sum(km *c, fv_kv a, fv_kv b) {
+  km_words r;
   r.h = km_add(c, a, b);
   const fv_kv bb = km_sub(c, r.h, a);
   r.l = km_add(c, km_sub(c, a, km_sub(c, r.h, bb)), km_sub(c, b, bb));
@@ -31,18 +27,18 @@ static words sum(km *c, fv_kv a, fv_kv b) {
 }
 
 // a = h + l with the upper and the lower half of its significant bits.
-static words split(km *c, fv_kv a) {
+static km_words split(km *c, fv_kv a) {
   const int64_t mask = (int64_t)(~UINT64_C(0) << ((c->m->mant + 2) / 2));
-  words r;
+  km_words r;
   r.h = km_float(c, km_op(c, FV_X_AND, km_bits(c, a), km_i(c, mask)));
   r.l = km_sub(c, a, r.h);
   return r;
 }
 
 // a * b exactly (f64: to 2^-106).
-static words product(km *c, fv_kv a, fv_kv b) {
-  const words x = split(c, a), y = split(c, b);
-  words r;
+static km_words product(km *c, fv_kv a, fv_kv b) {
+  const km_words x = split(c, a), y = split(c, b);
+  km_words r;
   r.h = km_mul(c, a, b);
   fv_kv e = km_sub(c, km_mul(c, x.h, y.h), r.h);
   e = km_add(c, e, km_mul(c, x.h, y.l));
@@ -51,49 +47,49 @@ static words product(km *c, fv_kv a, fv_kv b) {
   return r;
 }
 
-static words product_words(km *c, words a, words b) {
-  const words p = product(c, a.h, b.h);
+km_words fv__km_product_words(km *c, km_words a, km_words b) {
+  const km_words p = product(c, a.h, b.h);
   const fv_kv cross = km_add(c, km_mul(c, a.h, b.l), km_mul(c, a.l, b.h));
   return sum_ordered(c, p.h, km_add(c, p.l, cross));
 }
 
-static words constant(km *c, const double v[2]) {
-  return (words){km_f(c, v[0]), km_f(c, v[1])};
+static km_words constant(km *c, const double v[2]) {
+  return (km_words){km_f(c, v[0]), km_f(c, v[1])};
 }
 
 //===-- log2, exp2 ------------------------------------------------------------------===//
 
 // log2(x) = k + 2/ln2 * atanh(s), s = f / (2 + f):
 // 2 atanh(s) = 2s + s^3 (2/3 + s^2 tail(s^2)).
-static words log2_of(km *c, fv_kv x) {
+static km_words log2_of(km *c, fv_kv x) {
   const km_format *m = c->m;
   fv_kv f, k;
   fv__km_log_parts(c, x, &f, &k);
-  const words d = sum_ordered(c, km_f(c, 2), f);
-  words s;
+  const km_words d = sum_ordered(c, km_f(c, 2), f);
+  km_words s;
   s.h = km_op(c, FV_X_DIV, f, d.h);
-  const words back = product(c, s.h, d.h);
+  const km_words back = product(c, s.h, d.h);
   fv_kv rest = km_sub(c, km_sub(c, f, back.h), back.l);
   rest = km_sub(c, rest, km_mul(c, s.h, d.l));
   s.l = km_op(c, FV_X_DIV, rest, d.h);
-  const words z = product_words(c, s, s);
+  const km_words z = fv__km_product_words(c, s, s);
   const fv_kv tail = km_mul(c, z.h, fv__km_poly(c, m->tail, m->n_tail, z.h));
-  words series = sum_ordered(c, km_f(c, m->two_thirds[0]), tail);
+  km_words series = sum_ordered(c, km_f(c, m->two_thirds[0]), tail);
   series.l = km_add(c, series.l, km_f(c, m->two_thirds[1]));
   // series / 2, as the factor 2 is in 2/ln2
   const fv_kv half = km_f(c, 0.5);
-  series = (words){km_mul(c, series.h, half), km_mul(c, series.l, half)};
-  const words cube = product_words(c, product_words(c, s, z), series);
-  words log = sum_ordered(c, s.h, cube.h);
+  series = (km_words){km_mul(c, series.h, half), km_mul(c, series.l, half)};
+  const km_words cube = fv__km_product_words(c, fv__km_product_words(c, s, z), series);
+  km_words log = sum_ordered(c, s.h, cube.h);
   log = sum_ordered(c, log.h, km_add(c, log.l, km_add(c, s.l, cube.l)));
-  log = product_words(c, log, constant(c, m->two_log2e));
-  const words r = sum(c, k, log.h);
+  log = fv__km_product_words(c, log, constant(c, m->two_log2e));
+  const km_words r = sum(c, k, log.h);
   return sum_ordered(c, r.h, km_add(c, r.l, log.l));
 }
 
 // 2^(e.h + e.l): with n the integer nearest to e.h and t = (e - n) ln2,
 // 1 + t + t^2 p(t), where only the sum of the small terms is rounded early.
-static fv_kv exp2_of(km *c, words e) {
+static fv_kv exp2_of(km *c, km_words e) {
   const km_format *m = c->m;
   const fv_kv top = km_f(c, 2 * m->bias - 10);
   const fv_kv bottom = km_f(c, -(2 * m->bias - 10));
@@ -101,11 +97,11 @@ static fv_kv exp2_of(km *c, words e) {
   const fv_kv magic = km_f(c, m->magic);
   const fv_kv moved = km_add(c, e.h, magic);
   const fv_kv n = km_sub(c, km_bits(c, moved), km_bits(c, magic));
-  const words r = sum(c, km_sub(c, e.h, km_sub(c, moved, magic)), e.l);
-  const words t = product_words(c, r, constant(c, m->ln2));
+  const km_words r = sum(c, km_sub(c, e.h, km_sub(c, moved, magic)), e.l);
+  const km_words t = fv__km_product_words(c, r, constant(c, m->ln2));
   const fv_kv p = fv__km_poly(c, m->exp, m->n_exp, t.h);
   const fv_kv square = km_mul(c, km_mul(c, t.h, t.h), p);
-  const words one = sum_ordered(c, km_f(c, 1), t.h);
+  const km_words one = sum_ordered(c, km_f(c, 1), t.h);
   const fv_kv small = km_add(c, one.l, km_add(c, t.l, square));
   return fv__km_scale(c, km_add(c, one.h, small), n);
 }
@@ -132,8 +128,8 @@ static fv_kv pow_any(km *c, fv_kv x, fv_kv y) {
   // A larger |y| gives 0 or infinity as well, but for |x| = 1, where log2 is 0.
   const fv_kv top = km_f(c, m->pow_max), bottom = km_f(c, -m->pow_max);
   const fv_kv limit = km_op(c, FV_X_MIN, km_op(c, FV_X_MAX, y, bottom), top);
-  const words log = log2_of(c, a);
-  words e = product(c, limit, log.h);
+  const km_words log = log2_of(c, a);
+  km_words e = product(c, limit, log.h);
   e = sum_ordered(c, e.h, km_add(c, e.l, km_mul(c, limit, log.l)));
   fv_kv r = exp2_of(c, e);
   // |x| = 0 or infinity: infinity when the power grows, 0 when it shrinks
