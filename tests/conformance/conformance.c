@@ -1,257 +1,184 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the examples of the op table on a backend and holds the results against
-// the reference: every op, every example, every element type of its class.
-// Nothing is registered: a row is tested the moment it exists. The bounds are
-// the table's own column; integers and exact ops must agree bit for bit.
+// Holds a backend against the reference on what the op table says: every op,
+// every example, every element type of its class, and cases derived from the
+// examples (cases.h). Nothing is registered: a row is tested the moment it
+// exists. The bounds are the table's own column; integers and exact ops must
+// agree bit for bit.
 //
-//   conformance --backend=llvm [--op=NAME] [--case=N] [--dtype=T] [--seed=N] [--sample] [--list]
-#include <math.h>
+//   test_conformance [--backend=llvm] [--op=NAME] [--case=N] [--dtype=T] [--seed=N]
+//                    [--sample=K] [--full] [--jobs=N] [--list]
+//
+// Batches of cases are compiled together, each in a process of its own: one
+// that dies is run again case by case, so that the culprit is named. --jobs=0
+// runs in this process, for a debugger.
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "compiler/internal.h"
-#include "ir/example.h"
+#include "compiler/plugin.h"
+#include "tests/conformance/batch.h"
 
-enum { MAX_IO = 16 };
+// What the backends may decline on a device that has f64: nothing.
+enum { EXPECTED_SKIPS = 0, BATCH = 50, MAX_JOBS = 64 };
 
 typedef struct settings {
-  const char *backend, *op, *dtype;
-  int only;  // case number, -1 = all
-  uint64_t seed;
-  bool sample, list;
+  batch_options batch;
+  const char *op, *dtype;
+  int only;    // case number, -1 = all
+  int sample;  // every sample-th case
+  int jobs;
+  bool full, list;
 } settings;
 
-typedef struct totals {
-  int passed, failed, skipped;
-} totals;
-
-typedef struct test_case {
+typedef struct suite {
   const settings *set;
-  fv_op op;
-  int number;
-  fv_dtype t;
-  fv_example ex;
-  uint64_t random;
-  fv_tensor_io in[MAX_IO];
-  char name[MAX_IO][64];
-  int n_in;
-} test_case;
+  conf_case *c;
+  size_t n, cap;
+  size_t seen;
+  bool failed;  // out of memory
+} suite;
 
-// One backend's half of a case.
-typedef struct side {
-  fv_arena *arena;
-  fv_module *module;
-  fv_executable *exe;
-  fv_context *cx;
-  fv_tensor_io out[MAX_IO];
-  const test_case *c;
-  fv_diag_sink *diag;
-} side;
+// A batch in flight.
+typedef struct job {
+  pid_t pid;
+  size_t first;
+  int n;
+  totals *sum;  // shared with the child
+} job;
 
-//===-- Data --------------------------------------------------------------------===//
+//===-- Collecting ---------------------------------------------------------------------===//
 
-static double uniform(test_case *c) {  // xorshift64
-  c->random ^= c->random << 13;
-  c->random ^= c->random >> 7;
-  c->random ^= c->random << 17;
-  return (double)(c->random >> 11) / 9007199254740992.0;
-}
-
-static fv_scalar random_value(test_case *c, const fv_example_operand *o, fv_dtype t) {
-  fv_scalar v = {.i = 0};
-  const double u = uniform(c);
-  if (fv_dtype_is_float(t))
-    v.f = o->positive ? u * 2 + 0.1 : u * 4 - 2;
-  else if (t == FV_bool)
-    v.i = u < 0.6;
-  else if (o->limit > 0)
-    v.i = (int64_t)(u * (double)o->limit);
-  else
-    v.i = (int64_t)(u * 9) - (t == FV_u8 ? 0 : 4);
-  if (o->positive && !fv_dtype_is_float(t) && v.i <= 0)
-    v.i = 1;
-  return v;
-}
-
-static void make_inputs(test_case *c) {
-  const fv_op_info *info = fv_op_get(c->op);
-  for (int i = 0; i < c->ex.n_operand; i++) {
-    const fv_example_operand *o = &c->ex.operand[i];
-    if (o->absent)
-      continue;
-    const fv_param_info *p = &info->operand[i < info->n_operand ? i : info->n_operand - 1];
-    if (p->variadic)
-      snprintf(c->name[c->n_in], sizeof c->name[0], "%.*s%d", (int)p->len, p->name, i);
-    else
-      snprintf(c->name[c->n_in], sizeof c->name[0], "%.*s", (int)p->len, p->name);
-    fv_tensor_io *in = &c->in[c->n_in];
-    *in = (fv_tensor_io){.name = c->name[c->n_in], .rank = o->rank,
-                         .dtype = o->has_dtype ? o->dtype : c->t};
-    c->n_in++;
-    int64_t n = 1;
-    for (int d = 0; d < o->rank; d++)
-      n *= in->dim[d] = o->dim[d];
-    const size_t size = (size_t)fv_dtype_size(in->dtype);
-    in->data = calloc((size_t)n + 64, size);
-    for (int64_t k = 0; in->data && k < n; k++)
-      fv_scalar_store(in->dtype, (char *)in->data + (size_t)k * size,
-                      random_value(c, o, in->dtype));
-  }
-}
-
-//===-- Running ------------------------------------------------------------------===//
-
-static fv_status build(void *user) {
-  side *s = user;
-  fv_node *n;
-  s->module = fv_module_create(s->arena, "example");
-  fv_graph *g = fv_graph_create(s->module, "main", NULL);
-  return fv_example_build(g, s->c->op, &s->c->ex, s->c->t, s->diag, &n);
-}
-
-static fv_status run(side *s, const char *backend) {
-  const char *bug = NULL;
-  s->arena = fv_arena_create(NULL);
-  fv_status r = fv_arena_protect(s->arena, build, s, &bug);
-  const fv_compile_options o = {.struct_size = sizeof o, .backend = backend};
-  if (r == FV_OK)
-    r = fv_compile_module(s->arena, s->module, &o, s->diag, &s->exe);
-  if (r == FV_OK)
-    r = fv_context_create(s->exe, 1, s->diag, &s->cx);
-  if (r == FV_OK)
-    r = fv_context_run(s->cx, "main", s->c->in, (size_t)s->c->n_in, NULL, 0, s->out, MAX_IO,
-                       s->diag);
-  return r;
-}
-
-static void release(side *s) {
-  fv_context_destroy(s->cx);
-  fv_executable_destroy(s->exe);
-  fv_arena_destroy(s->arena);
-}
-
-//===-- Comparing -----------------------------------------------------------------===//
-
-static double eps_of(fv_dtype t) {
-  switch (t) {
-  case FV_f64: return 0x1p-52;
-  case FV_f16: return 0x1p-10;
-  case FV_bf16: return 0x1p-7;
-  default: return 0x1p-23;
-  }
-}
-
-static double largest(const fv_tensor_io *t, int64_t n) {
-  double scale = 1;
-  for (int64_t k = 0; k < n; k++) {
-    const double v =
-        fabs(fv_scalar_load(t->dtype, (char *)t->data + k * fv_dtype_size(t->dtype)).f);
-    if (isfinite(v) && v > scale)
-      scale = v;
-  }
-  return scale;
-}
-
-// Number of elements that differ by more than the op allows; tells the first.
-static int64_t differences(const test_case *c, const fv_tensor_io *want, const fv_tensor_io *got) {
-  int64_t n = 1, bad = 0;
-  if (want->rank != got->rank || want->dtype != got->dtype)
-    return 1;
-  for (int d = 0; d < want->rank; d++) {
-    if (want->dim[d] != got->dim[d])
-      return 1;
-    n *= want->dim[d];
-  }
-  const bool real = fv_dtype_is_float(want->dtype);
-  const double bound = fv_op_get(c->op)->tolerance * eps_of(want->dtype);
-  const double scale = real ? largest(want, n) : 1;
-  for (int64_t k = 0; k < n; k++) {
-    const int64_t at = k * fv_dtype_size(want->dtype);
-    const fv_scalar x = fv_scalar_load(want->dtype, (char *)want->data + at);
-    const fv_scalar y = fv_scalar_load(got->dtype, (char *)got->data + at);
-    const bool same = !real ? x.i == y.i
-                            : x.f == y.f || (isnan(x.f) && isnan(y.f)) ||
-                                  fabs(x.f - y.f) <= bound * fmax(fabs(x.f), scale);
-    if (!same && bad++ == 0 && real)
-      printf("  '%s' [%lld]: reference %.9g, %s %.9g\n", want->name, (long long)k, x.f,
-             c->set->backend, y.f);
-    else if (!same && bad == 1)
-      printf("  '%s' [%lld]: reference %lld, %s %lld\n", want->name, (long long)k, (long long)x.i,
-             c->set->backend, (long long)y.i);
-  }
-  return bad;
-}
-
-// 0 passed, 1 failed, -1 skipped.
-static int check(test_case *c, fv_diag_sink *diag) {
-  side ref = {.c = c, .diag = diag}, sut = {.c = c, .diag = diag};
-  int result = 1;
-  if (run(&ref, "reference") == FV_OK) {
-    const fv_status r = run(&sut, c->set->backend);
-    result = r == FV_ERR_UNSUPPORTED ? -1 : r != FV_OK;
-    const fv_graph_info *g = &fv_executable_get_info(ref.exe)->graph[0];
-    for (int i = 0; r == FV_OK && i < g->n_output; i++)
-      result |= differences(c, &ref.out[i], &sut.out[i]) != 0;
-  }
-  release(&ref);
-  release(&sut);
-  return result;
-}
-
-static void run_case(const settings *set, fv_op op, int number, fv_dtype t, totals *sum) {
-  fv_diag_printer printer = {.out = stdout};
-  fv_diag_sink diag = {.emit = fv_diag_print, .user = &printer};
-  const char *name = fv_op_get(op)->name;
-  test_case c = {.set = set, .op = op, .number = number, .t = t,
-                 .random = set->seed * 2654435761u + (uint64_t)op * 977 + (uint64_t)number + 1};
-  if (set->list) {
-    printf("%s %d %s\n", name, number, fv_dtype_name(t));
+static void collect(void *user, const conf_case *c) {
+  suite *s = user;
+  const settings *set = s->set;
+  if ((set->only >= 0 && c->number != set->only) ||
+      (set->dtype && strcmp(set->dtype, fv_dtype_name(c->t)) != 0) ||
+      s->seen++ % (size_t)set->sample != 0)
     return;
+  if (s->n == s->cap) {
+    s->cap = s->cap ? 2 * s->cap : 1024;
+    conf_case *c2 = realloc(s->c, s->cap * sizeof *c2);
+    s->failed |= !c2;
+    if (!c2)
+      return;
+    s->c = c2;
   }
-  if (!fv_example_get(op, number, &c.ex)) {
-    printf("FAIL %s %d: the example cannot be read\n", name, number);
-    sum->failed++;
+  if (!s->failed)
+    s->c[s->n++] = *c;
+}
+
+//===-- Processes -------------------------------------------------------------------------===//
+
+static void spawn(const suite *s, job *j) {
+  fflush(stdout);
+  *j->sum = (totals){0};
+  j->pid = fork();
+  if (j->pid != 0)
     return;
-  }
-  make_inputs(&c);
-  const int r = check(&c, &diag);
-  for (int i = 0; i < c.n_in; i++)
-    free(c.in[i].data);
-  if (r > 0)
-    printf("FAIL: test_conformance --backend=%s --op=%s --case=%d --dtype=%s --seed=%llu\n",
-           set->backend, name, number, fv_dtype_name(t), (unsigned long long)set->seed);
-  sum->passed += r == 0;
-  sum->failed += r > 0;
-  sum->skipped += r < 0;
+  alarm((unsigned)(120 + 10 * j->n));
+  batch_run(&s->set->batch, &s->c[j->first], j->n, j->sum);
+  fflush(stdout);
+  _exit(0);
 }
 
-//===-- All cases --------------------------------------------------------------------===//
-
-static bool in_classes(const char *classes, fv_dtype t) {
-  for (const char *p = classes; *p; p++)
-    if ((*p == 'f' && fv_dtype_is_float(t)) || (*p == 'i' && fv_dtype_is_int(t)) ||
-        (*p == 'b' && t == FV_bool))
-      return true;
-  return false;
+static void add(totals *sum, const totals *t) {
+  sum->passed += t->passed;
+  sum->failed += t->failed;
+  sum->skipped += t->skipped;
 }
 
-static void run_op(const settings *set, fv_op op, totals *sum) {
-  const fv_op_info *info = fv_op_get(op);
-  const int n = fv_example_count(op);
-  for (int i = 0; i < n; i++) {
-    if ((set->only >= 0 && i != set->only) || (set->sample && i != 0 && i != n - 1))
-      continue;
-    if (info->dtypes[0] == '-') {  // the examples name their types
-      run_case(set, op, i, FV_f32, sum);
+// A batch that died: its cases one after another.
+static void run_apart(const suite *s, const job *dead, totals *sum) {
+  for (int i = 0; i < dead->n; i++) {
+    job j = {.first = dead->first + (size_t)i, .n = 1, .sum = dead->sum};
+    int status = 0;
+    spawn(s, &j);
+    if (j.pid > 0 && waitpid(j.pid, &status, 0) == j.pid && status == 0) {
+      add(sum, j.sum);
       continue;
     }
-    for (int t = 0; t < FV_DTYPE_COUNT; t++)
-      if (in_classes(info->dtypes, (fv_dtype)t) &&
-          (!set->dtype || strcmp(set->dtype, fv_dtype_name((fv_dtype)t)) == 0))
-        run_case(set, op, i, (fv_dtype)t, sum);
+    case_repro(&s->set->batch, &s->c[j.first],
+               WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "process");
+    sum->failed++;
   }
 }
+
+static void finish_one(const suite *s, job *jobs, int n, totals *sum) {
+  int status;
+  const pid_t pid = wait(&status);
+  for (int i = 0; i < n; i++) {
+    if (jobs[i].pid != pid)
+      continue;
+    jobs[i].pid = 0;
+    if (status == 0)
+      add(sum, jobs[i].sum);
+    else
+      run_apart(s, &jobs[i], sum);
+  }
+}
+
+static bool run_all(const suite *s, totals *sum) {
+  const int n = s->set->jobs;
+  job jobs[MAX_JOBS] = {{0}};
+  totals *shared = mmap(NULL, sizeof *shared * MAX_JOBS, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED)
+    return false;
+  size_t at = 0;
+  int running = 0;
+  while (at < s->n || running > 0) {
+    int free_slot = 0;
+    while (free_slot < n && jobs[free_slot].pid > 0)
+      free_slot++;
+    if (at == s->n || free_slot == n) {
+      finish_one(s, jobs, n, sum);
+      running--;
+      continue;
+    }
+    const size_t left = s->n - at;
+    job *j = &jobs[free_slot];
+    *j = (job){.first = at, .n = left < BATCH ? (int)left : BATCH, .sum = &shared[free_slot]};
+    spawn(s, j);
+    if (j->pid < 0)
+      return false;
+    at += (size_t)j->n;
+    running++;
+  }
+  return munmap(shared, sizeof *shared * MAX_JOBS) == 0;
+}
+
+// Is the backend's device there, and has it f64? Asked in a process of its own:
+// a driver's threads do not survive a fork.
+enum { DEVICE_FULL = 0, DEVICE_NO_F64 = 1, DEVICE_NONE = 2 };
+
+static int ask_device(const char *backend) {
+  fflush(stdout);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    fv_diag_printer printer = {.out = stderr};
+    fv_diag_sink diag = {.emit = fv_diag_print, .user = &printer};
+    const fv_backend *b;
+    fv_device *d = NULL;
+    fv_report report = {.diag = &diag};
+    if (fv_backend_find(backend, &diag, &b) != FV_OK ||
+        b->open(fv_host_table(), NULL, 0, &report, &d) != FV_PLUGIN_OK)
+      _exit(DEVICE_NONE);
+    const bool no_f64 = !b->run_graph && !b->target(d)->has_f64;
+    if (b->close)
+      b->close(d);
+    _exit(no_f64 ? DEVICE_NO_F64 : DEVICE_FULL);
+  }
+  int status;
+  if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+    return DEVICE_NONE;
+  return WEXITSTATUS(status);
+}
+
+//===-- Options ------------------------------------------------------------------------------===//
 
 static const char *value_of(const char *arg, const char *option) {
   const size_t n = strlen(option);
@@ -262,7 +189,7 @@ static bool parse(int argc, char **argv, settings *s) {
   const char *v;
   for (int i = 1; i < argc; i++) {
     if ((v = value_of(argv[i], "--backend")))
-      s->backend = v;
+      s->batch.backend = v;
     else if ((v = value_of(argv[i], "--op")))
       s->op = v;
     else if ((v = value_of(argv[i], "--dtype")))
@@ -270,49 +197,73 @@ static bool parse(int argc, char **argv, settings *s) {
     else if ((v = value_of(argv[i], "--case")))
       s->only = atoi(v);
     else if ((v = value_of(argv[i], "--seed")))
-      s->seed = strtoull(v, NULL, 10);
-    else if (strcmp(argv[i], "--sample") == 0)
-      s->sample = true;
+      s->batch.seed = strtoull(v, NULL, 10);
+    else if ((v = value_of(argv[i], "--sample")))
+      s->sample = atoi(v);
+    else if ((v = value_of(argv[i], "--jobs")))
+      s->jobs = atoi(v);
+    else if (strcmp(argv[i], "--full") == 0)
+      s->full = true;
     else if (strcmp(argv[i], "--list") == 0)
       s->list = true;
     else
       return false;
   }
-  return true;
+  return s->sample > 0 && s->jobs >= 0 && s->jobs <= MAX_JOBS;
 }
 
-// Is the backend's device there? Without one there is nothing to test.
-static bool available(const char *backend) {
-  fv_diag_sink silent = {0};
-  const fv_backend *b;
-  fv_device *d = NULL;
-  fv_report report = {.diag = &silent};
-  if (fv_backend_find(backend, &silent, &b) != FV_OK ||
-      b->open(fv_host_table(), NULL, 0, &report, &d) != FV_PLUGIN_OK)
-    return false;
-  if (b->close)
-    b->close(d);
-  return true;
+static int summarize(const settings *set, int device, totals *sum) {
+  if (device == DEVICE_FULL && sum->skipped != EXPECTED_SKIPS) {
+    printf("FAIL: %d cases were declined, expected %d\n", sum->skipped, EXPECTED_SKIPS);
+    sum->failed++;
+  }
+  if (sum->passed + sum->failed + sum->skipped == 0) {
+    printf("FAIL: no such case of backend %s\n", set->batch.backend);
+    sum->failed++;
+  }
+  printf("%d passed, %d failed, %d skipped\n", sum->passed, sum->failed, sum->skipped);
+  return sum->failed > 0;
 }
 
 int main(int argc, char **argv) {
-  settings set = {.backend = "llvm", .only = -1, .seed = 1};
-  totals sum = {0};
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  settings set = {.batch = {.backend = "llvm", .seed = 1},
+                  .only = -1,
+                  .sample = 1,
+                  .jobs = cores < 1          ? 1
+                          : cores > MAX_JOBS ? MAX_JOBS
+                                             : (int)cores};
   if (!parse(argc, argv, &set)) {
-    fputs("usage: conformance [--backend=B] [--op=NAME] [--case=N] [--dtype=T] [--seed=N] "
-          "[--sample] [--list]\n",
-          stderr);
+    fputs(
+        "usage: test_conformance [--backend=B] [--op=NAME] [--case=N] [--dtype=T] [--seed=N] "
+        "[--sample=K] [--full] [--jobs=N] [--list]\n",
+        stderr);
     return 2;
   }
-  if (!available(set.backend)) {
-    printf("backend '%s' has no device here\n0 passed, 0 failed, 1 skipped\n", set.backend);
+  const int device = set.list ? DEVICE_FULL : ask_device(set.batch.backend);
+  if (device == DEVICE_NONE) {
+    printf("backend '%s' has no device here\n0 passed, 0 failed, 1 skipped\n", set.batch.backend);
     return 77;
   }
-  printf("backend %s, seed %llu\n", set.backend, (unsigned long long)set.seed);
+  suite s = {.set = &set};
   for (int op = 0; op < FV_OP_COUNT; op++)
     if (!set.op || strcmp(set.op, fv_op_get((fv_op)op)->name) == 0)
-      run_op(&set, (fv_op)op, &sum);
-  if (!set.list)
-    printf("%d passed, %d failed, %d skipped\n", sum.passed, sum.failed, sum.skipped);
-  return sum.failed > 0;
+      case_each((fv_op)op, set.full || set.only >= 0, collect, &s);
+  totals sum = {0};
+  bool ok = !s.failed;
+  for (size_t i = 0; set.list && i < s.n; i++)
+    printf("%s %d %s\n", fv_op_get(s.c[i].op)->name, s.c[i].number, fv_dtype_name(s.c[i].t));
+  if (!set.list && ok) {
+    printf("backend %s, seed %llu\n", set.batch.backend, (unsigned long long)set.batch.seed);
+    if (set.jobs == 0)
+      batch_run(&set.batch, s.c, (int)s.n, &sum);
+    else
+      ok = run_all(&s, &sum);
+  }
+  free(s.c);
+  if (!ok) {
+    fputs("out of memory or processes\n", stderr);
+    return 1;
+  }
+  return set.list ? 0 : summarize(&set, device, &sum);
 }
