@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ops against onnxruntime on fresh random inputs.
+
+Every op of the table has cases here, against the ONNX operators of its meaning, but for
+those of WITHOUT. The seed is printed; --seed repeats a run, --only picks cases.
+"""
+
+import sys
+
+import _chains
+import _elementwise
+import _fovea
+import _movement
+import _neural
+import _sequences
+
+# Elements of the dialect make these; <scan> makes loops here, torch_models.py has the rest.
+WITHOUT = {"constant", "state_read", "state_write", "loop"}
+
+
+def cases(rng):
+    for part in (_elementwise, _movement, _neural, _sequences, _chains):
+        yield from part.cases(rng)
+
+
+if __name__ == "__main__":
+    sys.exit(_fovea.main(cases, __doc__, WITHOUT))
