@@ -9,6 +9,7 @@
 #include "compiler/emit.h"
 #include "compiler/image.h"
 #include "compiler/internal.h"
+#include "compiler/manifest.h"
 #include "passes/pass.h"
 #include "runtime/library.h"
 
@@ -77,7 +78,7 @@ static fv_status make_runnable(compile_cx *cx) {
   for (size_t i = 0; i < e->lowered->n_kernel; i++) {
     fn[i] = e->backend->cpu_kernel(e->kernels, i);
     if (!fn[i])
-      return fv_error(cx->diag, FV_ERR_BACKEND, NULL, "kernel %zu has no code", i);
+      return FV_OK;  // code for another machine: to be written out
   }
   e->desc = (fv_artifact_desc){.struct_size = sizeof e->desc,
                                .kernel_count = (uint32_t)e->lowered->n_kernel,
@@ -86,7 +87,9 @@ static fv_status make_runnable(compile_cx *cx) {
                                .image_bytes = e->image_size,
                                .constants = e->constants,
                                .const_bytes = e->lowered->const_bytes,
-                               .kernels = fn};
+                               .kernels = fn,
+                               .cpu_features = fv_backend_needs(e->backend, e->device),
+                               .manifest = e->manifest};
   fv_artifact_api(&e->desc, &e->own_api);
   e->api = &e->own_api;
   return FV_OK;
@@ -100,6 +103,7 @@ static fv_status compile_body(void *user) {
   if (cx->model)
     FV_TRY(fv_load_module(e->arena, cx->model->path, &cx->model->options, cx->diag, &e->module));
   fv_info_from_module(e->arena, e->module, &e->info);
+  FV_TRY(fv_manifest_make(e, cx->model, cx->o, cx->diag, &e->manifest));
   if (e->backend->run_graph)
     return FV_OK;  // the oracle runs the graph as it was loaded
   const fv_pipeline p = {.spec = cx->o->passes, .dump_after = cx->o->dump_after,
@@ -164,6 +168,28 @@ const fv_model_info *fv_executable_get_info(const fv_executable *e) {
   return &e->info;
 }
 
+const char *fv_executable_manifest(const fv_executable *e) {
+  return e->manifest ? e->manifest : "";
+}
+
+int fv_executable_count_kernels(const fv_executable *e, const char *family) {
+  static const char *const all[] = {
+#define X(id, name, doc) name,
+      FV_FAMILY_TABLE(X)
+#undef X
+  };
+  bool known = false;
+  for (size_t i = 0; i < FV_COUNTOF(all); i++)
+    known = known || strcmp(all[i], family) == 0;
+  if (!known || !e->lowered)
+    return -1;
+  int n = 0;
+  for (size_t i = 0; i < e->lowered->n_entry; i++)
+    for (size_t g = 0; g < e->lowered->entry[i].n_group; g++)
+      n += strcmp(e->lowered->entry[i].group[g].family, family) == 0;
+  return n;
+}
+
 //===-- Emission --------------------------------------------------------------------------===//
 
 typedef struct show_cx {
@@ -171,12 +197,15 @@ typedef struct show_cx {
   fv_arena *ar;
   fv_diag_sink *diag;
   fv_bytes *out;
+  bool groups;
 } show_cx;
 
 static fv_status show_kernels(void *user) {
   show_cx *cx = user;
   fv_str s = {.arena = cx->ar};
-  for (size_t i = 0; i < cx->e->lowered->n_kernel; i++)
+  if (cx->groups)
+    fv_emit_groups(cx->e->lowered, &s);
+  for (size_t i = 0; !cx->groups && i < cx->e->lowered->n_kernel; i++)
     fv_kernel_print(&cx->e->lowered->kernel[i]->code, &s);
   return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
 }
@@ -192,11 +221,12 @@ fv_status fv_executable_emit(const fv_executable *e, const char *kind, fv_diag_s
                              fv_bytes *out) {
   if (!e->lowered)
     return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "there are no kernels to show here");
-  if (strcmp(kind, "kernel") == 0) {
+  const bool groups = strcmp(kind, "groups") == 0;
+  if (groups || strcmp(kind, "kernel") == 0) {
     fv_arena *ar = fv_arena_create(NULL);
     if (!ar)
       return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
-    show_cx cx = {e, ar, diag, out};
+    show_cx cx = {e, ar, diag, out, groups};
     const fv_status s = fv_guard(ar, diag, show_kernels, &cx);
     fv_arena_destroy(ar);
     return s;
@@ -277,7 +307,7 @@ fv_status fv_executable_library(const fv_executable *e, const char *name, int sh
                          .image = e->image, .image_size = e->image_size,
                          .constants = e->constants,
                          .constants_size = (size_t)e->lowered->const_bytes,
-                         .exec_bitcode = bitcode};
+                         .exec_bitcode = bitcode, .manifest = e->manifest};
   fv_report report = {.diag = diag};
   fv_blob blob = {0};
   FV_TRY(fv_plugin_status(e->backend->emit_artifact(e->kernels, &a, &report, &blob)));

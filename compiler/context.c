@@ -59,11 +59,20 @@ fv_status fv_context_create(fv_executable *e, int threads, fv_diag_sink *diag,
   c->e = e;
   c->entry = -1;
   fv_status s = FV_OK;
-  if (e->api) {
+  if (e->backend && e->backend->cpu_kernel && !e->api) {
+    s = fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "the code is for another machine (%s)",
+                 e->backend->describe(e->device));
+  } else if (e->api) {
     const fv_model_options o = {.struct_size = sizeof o, .threads = (uint32_t)threads};
     const char *why = "";
-    if (e->api->create(e->api, &o, &c->ctx, &why) != FV_MODEL_OK)
-      s = fv_error(diag, FV_ERR_RUN, NULL, "no context could be made: %s", why);
+    const int32_t r = e->api->create(e->api, &o, &c->ctx, &why);
+    char missing[1024];
+    if (r == FV_MODEL_ERR_CPU &&
+        !fv_cpu_has(e->api->desc->cpu_features, missing, sizeof missing))
+      s = fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "%s: %s", why, missing);
+    else if (r != FV_MODEL_OK)
+      s = fv_error(diag, r == FV_MODEL_ERR_OOM ? FV_ERR_OOM : FV_ERR_RUN, NULL,
+                   "no context could be made: %s", why);
   } else if (e->backend->run_graph) {
     s = create_runner(c, diag);
   } else {

@@ -132,3 +132,31 @@ fv_status fv_emit_module(fv_module *m, const char *kind, fv_str *out, fv_diag_si
     return fv_error(diag, FV_ERR_ARG, NULL, "a model cannot be shown as '%s'", kind);
   return FV_OK;
 }
+
+//===-- Groups ----------------------------------------------------------------------------===//
+
+// A kernel: its nodes, the place of the last one, whose result it writes.
+static void put_group(const fv_lgroup *x, fv_str *s) {
+  const fv_span *span = NULL;
+  fv_str_printf(s, "  %-11s", x->family);
+  for (size_t i = 0; i < x->n_node; i++) {
+    fv_str_printf(s, " %s", fv_op_get(x->node[i]->op)->name);
+    const fv_span *at = fv_node_span(x->node[i]);
+    span = at && at->file ? at : span;
+  }
+  fv_str_puts(s, "\n");
+  if (span)
+    fv_str_printf(s, "              at %s:%u:%u\n", span->file, span->line, span->col);
+  if (x->apart)
+    fv_str_printf(s, "              through memory: %s\n", x->apart);
+}
+
+void fv_emit_groups(const fv_lowered *l, fv_str *out) {
+  for (size_t i = 0; i < l->n_entry; i++) {
+    const fv_lentry *e = &l->entry[i];
+    fv_str_printf(out, "graph %s: %zu kernel%s\n", e->graph->name, e->n_group,
+                  e->n_group == 1 ? "" : "s");
+    for (size_t g = 0; g < e->n_group; g++)
+      put_group(&e->group[g], out);
+  }
+}

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "lower/lower.h"
 #include "runtime/exec/artifact.h"
+#include "runtime/exec/cpu.h"
 #include "runtime/exec/exec.h"
 
 struct fv_model {
@@ -35,6 +36,7 @@ struct fv_executable {
   void *image;
   size_t image_size;
   void *constants;              // 64-byte aligned, own
+  const char *manifest;         // JSON text
   fv_artifact_desc desc;
   fv_model_api own_api;
   const fv_model_api *api;      // CPU programs and libraries; NULL: the backend's queue runs it

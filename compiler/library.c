@@ -50,6 +50,7 @@ static fv_status library_body(void *user) {
   fv_exec_image view;
   if (fv_exec_open(e->api->desc->image, e->api->desc->image_bytes, &view, &why) != FV_MODEL_OK)
     return refuse(cx, FV_ERR_PARSE, why);
+  e->manifest = e->api->desc->manifest;
   fv_info_from_image(e->arena, view.head, &e->info);
   return FV_OK;
 }

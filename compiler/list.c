@@ -8,12 +8,8 @@
 #include "compiler/internal.h"
 #include "passes/pass.h"
 
-#ifndef FOVEA_VERSION
-#define FOVEA_VERSION "0.1.0"
-#endif
-
 const char *fv_version(void) {
-  return FOVEA_VERSION;
+  return FV_VERSION;
 }
 
 typedef struct list_cx {
@@ -42,6 +38,16 @@ void fv_list(const char *kind,
   if (!kind || strcmp(kind, "ops") == 0)
     for (int i = 0; i < FV_OP_COUNT; i++)
       f(user, "ops", fv_op_get((fv_op)i)->name, fv_op_get((fv_op)i)->doc);
+  static const struct {
+    const char *name, *doc;
+  } family[] = {
+#define X(id, name, doc) {name, doc},
+      FV_FAMILY_TABLE(X)
+#undef X
+  };
+  if (!kind || strcmp(kind, "families") == 0)
+    for (size_t i = 0; i < FV_COUNTOF(family); i++)
+      f(user, "families", family[i].name, family[i].doc);
 }
 
 //===-- The op reference ------------------------------------------------------------------===//

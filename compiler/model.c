@@ -141,19 +141,6 @@ fv_verify_info fv_model_verify_get(const fv_model *m, int i) {
   return (fv_verify_info){v->graph, v->file, v->tolerance};
 }
 
-int fv_model_count_op(const fv_model *m, const char *op) {
-  const fv_op o = fv_op_find(op, strlen(op));
-  if (o == FV_OP_COUNT)
-    return -1;
-  int n = 0;
-  for (int g = 0; g < m->module->n_graph; g++) {
-    fv_region *r = m->module->graph[g]->region;
-    for (fv_node *x = fv_walk_first(r); x; x = fv_walk_next(r, x))
-      n += x->op == o;
-  }
-  return n;
-}
-
 //===-- Emission ------------------------------------------------------------------------===//
 
 typedef struct emit_cx {
@@ -175,14 +162,18 @@ fv_status fv_bytes_copy(fv_bytes *out, const void *data, size_t size, fv_diag_si
   return FV_OK;
 }
 
+// A module of its own, after the passes.
+static fv_status load_simplified(fv_arena *ar, const fv_model *from, const char *passes,
+                                 fv_diag_sink *diag, fv_module **out) {
+  const fv_pipeline p = {.spec = passes};
+  FV_TRY(fv_load_module(ar, from->path, &from->options, diag, out));
+  return fv_pipeline_run(*out, &p, diag);
+}
+
 static fv_status emit_body(void *user) {
   emit_cx *cx = user;
   fv_module *m;
-  FV_TRY(fv_load_module(cx->ar, cx->m->path, &cx->m->options, cx->diag, &m));
-  if (cx->passes) {
-    const fv_pipeline p = {.spec = cx->passes};
-    FV_TRY(fv_pipeline_run(m, &p, cx->diag));
-  }
+  FV_TRY(load_simplified(cx->ar, cx->m, cx->passes, cx->diag, &m));
   fv_str s = {.arena = cx->ar};
   FV_TRY(fv_emit_module(m, cx->kind, &s, cx->diag));
   return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
@@ -197,6 +188,49 @@ fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
   emit_cx cx = {m, ar, kind, passes, diag, out};
   const fv_status s = fv_guard(ar, diag, emit_body, &cx);
+  fv_arena_destroy(ar);
+  return s;
+}
+
+//===-- Counting --------------------------------------------------------------------------===//
+
+typedef struct count_cx {
+  const fv_model *m;
+  fv_arena *ar;
+  const char *passes, *const *op;
+  size_t n_op;
+  int *count;
+  fv_diag_sink *diag;
+} count_cx;
+
+static int count_nodes(const fv_module *m, fv_op op) {
+  int n = 0;
+  for (int g = 0; g < m->n_graph; g++) {
+    fv_region *r = m->graph[g]->region;
+    for (fv_node *x = fv_walk_first(r); x; x = fv_walk_next(r, x))
+      n += x->op == op;
+  }
+  return n;
+}
+
+static fv_status count_body(void *user) {
+  count_cx *cx = user;
+  fv_module *m;
+  FV_TRY(load_simplified(cx->ar, cx->m, cx->passes, cx->diag, &m));
+  for (size_t i = 0; i < cx->n_op; i++) {
+    const fv_op op = fv_op_find(cx->op[i], strlen(cx->op[i]));
+    cx->count[i] = op == FV_OP_COUNT ? -1 : count_nodes(m, op);
+  }
+  return FV_OK;
+}
+
+fv_status fv_model_count_ops(const fv_model *m, const char *passes, const char *const *op,
+                             size_t n_op, int *count, fv_diag_sink *diag) {
+  fv_arena *ar = fv_arena_create(NULL);
+  if (!ar)
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  count_cx cx = {m, ar, passes, op, n_op, count, diag};
+  const fv_status s = fv_guard(ar, diag, count_body, &cx);
   fv_arena_destroy(ar);
   return s;
 }

@@ -43,6 +43,8 @@ typedef struct fv_type {
   fv_layout layout;
 } fv_type;
 
+// Never by memcmp: copies of a struct need not have the same padding.
+bool fv_layout_eq(const fv_layout *a, const fv_layout *b);
 bool fv_type_eq(const fv_type *a, const fv_type *b);  // same pointers per dim
 // Is each axis stored once: as a whole, or as an outer and an inner piece?
 bool fv_layout_valid(const fv_layout *l, int rank);
@@ -144,6 +146,15 @@ struct fv_value {
   int n_content;
 };
 
+// Kinds of kernels that lower/ makes: what `expect` and reports name.
+//   X(id, name, what it computes)
+#define FV_FAMILY_TABLE(X)                                                        \
+  X(MAP, "map", "elementwise and movement, in one pass")                          \
+  X(ROW, "row", "reductions and what follows them, each row in one kernel")       \
+  X(CONTRACTION, "contraction", "a product or convolution and what follows it")   \
+  X(ATTENTION, "attention", "scores, softmax and product with an online softmax") \
+  X(KERNEL, "serial", "an op that is given as a kernel itself")
+
 struct fv_node {
   fv_node *prev, *next;
   fv_region *region;  // in which it stands
@@ -158,7 +169,8 @@ struct fv_node {
   const fv_span **span;     // sources, through every pass
   int n_span;
   const struct fv_meaning *meaning;  // set by fv_infer_node; see ir/sem.h
-  const char *expect;       // "attention": what must compute this node, or NULL
+  const char *expect;       // optional: the family of FV_FAMILY_TABLE, or "fused": how it must be
+                            // computed. Nodes of one element have the same pointer
 };
 
 // param and result grow by fv_region_add_* alone: these double their room at each

@@ -2,18 +2,24 @@
 #include "base/checked.h"
 #include "ir/ir.h"
 
-bool fv_type_eq(const fv_type *a, const fv_type *b) {
-  if (a->dtype != b->dtype || a->rank != b->rank || a->layout.n != b->layout.n)
+bool fv_layout_eq(const fv_layout *a, const fv_layout *b) {
+  if (a->n != b->n)
     return false;
-  for (int i = 0; i < a->rank; i++)
-    if (a->dim[i] != b->dim[i])
-      return false;
-  for (int i = 0; i < a->layout.n; i++) {
-    const fv_layout_piece *p = &a->layout.piece[i], *q = &b->layout.piece[i];
+  for (int i = 0; i < a->n; i++) {
+    const fv_layout_piece *p = &a->piece[i], *q = &b->piece[i];
     if (p->axis != q->axis || p->inner != q->inner || p->block != q->block)
       return false;
   }
   return true;
+}
+
+bool fv_type_eq(const fv_type *a, const fv_type *b) {
+  if (a->dtype != b->dtype || a->rank != b->rank)
+    return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->dim[i] != b->dim[i])
+      return false;
+  return fv_layout_eq(&a->layout, &b->layout);
 }
 
 const fv_expr *fv_type_count(fv_xpool *p, const fv_type *t) {

@@ -40,8 +40,7 @@ const fv_expr *lw_new_index(lw_kernel *k, const fv_expr *extent) {
 
 int lw_operand_of(lw_kernel *k, const fv_value *v, uint32_t buffer, const fv_type *t) {
   for (int i = 0; i < k->n_operand; i++)
-    if (k->operand[i].value == v &&
-        memcmp(&k->operand[i].type.layout, &t->layout, sizeof t->layout) == 0)
+    if (k->operand[i].value == v && fv_layout_eq(&k->operand[i].type.layout, &t->layout))
       return i;
   if (k->n_operand == LW_MAX_OPERANDS) {
     k->overflow = true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inlines the definitions of composite ops, except those that a schedule
 // family takes whole, and drops what nobody uses.
+#include <string.h>
+
 #include "lower/internal.h"
 
 // Moves the nodes of n's expansion in front of n and forwards its results.
@@ -21,7 +23,7 @@ static void inline_node(lw *l, fv_node *n, fv_value **forward) {
     m->region = n->region;
     fv_node_insert_before(m, n);
     fv_node_copy_spans(m, n);
-    if (n->expect && m->out && m->out[0] == x->result[0])
+    if (n->expect)
       m->expect = n->expect;
   }
   fv_node_remove(n);
@@ -29,7 +31,16 @@ static void inline_node(lw *l, fv_node *n, fv_value **forward) {
 }
 
 static bool keeps(const lw *l, const fv_node *n) {
-  return n->op == FV_OP_attention && lw_attention_accepts(l, n);
+  return n->op == FV_OP_attention && !lw_attention_refuses(l, n);
+}
+
+// Once it is inlined nobody can tell why.
+static fv_status test_expect(const lw *l, const fv_node *n) {
+  if (n->op != FV_OP_attention || !n->expect || strcmp(n->expect, "attention") != 0)
+    return FV_OK;
+  return fv_error(l->diag, FV_ERR_NO, fv_node_span(n),
+                  "expected 'attention', but this is computed by its definition, by several "
+                  "kernels: %s", lw_attention_refuses(l, n));
 }
 
 static bool is_expand(const fv_node *n) {
@@ -38,25 +49,26 @@ static bool is_expand(const fv_node *n) {
 
 // One round: inlines each composite node of the graph once. Definitions may
 // hold composite ops themselves, so the caller repeats until none is left.
-static bool expand_round(lw *l, fv_graph *g) {
+static fv_status expand_round(lw *l, fv_graph *g, bool *changed) {
   fv_value **forward = FV_NEW_N(l->arena, fv_value *, l->module->n_value);
-  bool changed = false;
+  *changed = false;
   for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
     next = fv_walk_next(g->region, n);
     if (!is_expand(n) || keeps(l, n))
       continue;
+    FV_TRY(test_expect(l, n));
     inline_node(l, n, forward);
-    changed = true;
+    *changed = true;
   }
-  if (changed)
+  if (*changed)
     fv_graph_forward(g, forward);
-  return changed;
+  return FV_OK;
 }
 
 fv_status lw_expand(lw *l, fv_graph *g) {
   // Nesting of definitions is bounded by the op table: no op defines itself.
-  while (expand_round(l, g)) {
-  }
+  for (bool changed = true; changed;)
+    FV_TRY(expand_round(l, g, &changed));
   fv_graph_drop_dead(g);
   return FV_OK;
 }

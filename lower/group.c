@@ -13,7 +13,11 @@
 const lw_group lw_everywhere = {.root = NULL};
 
 const char *lw_family_name(lw_family f) {
-  static const char *const name[] = {"map", "row", "contraction", "attention", "serial"};
+  static const char *const name[] = {
+#define X(id, name, doc) name,
+      FV_FAMILY_TABLE(X)
+#undef X
+  };
   return name[f];
 }
 
@@ -114,8 +118,7 @@ static const fv_expr *points(lw *l, const fv_node *n) {
 //===-- Legality: looking at the composed expressions -----------------------===//
 
 typedef struct survey {
-  lw *l;
-  const lw_group *g;
+  const lw_kernel *k;
   int n_par;
   const fv_expr *const *extent;  // of the root's loops
   uint64_t rows;     // set of root indices that reductions run over
@@ -125,14 +128,18 @@ typedef struct survey {
 } survey;
 
 // Set of root indices that the arguments of a reduction name, each a bare
-// index once or a literal; false if they are anything else.
+// index once or a literal; false if they are anything else. A root that is longer
+// than the reduction along an index, such as concat, asks for rows that are not
+// there.
 static bool row_set(const survey *k, const fv_expr *load, uint64_t *out) {
+  const fv_nest *t = &k->k->reduction[load->ref - LW_REDUCTION]->meaning->nest;
   uint64_t s = 0;
   for (int i = 0; i < load->n; i++) {
     const fv_expr *a = load->arg[i];
     if (a->kind == FV_E_LIT)
       continue;
-    if (a->kind != FV_E_INDEX || (int)a->ref >= k->n_par || (s >> a->ref & 1))
+    if (a->kind != FV_E_INDEX || (int)a->ref >= k->n_par || (s >> a->ref & 1) ||
+        k->extent[a->ref] != t->extent[i])
       return false;
     s |= (uint64_t)1 << a->ref;
   }
@@ -143,8 +150,11 @@ static bool row_set(const survey *k, const fv_expr *load, uint64_t *out) {
 static void look_at_load(void *user, const fv_expr *e) {
   survey *k = user;
   if (e->ref == LW_BOUND) {
+    const fv_nest *t = &k->k->bound->meaning->nest;
     for (int i = 0; i < e->n && i < k->n_par; i++) {
       int64_t one;  // the only index of a dim of 1 is 0
+      if (k->extent[i] != t->extent[i])
+        k->ok = false;
       const bool single = fv_x_is_lit(k->extent[i], &one) && one == 1;
       if (!single && (e->arg[i]->kind != FV_E_INDEX || e->arg[i]->ref != (uint32_t)i))
         k->ok = false;
@@ -173,7 +183,7 @@ static bool legal(lw *l, const lw_group *g) {
   const fv_expr *index[FV_MAX_LOOPS];
   for (int i = 0; i < t->n_par + t->n_red; i++)
     index[i] = lw_new_index(&k, t->extent[i]);
-  survey look = {.l = l, .g = g, .n_par = t->n_par, .extent = t->extent, .ok = true};
+  survey look = {.k = &k, .n_par = t->n_par, .extent = t->extent, .ok = true};
   if (t->combine != FV_COMBINE_NONE) {  // the root itself runs over all its indices
     look.has_rows = true;
     look.rows = ((uint64_t)1 << t->n_par) - 1;
@@ -230,7 +240,8 @@ static bool epilogue_of_contraction(lw *l, const fv_node *v) {
   return false;
 }
 
-static bool join(grouping *gr, fv_node *n, lw_group *g, lw_family family, fv_node *anchor) {
+// Joining gives NULL, or the reason why not.
+static lw_why join(grouping *gr, fv_node *n, lw_group *g, lw_family family, fv_node *anchor) {
   lw *l = gr->l;
   const lw_family old_family = g->family;
   fv_node *old_anchor = g->anchor;
@@ -239,40 +250,48 @@ static bool join(grouping *gr, fv_node *n, lw_group *g, lw_family family, fv_nod
   g->anchor = anchor;
   if (legal(l, g)) {
     g->size++;
-    return true;
+    return NULL;
   }
   l->group[n->out[0]->id] = NULL;
   g->family = old_family;
   g->anchor = old_anchor;
-  return false;
+  return "the kernel that uses it runs over other rows, or reads it at other indices";
 }
 
-static bool join_map(grouping *gr, fv_node *n, lw_group *g) {
+static lw_why join_map(grouping *gr, fv_node *n, lw_group *g) {
   lw *l = gr->l;
   if (g->family == LW_ROW && epilogue_of_contraction(l, n))
-    return false;
+    return "it is computed with the product before it";
   const int cost = data_cost(n->meaning->nest.value, 0);
   const fv_expr *count = points(l, n);
   for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
     if (u->node == g->anchor && g->family == LW_CONTRACTION)
-      return false;  // operands of a product are read many times: only movement goes in
+      return "a product reads its operands many times: only movement is computed within it";
     if (cost > 4 && points(l, u->node) != count)
-      return false;
+      return "its users would compute each of its elements more than once";
   }
   return join(gr, n, g, g->family, g->anchor);
 }
 
-static bool try_join(grouping *gr, fv_node *n, lw_group *g) {
+static lw_why try_join(grouping *gr, fv_node *n, lw_group *g) {
   lw *l = gr->l;
-  if (g->size >= MAX_MEMBERS || n->meaning->nest.check || g->family == LW_ATTENTION ||
-      g->family == LW_KERNEL)
-    return false;
+  if (g->size >= MAX_MEMBERS)
+    return "the kernel that uses it is large already";
+  if (n->meaning->nest.check)
+    return "it checks its operands at run time";
+  if (g->family == LW_ATTENTION)
+    return "attention reads its operands from memory";
+  if (g->family == LW_KERNEL)
+    return "a serial kernel reads its operands from memory";
   if (is_map(n))
     return join_map(gr, n, g);
   lw_contraction_shape shape;
   if (lw_contraction_match(l, n, &shape))
-    return g->family == LW_MAP && join(gr, n, g, LW_CONTRACTION, n);
-  return g->family != LW_CONTRACTION && join(gr, n, g, LW_ROW, g->anchor);
+    return g->family == LW_MAP ? join(gr, n, g, LW_CONTRACTION, n)
+                               : "a kernel computes one product, and no reduction with it";
+  return g->family != LW_CONTRACTION
+             ? join(gr, n, g, LW_ROW, g->anchor)
+             : "a kernel computes one product, and no reduction with it";
 }
 
 // The operand that a contraction reads by columns comes from a buffer.
@@ -298,32 +317,46 @@ static bool everywhere(grouping *gr, const fv_node *n) {
   return true;
 }
 
-static lw_group *group_of_users(grouping *gr, const fv_node *n) {
-  lw_group *g = NULL;
+// The one group that all users are in, or the reason why there is none.
+static lw_why group_of_users(grouping *gr, const fv_node *n, lw_group **out) {
+  *out = NULL;
   for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
-    if (!u->node || u->node->region != n->region || !u->node->out || u->node->n_out == 0)
-      return NULL;
-    lw_group *ug = gr->l->group[u->node->out[0]->id];
-    if (!ug || ug == &lw_everywhere || (g && g != ug))
-      return NULL;
-    g = ug;
+    if (!u->node)
+      return "it is a result of the graph or of a step of a loop";
+    if (u->node->region != n->region)
+      return "a loop uses it";
+    if (!u->node->out || u->node->n_out == 0)
+      return "it becomes a state";
+    lw_group *g = gr->l->group[u->node->out[0]->id];
+    if (!g)
+      return "a loop begins with it";
+    if (g == &lw_everywhere)
+      return "movement that stands behind it is repeated by several kernels";
+    if (*out && *out != g)
+      return "several kernels use it";
+    *out = g;
   }
-  return g;
+  return *out ? NULL : "nobody uses it";
 }
 
 static void place(grouping *gr, fv_node *n) {
   lw *l = gr->l;
   if (!n->meaning)
     return;  // built-in
+  lw_why why = "its kernel computes nothing else";
   if (is_nest(n)) {
     if (everywhere(gr, n)) {
       l->group[n->out[0]->id] = (lw_group *)(uintptr_t)&lw_everywhere;
       return;
     }
-    lw_group *g = group_of_users(gr, n);
-    if (g && try_join(gr, n, g))
+    lw_group *g;
+    why = group_of_users(gr, n, &g);
+    if (!why)
+      why = try_join(gr, n, g);
+    if (!why)
       return;
   }
+  l->why[n->out[0]->id] = why;
   lw_group *g = FV_NEW(l->arena, lw_group);
   *g = (lw_group){.root = n, .size = 1};
   lw_contraction_shape shape;
@@ -352,6 +385,7 @@ fv_status lw_group_graph(lw *l, fv_graph *g) {
   grouping gr = {.l = l};
   l->n_value = l->module->n_value;
   l->group = FV_NEW_N(l->arena, lw_group *, l->n_value);
+  l->why = FV_NEW_N(l->arena, lw_why, l->n_value);
   l->uses = FV_NEW_N(l->arena, uint32_t, l->n_value);
   fv_graph_count_uses(g, l->uses);
   gr.users = FV_NEW_N(l->arena, use *, l->n_value);

@@ -66,7 +66,7 @@ static fv_lconst *constant_of(lw *l, const fv_node *n, const fv_layout *layout) 
     fv_lconst *c = &o->constant[i];
     if (c->n_member == n->n_data &&
         memcmp(c->member, n->data, sizeof *n->data * (size_t)n->n_data) == 0 &&
-        memcmp(&c->type.layout, layout, sizeof *layout) == 0)
+        fv_layout_eq(&c->type.layout, layout))
       return c;
   }
   fv_lconst c = {.member = n->data, .n_member = n->n_data, .type = n->out[0]->type};
@@ -130,7 +130,7 @@ uint32_t lw_packed_buffer(lw *l, const fv_value *v, const fv_layout *layout, fv_
   out_type->layout = *layout;
   for (size_t i = 0; i < l->n_packed; i++)
     if (l->packed[i].value == v && l->packed[i].region == l->region &&
-        memcmp(&l->packed[i].layout, layout, sizeof *layout) == 0)
+        fv_layout_eq(&l->packed[i].layout, layout))
       return l->packed[i].buffer;
   struct lw_packed e = {.value = v, .layout = *layout, .region = l->region};
   if (v->def && v->def->op == FV_OP_constant) {
@@ -366,19 +366,6 @@ static fv_status emit_node(lw *l, fv_node *n) {
   return FV_OK;
 }
 
-// `expect` names the op or the family that must compute the node.
-static fv_status test_expect(lw *l, const fv_node *n) {
-  if (!n->expect || !n->n_out)
-    return FV_OK;
-  const lw_group *g = l->group[n->out[0]->id];
-  const char *is = g && g->root ? lw_family_name(g->family) : "nothing of its own";
-  if (strcmp(n->expect, is) == 0 || strcmp(n->expect, fv_op_get(n->op)->name) == 0)
-    return FV_OK;
-  return fv_error(l->diag, FV_ERR_NO, fv_node_span(n),
-                  "expected to be computed by '%s', but '%s' here is computed by '%s'", n->expect,
-                  fv_op_get(n->op)->name, is);
-}
-
 static fv_status emit_graph_body(lw *l, fv_graph *g) {
   loop_frame *stack = NULL;
   size_t n_stack = 0, cap = 0;
@@ -393,7 +380,6 @@ static fv_status emit_graph_body(lw *l, fv_graph *g) {
       n = f->node->next;
       continue;
     }
-    FV_TRY(test_expect(l, n));
     if (n->op == FV_OP_loop) {
       const loop_frame f = {.node = n};
       FV_PUSH(l->arena, stack, n_stack, cap, f);

@@ -12,11 +12,9 @@
 // member whose result gets a buffer; the others are computed where they are
 // used. The family follows from what the members are.
 typedef enum lw_family {
-  LW_MAP,          // elementwise, movement: no reduction inside
-  LW_ROW,          // reductions, each row computed once, then the map over it
-  LW_CONTRACTION,  // one sum of products, then the map over its result
-  LW_ATTENTION,    // an attention node as a whole
-  LW_KERNEL,       // serial kernel of the op itself
+#define X(id, name, doc) LW_##id,
+  FV_FAMILY_TABLE(X)
+#undef X
 } lw_family;
 const char *lw_family_name(lw_family f);
 
@@ -25,7 +23,12 @@ typedef struct lw_group {
   fv_node *anchor;  // the contraction, attention or kernel node; NULL for map and row
   lw_family family;
   uint32_t size;    // members
+  uint32_t number;  // 1 + its place among the groups of the entry, once it is recorded
 } lw_group;
+
+// Why the value of a node gets a buffer: the node was not computed within the kernel of its
+// users. Static text, or NULL: not asked.
+typedef const char *lw_why;
 
 typedef struct lw {
   fv_lowered *out;
@@ -38,6 +41,7 @@ typedef struct lw {
   uint32_t n_value;
   lw_group **group;      // of the node that defines it; NULL for parameters, built-ins;
                          // &lw_everywhere for movement that each consumer repeats
+  lw_why *why;           // of the node that defines it
   uint32_t *uses;
   fv_layout *layout;     // of the value's buffer
   uint32_t *buffer;      // buffer of the entry, or FV_NO_SLOT
@@ -77,7 +81,11 @@ void lw_choose_layouts(lw *l, fv_graph *g);
 // group.c: fills l->group for the whole graph.
 FV_NODISCARD fv_status lw_group_graph(lw *l, fv_graph *g);
 bool lw_is_virtual(const lw *l, const fv_value *v);  // computed inside its consumer's kernel
-bool lw_attention_accepts(const lw *l, const fv_node *n);  // attention.c
+// attention.c: NULL if the family takes this node, else why not.
+lw_why lw_attention_refuses(const lw *l, const fv_node *n);
+// report.c: what the groups of the graph are, and whether they are what `expect` says.
+void lw_record_groups(lw *l, fv_graph *g);
+FV_NODISCARD fv_status lw_test_expect(lw *l, fv_graph *g);
 
 //===-- Kernels under construction --------------------------------------===//
 

@@ -14,17 +14,24 @@ fv_status fv_lower(fv_module *m, const fv_target *target, fv_diag_sink *diag, fv
   o->n_entry = (size_t)m->n_graph;
   o->state_doubled = FV_NEW_N(m->arena, bool, m->n_state);
   l->out = o;
+  fv_status result = FV_OK;
   for (int i = 0; i < m->n_graph; i++) {
     l->entry = &o->entry[i];
     FV_TRY(lw_expand(l, m->graph[i]));
     FV_TRY(fv_verify(m, "lowering: expand", diag));
     l->layout = NULL;
     FV_TRY(lw_group_graph(l, m->graph[i]));
+    const fv_status met = lw_test_expect(l, m->graph[i]);
+    if (met != FV_OK) {  // those of the other graphs are told, too
+      result = met;
+      continue;
+    }
+    lw_record_groups(l, m->graph[i]);
     lw_choose_layouts(l, m->graph[i]);
     FV_TRY(lw_host_entry(l, m->graph[i]));
   }
   *out = o;
-  return FV_OK;
+  return result;
 }
 
 //===-- Constants in their layouts ------------------------------------------------===//

@@ -47,12 +47,22 @@ typedef struct fv_linst {
   const fv_span *span;
 } fv_linst;
 
+// The nodes that one kernel computes, in program order.
+typedef struct fv_lgroup {
+  const char *family;     // of FV_FAMILY_TABLE
+  const fv_node **node;   // the last one's result is what it writes
+  size_t n_node, cap_node;
+  const char *apart;      // why that is not computed within the kernel of its users, or NULL
+} fv_lgroup;
+
 typedef struct fv_lentry {
   const fv_graph *graph;
   fv_lbuffer *buffer;
   size_t n_buffer, cap_buffer;
   fv_linst *inst;
   size_t n_inst, cap_inst;
+  fv_lgroup *group;       // in program order; a loop's are there once
+  size_t n_group, cap_group;
 } fv_lentry;
 
 typedef struct fv_lowered {

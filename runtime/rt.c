@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "runtime/exec/artifact.h"
+#include "runtime/exec/cpu.h"
 #include "runtime/exec/exec.h"
 #include "runtime/library.h"
 
@@ -275,7 +276,10 @@ int32_t fv_rt_create(const fv_rt_model *m, const fv_rt_options *options, fv_rt_c
   const char *why = "";
   const int32_t status = m->api->create(m->api, &o, &c->ctx, &why);
   if (status != FV_MODEL_OK) {
-    fail(err, status, "%s: %s", fv_rt_name(m), why);
+    char missing[256] = "";
+    const bool cpu = status == FV_MODEL_ERR_CPU &&
+                     !fv_cpu_has(m->api->desc->cpu_features, missing, sizeof missing);
+    fail(err, status, "%s: %s%s%s", fv_rt_name(m), why, cpu ? ": " : "", missing);
     fv_rt_destroy(c);
     return status;
   }

@@ -112,19 +112,44 @@ static bool same_shape(const fv_tensor_io *a, const fv_tensor_io *b) {
   return same;
 }
 
-static difference compare_integers(const fv_tensor_io *want, const fv_tensor_io *got) {
+// "at [0, 3] nan, not 5"
+static const char *describe(fv_arena *ar, const fv_tensor_io *want, const fv_tensor_io *got,
+                            int64_t i) {
+  fv_str s = {.arena = ar};
+  int64_t index[FV_MAX_RANK], rest = i;
+  for (int d = want->rank - 1; d >= 0; d--) {
+    index[d] = rest % want->dim[d];
+    rest /= want->dim[d];
+  }
+  if (want->rank) {
+    fv_str_puts(&s, "at ");
+    put_shape(&s, want->rank, index);
+    fv_str_puts(&s, " ");
+  }
+  put_value(&s, got, i);
+  fv_str_puts(&s, ", not ");
+  put_value(&s, want, i);
+  return s.data;
+}
+
+static difference compare_integers(fv_arena *ar, const fv_tensor_io *want,
+                                   const fv_tensor_io *got) {
   difference d = {.match = true};
   double scale = 0;
+  int64_t worst = -1;
   const int64_t n = tensor_count(want);
   for (int64_t i = 0; i < n; i++) {
     const int64_t a = value_get_int(want, i), b = value_get_int(got, i);
     scale = greater(scale, magnitude((double)a));
     if (a == b)
       continue;
-    d.match = false;
-    d.max_abs = greater(d.max_abs, greater(1, magnitude((double)b - (double)a)));
+    const double off = greater(1, magnitude((double)b - (double)a));
+    worst = off > d.max_abs ? i : worst;
+    d.max_abs = greater(d.max_abs, off);
   }
   d.max_rel = scale > 0 ? d.max_abs / scale : d.max_abs;
+  d.match = worst < 0;
+  d.why = d.match ? NULL : describe(ar, want, got, worst);
   return d;
 }
 
@@ -135,22 +160,29 @@ difference tensors_compare(fv_arena *ar, const fv_tensor_io *want, const fv_tens
     put_type(&s, got);
     fv_str_puts(&s, ", not ");
     put_type(&s, want);
-    return (difference){.shape = s.data, .max_abs = (double)INFINITY, .max_rel = (double)INFINITY};
+    return (difference){.why = s.data, .max_abs = (double)INFINITY, .max_rel = (double)INFINITY};
   }
   if (!dtype_is_float(want->dtype))
-    return compare_integers(want, got);
+    return compare_integers(ar, want, got);
   difference d = {0};
   double scale = 0;
+  int64_t worst = 0;
   const int64_t n = tensor_count(want);
   for (int64_t i = 0; i < n; i++) {
-    const double a = value_get(want, i);
-    d.max_abs = greater(d.max_abs, distance(a, value_get(got, i)));
+    const double a = value_get(want, i), off = distance(a, value_get(got, i));
+    worst = off > d.max_abs ? i : worst;
+    d.max_abs = greater(d.max_abs, off);
     if (isfinite(a))
       scale = greater(scale, magnitude(a));
   }
   d.max_rel = d.max_abs == 0 ? 0 : scale > 0 ? d.max_abs / scale : (double)INFINITY;
   d.match = d.max_abs <= tolerance * scale;
+  d.why = d.match ? NULL : describe(ar, want, got, worst);
   return d;
+}
+
+const char *difference_verdict(fv_arena *ar, const difference *d) {
+  return d->match ? "MATCH" : fv_arena_printf(ar, "DIFF (%s)", d->why);
 }
 
 //===-- Tables ------------------------------------------------------------===//

@@ -33,11 +33,12 @@ fv_tensor_io *tensors_copy(fv_arena *ar, const fv_tensor_io *x, int n);
 typedef struct difference {
   double max_abs;     // greatest |got - want|
   double max_rel;     // the same, relative to the greatest |want|
-  const char *shape;  // not NULL: shapes or types differ, as told here
+  const char *why;    // if they do not match: the types, or the element that is off most
   bool match;         // floats: max_abs <= tolerance * greatest |want|; else all equal
 } difference;
 difference tensors_compare(fv_arena *ar, const fv_tensor_io *want, const fv_tensor_io *got,
                            double tolerance);
+const char *difference_verdict(fv_arena *ar, const difference *d);  // "MATCH", "DIFF (why)"
 
 //===-- Tables ------------------------------------------------------------===//
 

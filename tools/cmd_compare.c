@@ -193,10 +193,7 @@ static void put_outputs(comparison *c, const run_case *x, const fv_tensor_io *wa
     }
     const difference d = tensors_compare(c->t->arena, &want[i], &got[i], x->tolerance);
     c->differs = c->differs || !d.match;
-    const char *verdict = d.match ? "MATCH" : "DIFF";
-    if (d.shape)
-      verdict = fv_arena_printf(c->t->arena, "DIFF (%s)", d.shape);
-    put_row(c, x, got[i].name, s, threads, &d, verdict);
+    put_row(c, x, got[i].name, s, threads, &d, difference_verdict(c->t->arena, &d));
   }
 }
 
@@ -339,6 +336,6 @@ const command command_compare = {
     "  A compiled library takes part as one more backend of the model before it.\n"
     "EXAMPLES\n"
     "  fovea compare models/se_digits.xml -b reference,llvm,opencl -t 1,2\n"
-    "  fovea compare models/minilm.xml --dim=B=1,4,S=16,128\n"
-    "  fovea compare models/minilm.xml build/libminilm.so --verify\n",
+    "  fovea compare models/transformer.xml -g encode --dim=B=1,4,S=8,32\n"
+    "  fovea compare models/se_digits.xml libse_digits.so --verify\n",
 };

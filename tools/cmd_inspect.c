@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "files.h"
-#include "model.h"
+#include "emit.h"
 #include "values.h"
 
 typedef struct inspect_options {
   model_options model;
   compile_options compile;
   const char *emit, *output, *backend;
-  text_list assert_op, assert_no_op;
+  text_list assert_op, assert_no_op, assert_kernel;
 } inspect_options;
 
 static const option_row rows[] = {
     MODEL_ROWS(inspect_options, model),
     {"emit", 0, OPTION_TEXT, offsetof(inspect_options, emit), "KIND", NULL,
-     "in place of the summary: text, json or dot (the graphs), kernel, llvm, asm, opencl or obj "
-     "(what a backend makes of them)"},
+     "in place of the summary: the model at a stage of its way, see KINDS OF OUTPUT"},
     {"output", 'o', OPTION_TEXT, offsetof(inspect_options, output), "FILE", "-", "where that goes"},
     {"backend", 'b', OPTION_TEXT, offsetof(inspect_options, backend), "NAME", NULL,
      "whose code to show (default: opencl for --emit=opencl, else llvm)"},
     COMPILE_ROWS(inspect_options, compile),
     {"assert-op", 0, OPTION_LIST, offsetof(inspect_options, assert_op), "OP=N", NULL,
-     "exit with 1 unless the model has N nodes of this op; may be repeated"},
+     "exit with 1 unless the model has N nodes of this op after its passes (-O0: as loaded); "
+     "may be repeated"},
     {"assert-no-op", 0, OPTION_LIST, offsetof(inspect_options, assert_no_op), "OP", NULL,
-     "exit with 1 if the model has nodes of this op; may be repeated"},
+     "exit with 1 if it has nodes of this op; may be repeated"},
+    {"assert-kernel", 0, OPTION_LIST, offsetof(inspect_options, assert_kernel), "FAMILY=N", NULL,
+     "exit with 1 unless N kernels of this family are made of it (`fovea list families`); may be "
+     "repeated"},
 };
 
 //===-- Summary -----------------------------------------------------------===//
@@ -84,6 +85,8 @@ static void put_summary(fv_str *s, const model *m) {
     put_ports(s, "inputs", g->input, g->n_input);
     put_ports(s, "outputs", g->output, g->n_output);
   }
+  if (m->library && fv_executable_manifest(m->library)[0])
+    fv_str_printf(s, "made of\n%s\n", fv_executable_manifest(m->library));
   const int n = m->description ? fv_model_verify_count(m->description) : 0;
   for (int i = 0; i < n; i++) {
     const fv_verify_info v = fv_model_verify_get(m->description, i);
@@ -137,80 +140,125 @@ static void put_json_summary(fv_str *s, const model *m) {
     put_json_ports(s, "outputs", info->graph[i].output, info->graph[i].n_output);
     fv_str_puts(s, "}");
   }
-  fv_str_puts(s, "]}\n");
+  const char *manifest = m->library ? fv_executable_manifest(m->library) : "";
+  fv_str_printf(s, "]%s%s}\n", *manifest ? ",\n \"manifest\": " : "", manifest);
 }
 
 //===-- Assertions --------------------------------------------------------===//
 
-static fv_status assert_count(tool *t, const model *m, const char *op, int64_t want) {
-  const int n = fv_model_count_op(m->description, op);
-  if (n < 0)
-    return usage_error(t, "there is no op '%s' (`fovea list ops`)", op);
-  if (n == want)
+// NAME=N
+typedef struct assertion {
+  const char *name;
+  int64_t want;
+} assertion;
+
+static fv_status parse_assertion(tool *t, const char *option, const char *text, assertion *out) {
+  const char *eq = strchr(text, '=');
+  if (!eq || !fv_parse_i64(eq + 1, strlen(eq + 1), &out->want) || out->want < 0)
+    return usage_error(t, "%s: '%s' is not NAME=NUMBER", option, text);
+  out->name = fv_arena_strndup(t->arena, text, (size_t)(eq - text));
+  return FV_OK;
+}
+
+// One table for a did-you-mean: names of a kind that fv_list() knows.
+typedef struct names {
+  const char *item[256];  // ends with NULL
+  int count;
+} names;
+
+static void add_listed(void *user, const char *kind, const char *name, const char *doc) {
+  names *all = user;
+  (void)kind;
+  (void)doc;
+  if (all->count + 1 < (int)FV_COUNTOF(all->item))
+    all->item[all->count++] = name;
+}
+
+static const char *name_at(void *user, int i) {
+  return ((const names *)user)->item[i];
+}
+
+static fv_status unknown_name(tool *t, const char *what, const char *kind, const char *name) {
+  names all = {0};
+  const fv_status s = usage_error(t, "there is no %s '%s' (`fovea list %s`)", what, name, kind);
+  fv_list(kind, add_listed, &all);
+  const int near = fv_did_you_mean(name, name_at, &all);
+  if (near >= 0)
+    fv_note(t->diag, NULL, "did you mean '%s'?", all.item[near]);
+  return s;
+}
+
+static fv_status check_count(tool *t, const model *m, const char *what, const assertion *a, int n) {
+  if (n == a->want)
     return FV_OK;
-  return fv_error(t->diag, FV_ERR_NO, NULL, "%s has %d %s, not %lld", m->path, n, op,
-                  (long long)want);
+  return fv_error(t->diag, FV_ERR_NO, NULL, "%s has %d %s%s, not %lld", m->path, n, a->name, what,
+                  (long long)a->want);
 }
 
 static fv_status assert_ops(tool *t, const inspect_options *o, const model *m) {
+  const size_t n_some = o->assert_op.count, n = n_some + o->assert_no_op.count;
+  assertion *a = FV_NEW_N(t->arena, assertion, n);
+  const char **op = FV_NEW_N(t->arena, const char *, n), *passes;
+  int *count = FV_NEW_N(t->arena, int, n);
   fv_status result = FV_OK;
-  for (size_t i = 0; i < o->assert_op.count + o->assert_no_op.count; i++) {
-    const bool none = i >= o->assert_op.count;
-    const char *text = none ? o->assert_no_op.item[i - o->assert_op.count] : o->assert_op.item[i];
-    const char *eq = none ? NULL : strchr(text, '=');
-    int64_t want = 0;
-    if (!none && (!eq || !fv_parse_i64(eq + 1, strlen(eq + 1), &want) || want < 0))
-      return usage_error(t, "--assert-op: '%s' is not OP=NUMBER", text);
-    const char *op = eq ? fv_arena_strndup(t->arena, text, (size_t)(eq - text)) : text;
-    const fv_status s = assert_count(t, m, op, want);
-    if (s != FV_OK && s != FV_ERR_NO)
-      return s;
-    if (s != FV_OK)
-      result = s;
+  if (n == 0)
+    return FV_OK;
+  for (size_t i = 0; i < n; i++) {
+    if (i < n_some)
+      FV_TRY(parse_assertion(t, "--assert-op", o->assert_op.item[i], &a[i]));
+    else
+      a[i] = (assertion){.name = o->assert_no_op.item[i - n_some]};
+    op[i] = a[i].name;
   }
+  FV_TRY(passes_of(t, &o->compile, &passes));
+  FV_TRY(fv_model_count_ops(m->description, passes, op, n, count, t->diag));
+  for (size_t i = 0; i < n; i++) {
+    if (count[i] < 0)
+      return unknown_name(t, "op", "ops", op[i]);
+    const fv_status s = check_count(t, m, "", &a[i], count[i]);
+    result = s == FV_OK ? result : s;
+  }
+  return result;
+}
+
+static fv_status assert_kernels(tool *t, const inspect_options *o, const model *m) {
+  fv_executable *e;
+  fv_status result = FV_OK;
+  if (o->assert_kernel.count == 0)
+    return FV_OK;
+  FV_TRY(model_compile(t, m, o->backend, &o->compile, NULL, NULL, &e));
+  for (size_t i = 0; i < o->assert_kernel.count; i++) {
+    assertion a;
+    FV_TRY(parse_assertion(t, "--assert-kernel", o->assert_kernel.item[i], &a));
+    const int n = fv_executable_count_kernels(e, a.name);
+    if (n < 0 && fv_executable_count_kernels(e, "map") < 0)
+      return usage_error(t, "--assert-kernel: this backend runs the graph and has no kernels");
+    if (n < 0)
+      return unknown_name(t, "family", "families", a.name);
+    const fv_status s = check_count(t, m, n == 1 ? " kernel" : " kernels", &a, n);
+    result = s == FV_OK ? result : s;
+  }
+  if (result != FV_OK)
+    fv_note(t->diag, NULL, "`fovea inspect %s --emit=groups` shows them all, and why", m->path);
   return result;
 }
 
 //===-- The command -------------------------------------------------------===//
 
-static bool is_one_of(const char *word, const char *const *list) {
-  for (; *list; list++)
-    if (strcmp(word, *list) == 0)
-      return true;
-  return false;
-}
-
-static fv_status emit(tool *t, const inspect_options *o, const model *m) {
-  static const char *const of_graphs[] = {"text", "json", "dot", "xml", NULL};
-  fv_bytes *out = bytes_new(t);
-  if (is_one_of(o->emit, of_graphs)) {
-    const char *passes;
-    if (!m->description)
-      return usage_error(t, "'%s' is compiled and has no graphs any more", m->path);
-    FV_TRY(passes_of(t, &o->compile, &passes));
-    FV_TRY(fv_model_emit(m->description, o->emit, passes, t->diag, out));
-  } else {
-    const char *backend = o->backend                       ? o->backend
-                          : strcmp(o->emit, "opencl") == 0 ? "opencl"
-                                                           : NULL;
-    fv_executable *e;
-    if (strcmp(o->output, "-") == 0 && strcmp(o->emit, "obj") == 0 && isatty(STDOUT_FILENO))
-      return usage_error(t, "an object file is nothing for a terminal: name a file by -o");
-    FV_TRY(model_compile(t, m, backend, &o->compile, NULL, NULL, &e));
-    FV_TRY(fv_executable_emit(e, o->emit, t->diag, out));
-  }
-  return write_text(t, o->output, out);
-}
-
 static fv_status run(tool *t) {
   const inspect_options *o = t->options;
-  const bool asserts = o->assert_op.count + o->assert_no_op.count > 0;
+  const bool asserts = o->assert_op.count + o->assert_no_op.count + o->assert_kernel.count > 0;
   model m;
   FV_TRY(model_open(t, t->args.item[0], &o->model, &m));
   if (asserts && !m.description)
-    return usage_error(t, "'%s' is compiled: its ops cannot be counted any more", m.path);
+    return usage_error(t, "'%s' is compiled: its ops and kernels cannot be counted any more",
+                       m.path);
   if (o->emit) {
-    FV_TRY(emit(t, o, &m));
+    const emit_request r = {.kind = o->emit,
+                            .output = o->output,
+                            .backend = o->backend,
+                            .compile = &o->compile};
+    FV_TRY(emit(t, &m, &r));
   } else if (!asserts || t->common->json) {
     fv_str s = {.arena = t->arena};
     if (t->common->json)
@@ -219,7 +267,11 @@ static fv_status run(tool *t) {
       put_summary(&s, &m);
     FV_TRY(print_text(t, &s));
   }
-  return assert_ops(t, o, &m);
+  const fv_status ops = assert_ops(t, o, &m);
+  if (ops != FV_OK && ops != FV_ERR_NO)
+    return ops;
+  const fv_status kernels = assert_kernels(t, o, &m);
+  return kernels != FV_OK ? kernels : ops;
 }
 
 const command command_inspect = {
@@ -232,11 +284,13 @@ const command command_inspect = {
     .min_args = 1,
     .max_args = 1,
     .run = run,
-    .more =
-        "EXAMPLES\n"
-        "  fovea inspect models/minilm.xml\n"
-        "  fovea inspect models/se_digits.xml --emit=dot | dot -Tsvg >se.svg\n"
-        "  fovea inspect models/bert_base.xml --emit=text -O2\n"
-        "  fovea inspect models/se_digits.xml --emit=asm -o se.s\n"
-        "  fovea inspect models/minilm.xml --assert-op attention=1 --assert-no-op softmax\n",
+    .more = EMIT_HELP
+    "\nEXAMPLES\n"
+    "  fovea inspect models/transformer.xml\n"
+    "  fovea inspect models/se_digits.xml --emit=dot | dot -Tsvg >se.svg\n"
+    "  fovea inspect models/transformer.xml --emit=text -O0\n"
+    "  fovea inspect models/se_digits.xml --emit=asm -o se.s\n"
+    "  fovea inspect models/transformer.xml --emit=groups\n"
+    "  fovea inspect models/transformer.xml --assert-op attention=5 --assert-no-op matmul\n"
+    "  fovea inspect models/transformer.xml --assert-kernel attention=5\n",
 };

@@ -14,7 +14,7 @@ static const option_row rows[] = {
      "of ops: the whole reference, docs/ops.md"},
 };
 
-static const char *const kinds[] = {"backends", "frontends", "passes", "ops"};
+static const char *const kinds[] = {"backends", "frontends", "passes", "ops", "families"};
 
 // The library is at work when it calls back, so that rows are printed at once.
 typedef struct lister {
@@ -74,7 +74,8 @@ static fv_status run(tool *t) {
     known = strcmp(kinds[i], kind) == 0;
   if (!known) {
     const int near = fv_did_you_mean(kind, kind_at, NULL);
-    const fv_status s = usage_error(t, "'%s' is none of backends, frontends, passes, ops", kind);
+    const fv_status s =
+        usage_error(t, "'%s' is none of backends, frontends, passes, ops, families", kind);
     if (near >= 0)
       fv_note(t->diag, NULL, "did you mean '%s'?", kinds[near]);
     return s;
@@ -93,7 +94,7 @@ static fv_status run(tool *t) {
 
 const command command_list = {
     .name = "list",
-    .usage = "[backends|frontends|passes|ops]",
+    .usage = "[backends|frontends|passes|ops|families]",
     .doc = "list what this build of fovea has",
     .option = rows,
     .n_option = FV_COUNTOF(rows),

@@ -116,9 +116,7 @@ static void put_row(table *w, const run_case *c, const char *output, const diffe
   table_row(w, (const char *[]){
                    c->graph->name, c->label, output, fv_arena_printf(ar, "%.3g", d->max_abs),
                    fv_arena_printf(ar, "%.3g", d->max_rel), fv_arena_printf(ar, "%g", c->tolerance),
-                   d->shape   ? fv_arena_printf(ar, "DIFF (%s)", d->shape)
-                   : d->match ? "MATCH"
-                              : "DIFF"});
+                   difference_verdict(ar, d)});
 }
 
 static fv_status verify(tool *t, const case_list *cases, fv_context *cx) {
@@ -193,6 +191,6 @@ const command command_run = {
     "EXAMPLES\n"
     "  fovea run models/se_digits.xml --verify\n"
     "  fovea run models/se_digits.xml -i x=@digits.npy --save=logits.npy\n"
-    "  fovea run models/minilm.xml -i ids=101,7592,102 -i mask=1,1,1 --dim B=1\n"
-    "  fovea run build/libminilm.so --dim B=2,S=16 -i ids=random:seed=7,hi=30000\n",
+    "  fovea run models/transformer.xml -g encode -i src=3,7,5,2 -i lengths=4 --dim B=1\n"
+    "  fovea run libse_digits.so --dim N=2 -i x=random:seed=7,lo=0,hi=1\n",
 };

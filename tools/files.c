@@ -33,7 +33,7 @@ fv_status safetensors_get(tool *t, const char *path, const fv_safetensors *file,
   const fv_safetensor *from = fv_safetensors_find(file, key);
   if (!from) {
     fv_safetensors copy = *file;
-    const fv_status s = fv_error(t->diag, FV_ERR_ARG, NULL, "'%s' has no tensor '%s'", path, key);
+    const fv_status s = fv_error(t->diag, FV_ERR_PARSE, NULL, "'%s' has no tensor '%s'", path, key);
     const int near = fv_did_you_mean(key, key_at, &copy);
     if (near >= 0)
       fv_note(t->diag, NULL, "did you mean '%s'?", file->tensor[near].name);

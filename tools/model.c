@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { MAX_THREADS = 4096 };
+
 static void free_model(void *m) {
   fv_model_destroy(m);
 }
@@ -122,8 +124,9 @@ fv_status graph_find(tool *t, const model *m, const char *name, const fv_graph_i
 }
 
 fv_status context_open(tool *t, fv_executable *e, int64_t threads, fv_context **out) {
-  if (threads > 4096)
-    return usage_error(t, "%lld threads are too many", (long long)threads);
+  if (threads > MAX_THREADS)
+    return usage_error(t, "--threads: %lld are too many; %d is the most", (long long)threads,
+                       MAX_THREADS);
   void **slot = fv_arena_defer(t->arena, free_context);
   FV_TRY(fv_context_create(e, (int)threads, t->diag, out));
   *slot = *out;

@@ -180,6 +180,8 @@ bool value_fits(fv_dtype t, int64_t v) {
 void put_value(fv_str *s, const fv_tensor_io *t, int64_t i) {
   if (t->dtype == FV_bool)
     fv_str_puts(s, value_get_int(t, i) ? "true" : "false");
+  else if (dtype_is_float(t->dtype) && isnan(value_get(t, i)))
+    fv_str_puts(s, "nan");  // its sign says nothing
   else if (dtype_is_float(t->dtype))
     fv_str_printf(s, "%.6g", value_get(t, i));
   else

@@ -162,11 +162,8 @@ static int32_t add_desc(fv_kernels *k, LLVMModuleRef m, const fv_artifact *a,
   LLVMSetGlobalConstant(data, 1);
   LLVMSetVisibility(data, LLVMHiddenVisibility);
   LLVMValueRef table = kernel_table(k, m);
-  char *features = llvm_needed_features(k->device);
-  if (!table || !features) {
-    free(features);
+  if (!table)
     return FV_PLUGIN_OOM;
-  }
   LLVMValueRef fields[] = {
       LLVMConstInt(i32, 80, 0),  // sizeof(fv_artifact_desc)
       LLVMConstInt(i32, k->count, 0),
@@ -176,11 +173,10 @@ static int32_t add_desc(fv_kernels *k, LLVMModuleRef m, const fv_artifact *a,
       data,
       LLVMConstInt(i64, a->constants_size, 0),
       table,
-      add_text(k, m, "fovea_features", features),
-      null,  // manifest
+      add_text(k, m, "fovea_features", k->device->needs),
+      a->manifest ? add_text(k, m, "fovea_manifest", a->manifest) : null,
       null,
   };
-  free(features);
   const unsigned n_fields = (unsigned)(sizeof fields / sizeof *fields);
   LLVMValueRef desc =
       add_constant(m, "fovea_desc", LLVMConstStructInContext(k->cx, fields, n_fields, 0), 8);
@@ -352,8 +348,10 @@ static int32_t link_all(fv_kernels *k, const fv_artifact *a, const artifact_name
 int32_t llvm_emit_artifact(fv_kernels *k, const fv_artifact *a, fv_report *r, fv_blob *out) {
   const fv_host *host = k->device->host;
   artifact_names n;
-  if (strncmp(k->device->triple, "x86_64", 6) != 0 && strncmp(k->device->triple, "aarch64", 7) != 0)
-    return llvm_report(host, r, FV_PLUGIN_UNSUPPORTED, "llvm: no libraries for %s yet",
+  if (strncmp(k->device->triple, "x86_64", 6) != 0)
+    return llvm_report(host, r, FV_PLUGIN_UNSUPPORTED,
+                       "llvm: a library for '%s' cannot be made: its runtime is built for x86_64 "
+                       "alone (--emit=asm shows the kernels)",
                        k->device->triple);
   if (strlen(a->name) > LLVM_NAME_MAX - 32)
     return llvm_report(host, r, FV_PLUGIN_FAILED, "llvm: the name of the model is too long");

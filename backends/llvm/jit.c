@@ -248,6 +248,10 @@ static const char *describe(fv_device *d) {
   return d->text;
 }
 
+static const char *needs(fv_device *d) {
+  return d->needs;
+}
+
 static const fv_target *target(fv_device *d) {
   return &d->target;
 }
@@ -267,6 +271,7 @@ static const fv_backend backend = {
     .cpu_kernel = cpu_kernel,
     .emit = emit,
     .emit_artifact = llvm_emit_artifact,
+    .needs = needs,
 };
 
 FV_BACKEND_EXPORT(llvm, backend)

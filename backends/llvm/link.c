@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 extern char **environ;
 
 static int32_t failed(llvm_linker *l, const char *what, const char *name) {
-  return llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: cannot %s %s: %s", what, name,
+  return llvm_report(l->host, l->report, FV_PLUGIN_IO, "llvm: cannot %s '%s': %s", what, name,
                      strerror(errno));
 }
 
@@ -175,8 +176,8 @@ void llvm_linker_close(llvm_linker *l) {
 
 //===-- Running ---------------------------------------------------------===//
 
-// Starts the program in the folder, output to the file "messages".
-static int start(llvm_linker *l, const char **argv, pid_t *pid) {
+// Starts the program in the folder, its output going to a pipe.
+static int start(llvm_linker *l, const char **argv, char **env, int output, pid_t *pid) {
   posix_spawn_file_actions_t a;
   int err = posix_spawn_file_actions_init(&a);
   if (err)
@@ -185,28 +186,91 @@ static int start(llvm_linker *l, const char **argv, pid_t *pid) {
   if (!err)
     err = posix_spawn_file_actions_addopen(&a, 0, "/dev/null", O_RDONLY, 0);
   if (!err)
-    err = posix_spawn_file_actions_addopen(&a, 1, "messages", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    err = posix_spawn_file_actions_adddup2(&a, output, 1);
   if (!err)
-    err = posix_spawn_file_actions_adddup2(&a, 1, 2);
+    err = posix_spawn_file_actions_adddup2(&a, output, 2);
   if (!err) {
     char **args;  // posix_spawn does not write to the strings
     memcpy(&args, &argv, sizeof args);
-    err = posix_spawn(pid, l->program, &a, NULL, args, environ);
+    err = posix_spawn(pid, l->program, &a, NULL, args, env);
   }
   posix_spawn_file_actions_destroy(&a);
   return err;
 }
 
-int32_t llvm_linker_run(llvm_linker *l, const char **argv) {
-  pid_t pid = 0;
-  int status = 0;
-  argv[0] = "ld.lld";
-  const int err = start(l, argv, &pid);
-  if (err) {
-    errno = err;
-    return failed(l, "run", l->program);
+// The caller's environment, but for the place of temporary files, which is the folder: an LLVM
+// program that crashes leaves some. From malloc.
+static char **environment(const char *folder_is) {
+  size_t n = 0;
+  while (environ[n])
+    n++;
+  char **env = malloc((n + 2) * sizeof *env);
+  if (!env)
+    return NULL;
+  memcpy(env, &folder_is, sizeof *env);
+  memcpy(env + 1, environ, (n + 1) * sizeof *env);
+  return env;
+}
+
+// All that the program says, of which the beginning is kept.
+static void listen_to(int fd, char *text, size_t size) {
+  char drop[512];
+  for (size_t at = 0;;) {
+    const bool room = at + 1 < size;
+    const ssize_t n = read(fd, room ? text + at : drop, room ? size - 1 - at : sizeof drop);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return;
+    at += room ? (size_t)n : 0;
   }
-  pid_t got;
+}
+
+// Whether the disk is to blame can be told by the program's words alone: the error of the
+// system that they name, or 0.
+static int blamed_error(const char *text) {
+  static const int errors[] = {ENOSPC, EDQUOT, EFBIG, EIO, EROFS};
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+    if (strstr(text, strerror(errors[i])))
+      return errors[i];
+  return 0;
+}
+
+static int32_t run_failed(llvm_linker *l, int status, char *text) {
+  // lld maps its output: a disk without room for a page of it is a bus error.
+  const int error =
+      WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS ? ENOSPC : blamed_error(text);
+  if (error)
+    return llvm_report(l->host, l->report, FV_PLUGIN_IO, "llvm: %s cannot write to '%s': %s",
+                       l->program, l->folder, strerror(error));
+  if (WIFSIGNALED(status))
+    return llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: %s was ended by signal %d: %s",
+                       l->program, WTERMSIG(status), text);
+  const size_t n = strlen(text);
+  if (n > 0 && text[n - 1] == '\n')
+    text[n - 1] = 0;
+  return llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: %s failed: %s", l->program, text);
+}
+
+int32_t llvm_linker_run(llvm_linker *l, const char **argv) {
+  pid_t pid = 0, got;
+  int status = 0, fd[2];
+  char text[1536] = "";
+  argv[0] = "ld.lld";
+  if (pipe2(fd, O_CLOEXEC) != 0)
+    return failed(l, "make a pipe to", l->program);
+  char temporary[sizeof l->folder + 8];
+  snprintf(temporary, sizeof temporary, "TMPDIR=%s", l->folder);
+  char **env = environment(temporary);
+  const int err = env ? start(l, argv, env, fd[1], &pid) : ENOMEM;
+  free(env);
+  close(fd[1]);
+  if (!err)
+    listen_to(fd[0], text, sizeof text);
+  close(fd[0]);
+  if (err)
+    return llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: cannot run %s: %s", l->program,
+                       strerror(err));
   do
     got = waitpid(pid, &status, 0);
   while (got < 0 && errno == EINTR);
@@ -214,11 +278,5 @@ int32_t llvm_linker_run(llvm_linker *l, const char **argv) {
   // output is then found when it is read.
   if (got < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
     return FV_PLUGIN_OK;
-  fv_blob text = {0};
-  if (llvm_linker_read(l, "messages", &text) != FV_PLUGIN_OK)
-    return FV_PLUGIN_FAILED;
-  const int32_t r = llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: %s failed: %s",
-                                l->program, (const char *)text.data);
-  text.release(text.data, text.size);
-  return r;
+  return run_failed(l, status, text);
 }

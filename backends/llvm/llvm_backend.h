@@ -2,6 +2,7 @@
 // llvm_backend.h - what the files of this backend share.
 //
 //   target.c   which machine: CPU, features, what its instruction set can do
+//   cpus.c     names of CPUs and features
 //   print.c    kernel IR -> LLVM IR: structure (loops, variables, entry points)
 //   memory.c   ... loads and stores
 //   scalar.c   ... primitives
@@ -37,6 +38,7 @@ struct fv_device {
   char *triple, *cpu, *features, *layout, *text;
   llvm_isa isa;
   fv_target target;
+  char *needs;         // instruction sets that its code may use, "avx2,fma"
   bool host_features;  // `features` has all that the CPU has, not only a difference
 };
 
@@ -47,9 +49,14 @@ int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const cha
 int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
                   fv_device **out);
 void llvm_close(fv_device *d);
-// The CPU features that code for this device may use, "avx2,fma", for a check
-// before it runs. From malloc; NULL = out of memory.
-char *llvm_needed_features(const fv_device *d);
+
+// cpus.c: may these be given to LLVM (which prints to stderr or aborts otherwise)? NULL: not
+// given by the user.
+int32_t llvm_check_names(const fv_host *host, fv_report *r, const char *triple, const char *name,
+                         const char *features);
+// "avx2,fma"; NULL: no such CPU.
+const char *llvm_cpu_features(const char *triple, const char *name);
+#define LLVM_LEAST_CPU(triple) (strncmp(triple, "x86_64", 6) == 0 ? "x86-64" : "generic")
 
 // Collects the errors of a context: LLVM's own handler would print and exit.
 typedef struct llvm_errors {

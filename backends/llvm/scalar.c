@@ -5,11 +5,13 @@
 
 //===-- Floats ----------------------------------------------------------===//
 
-// (a > b || a is NaN) ? a : b: NaN in either operand comes through.
+// b if it is NaN, else a unless b is the better one: NaN in either operand comes
+// through. One unordered compare for both reasons to take a, since LLVM 19 combines
+// "|x| is NaN, else |x| > 0" to "x > 0 or NaN", which loses the sign.
 static LLVMValueRef float_extreme(llvm_gen *g, bool max, LLVMValueRef a, LLVMValueRef b) {
-  LLVMValueRef better = LLVMBuildFCmp(g->b, max ? LLVMRealOGT : LLVMRealOLT, a, b, "");
+  LLVMValueRef better = LLVMBuildFCmp(g->b, max ? LLVMRealUGT : LLVMRealULT, a, b, "");
   LLVMValueRef m = LLVMBuildSelect(g->b, better, a, b, "");
-  return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, a, a, ""), a, m, "");
+  return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, b, b, ""), b, m, "");
 }
 
 static LLVMValueRef copysign_of(llvm_gen *g, LLVMTypeRef t, LLVMValueRef magnitude,

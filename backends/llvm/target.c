@@ -194,43 +194,51 @@ static bool describe_text(fv_device *d) {
 
 //===-- Requirements ----------------------------------------------------===//
 
-// Removes a feature that a later "-name" takes back.
-static void drop_feature(char *list, const char *name, size_t n) {
-  for (char *p = list; *p;) {
-    const size_t m = strcspn(p, ",");
-    char *next = p + m + (p[m] == ',');
-    if (m == n && memcmp(p, name, n) == 0)
-      memmove(p, next, strlen(next) + 1);
-    else
-      p = next;
+typedef struct feature {
+  const char *name;
+  size_t n;
+  bool without;  // "-name"
+} feature;
+
+static int compare(const void *a, const void *b) {
+  const feature *x = a, *y = b;
+  const int c = memcmp(x->name, y->name, x->n < y->n ? x->n : y->n);
+  if (c != 0 || x->n != y->n)
+    return c ? c : x->n < y->n ? -1 : 1;
+  return x->name < y->name ? -1 : 1;  // equal names keep their order
+}
+
+// The names in `list`, sorted; of equal ones the last counts. `out` is as long.
+static void sort_features(const char *list, feature *f, char *out) {
+  size_t count = 0;
+  for (const char *p = list; *p; p += strspn(p, ",")) {
+    const size_t n = strcspn(p, ","), sign = *p == '+' || *p == '-';
+    f[count++] = (feature){p + sign, n - sign, *p == '-'};
+    p += n;
+  }
+  qsort(f, count, sizeof *f, compare);
+  const char *begin = out;
+  for (size_t i = 0; i < count; i++) {
+    const bool again = i + 1 < count && f[i].n == f[i + 1].n &&
+                       memcmp(f[i].name, f[i + 1].name, f[i].n) == 0;
+    if (f[i].n && !f[i].without && !again)
+      out += sprintf(out, "%s%.*s", out > begin ? "," : "", (int)f[i].n, f[i].name);
   }
 }
 
-char *llvm_needed_features(const fv_device *d) {
-  // Of a named CPU LLVM does not tell the features: the level whose vectors it
-  // has stands for it.
-  static const char v2[] = "sse3,ssse3,sse4.1,sse4.2,popcnt,cx16,sahf,";
-  static const char v3[] = "avx,avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,";
-  static const char v4[] = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,";
-  const bool level = is_arch(d, "x86_64") && !d->host_features;
-  const uint32_t bits = d->target.vector_bits;
-  char *list = malloc(sizeof v2 + sizeof v3 + sizeof v4 + strlen(d->features) + 2);
-  if (!list)
-    return NULL;
-  sprintf(list, "%s%s%s", level && d->isa.round ? v2 : "", level && bits >= 256 ? v3 : "",
-          level && bits >= 512 ? v4 : "");
-  for (const char *p = d->features; *p; p += strspn(p, ",")) {
-    const size_t n = strcspn(p, ",");
-    if (n > 1 && *p == '+')
-      sprintf(list + strlen(list), "%.*s,", (int)n - 1, p + 1);
-    else if (n > 1 && *p == '-')
-      drop_feature(list, p + 1, n - 1);
-    p += n;
-  }
-  const size_t n = strlen(list);
-  if (n > 0)
-    list[n - 1] = 0;  // the last comma
-  return list;
+static bool find_needs(fv_device *d) {
+  // The host's own features are all in d->features.
+  const char *of_cpu = d->host_features ? NULL : llvm_cpu_features(d->triple, d->cpu);
+  char *list = join(of_cpu ? of_cpu : "", of_cpu && *of_cpu ? "," : "", d->features);
+  const size_t n = list ? strlen(list) : 0;
+  feature *f = calloc(n + 1, sizeof *f);
+  d->needs = list ? calloc(n + 1, 1) : NULL;
+  const bool ok = f && d->needs;
+  if (ok)
+    sort_features(list, f, d->needs);
+  free(f);
+  free(list);
+  return ok;
 }
 
 //===-- Open ------------------------------------------------------------===//
@@ -255,7 +263,7 @@ static int32_t read_options(const fv_host *host, const fv_option *o, size_t n, f
     else if (strcmp(o[i].key, "features") == 0 || strcmp(o[i].key, "mattr") == 0)
       c->features = o[i].value;
     else
-      return llvm_report(host, r, FV_PLUGIN_FAILED,
+      return llvm_report(host, r, FV_PLUGIN_ARG,
                          "llvm: no option '%s' (there are: triple, cpu, features)", o[i].key);
   }
   if (c->cpu && strcmp(c->cpu, "native") == 0)
@@ -275,9 +283,7 @@ static int32_t choose(fv_device *d, const choice *c) {
     const bool host_cpu = d->isa.native && !c->cpu;
     d->host_features = host_cpu;
     d->cpu = host_cpu ? copy_message(LLVMGetHostCPUName())
-                      : strdup(c->cpu                 ? c->cpu
-                               : is_arch(d, "x86_64") ? "x86-64"
-                                                      : "generic");
+                      : strdup(c->cpu ? c->cpu : LLVM_LEAST_CPU(d->triple));
     char *base = host_cpu ? copy_message(LLVMGetHostCPUFeatures()) : strdup("");
     const char *more = c->features ? c->features : "";
     d->features = base ? join(base, base[0] && more[0] ? "," : "", more) : NULL;
@@ -325,13 +331,15 @@ int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_option
   d->host = host;
   status = choose(d, &c);
   if (status == FV_PLUGIN_OK)
+    status = llvm_check_names(host, r, d->triple, c.cpu, c.features);
+  if (status == FV_PLUGIN_OK)
     status = open_machine(d, r);
   if (status == FV_PLUGIN_OK && !probe_isa(d))
     status = llvm_report(host, r, FV_PLUGIN_FAILED, "llvm: cannot make code for cpu '%s' of '%s'",
                          d->cpu, d->triple);
   if (status == FV_PLUGIN_OK) {
     describe_target(d);
-    if (!describe_text(d))
+    if (!describe_text(d) || !find_needs(d))
       status = FV_PLUGIN_OOM;
   }
   if (status != FV_PLUGIN_OK) {
@@ -352,5 +360,6 @@ void llvm_close(fv_device *d) {
   free(d->features);
   free(d->layout);
   free(d->text);
+  free(d->needs);
   free(d);
 }

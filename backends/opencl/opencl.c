@@ -92,6 +92,11 @@ static int32_t build(fv_kernels *set, fv_report *r) {
   e = clBuildProgram(set->program, 1, &d->id, d->options, NULL, NULL);
   if (e == CL_SUCCESS)
     return FV_PLUGIN_OK;
+  char folder[512], line[640];
+  if (cl_find_full_folder(folder, sizeof folder)) {
+    snprintf(line, sizeof line, "the OpenCL compiler failed: no space left in '%s'", folder);
+    return d->host->error(r, FV_PLUGIN_IO, line);
+  }
   const int32_t status = cl_fail(d, r, "the OpenCL compiler refused the kernels", e);
   report_log(d, set->program, r);
   return status;

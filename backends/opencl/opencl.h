@@ -39,6 +39,9 @@ const char *cl_error_name(cl_int e);
 // Reports "what: CL_NAME" and gives the plugin status for e.
 int32_t cl_fail(const fv_device *d, fv_report *r, const char *what, cl_int e);
 
+// space.c: a folder in which the driver may keep files and that has no room left.
+bool cl_find_full_folder(char *out, size_t size);
+
 // device.c
 int32_t device_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
                     fv_device **out);

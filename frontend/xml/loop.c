@@ -3,6 +3,7 @@
 // <repeat>, <scan> and <loop>: the one region op of the graph IR.
 #include <string.h>
 
+#include "base/checked.h"
 #include "frontend/xml/lower.h"
 
 //===-- Begin -------------------------------------------------------------===//
@@ -382,6 +383,24 @@ static fv_value *flipped(fv_xml_cx *cx, const fv_xml_loop *l, fv_value *v, int64
   return fv_xml_op1(cx, n);
 }
 
+// A loop that may end early keeps room for all its steps.
+static bool room_for_steps(fv_xml_cx *cx, const fv_xml_loop *l) {
+  for (int i = 0; i < l->n_collect; i++) {
+    const fv_type *t = &l->collect[i].value->type;
+    int64_t least[FV_MAX_RANK + 1], bytes;
+    least[0] = fv_x_range(cx->pool, l->trips, NULL, 0).lo;
+    for (int d = 0; d < t->rank; d++)
+      least[d + 1] = fv_x_range(cx->pool, t->dim[d], NULL, 0).lo;
+    if (fv_bytes_i64(least, t->rank + 1, fv_dtype_size(t->dtype), &bytes))
+      continue;
+    (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at(cx, l->collect[i].elem),
+                       "%lld times %s are more bytes than the limit of %lld", (long long)least[0],
+                       fv_xml_type_text(cx, t), (long long)FV_MAX_BYTES);
+    return false;
+  }
+  return true;
+}
+
 static int collect_index(const fv_xml_loop *l, const char *name) {
   for (int i = 0; i < l->n_collect; i++)
     if (strcmp(l->collect[i].name, name) == 0)
@@ -452,6 +471,8 @@ void fv_xml_finish_loop(fv_xml_cx *cx, fv_xml_frame *f) {
   cx->current = e;
   cx->top = f->up;
   set_while(cx, e, l);
+  if (!l->poisoned && !e->bad)
+    l->poisoned = !room_for_steps(cx, l);
   fv_node *n = l->poisoned || e->bad ? NULL : place_loop(cx, l);
   if (!n) {
     fv_xml_poison_out(cx, e);

@@ -151,6 +151,37 @@ static void bind_results(fv_xml_cx *cx, const builder *b, fv_node *n) {
     fv_xml_assert_type(cx, b->elem, n->out[0]);
 }
 
+//===-- Expectations --------------------------------------------------------===//
+
+static const char *expect_word(void *user, int i) {
+  static const char *const word[] = {
+#define X(id, name, doc) name,
+      FV_FAMILY_TABLE(X)
+#undef X
+      "fused", NULL};
+  (void)user;
+  return word[i];
+}
+
+// A copy for each element: what it is expanded to has the same pointer.
+static void read_expect(fv_xml_cx *cx, const fv_xml_elem *e, fv_node *n) {
+  const fv_xml_attr *a = fv_xml_find_attr(e, "expect");
+  const char *word = a ? fv_xml_plain(cx, fv_xml_whole(a)) : NULL;
+  if (!word)
+    return;
+  fv_str all = {.arena = cx->arena};
+  for (int i = 0; expect_word(NULL, i); i++) {
+    if (strcmp(word, expect_word(NULL, i)) == 0) {
+      n->expect = fv_arena_strdup(cx->arena, word);
+      return;
+    }
+    fv_str_printf(&all, " %s", expect_word(NULL, i));
+  }
+  (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, 0),
+                     "'%s' is none of the kinds of kernels%s%s", word, all.data,
+                     fv_xml_suggest(cx, word, expect_word, NULL));
+}
+
 void fv_xml_run_op(fv_xml_cx *cx, const fv_xml_elem *e) {
   const fv_op op = fv_op_find(e->name, strlen(e->name));
   builder b = {.info = fv_op_get(op), .elem = e};
@@ -164,9 +195,7 @@ void fv_xml_run_op(fv_xml_cx *cx, const fv_xml_elem *e) {
   for (int i = 0; i < b.info->n_attr; i++)
     read_attr(cx, &b, n, &b.info->attr[i]);
   count_results(&b, n);
-  const fv_xml_attr *expect = fv_xml_find_attr(e, "expect");
-  if (expect)
-    n->expect = fv_xml_plain(cx, fv_xml_whole(expect));
+  read_expect(cx, e, n);
   if (b.failed || !fv_xml_place_node(cx, n))
     fv_xml_poison_out(cx, e);
   else

@@ -92,10 +92,13 @@ typedef struct fv_verify_info {
 FV_API int fv_model_verify_count(const fv_model *m);
 FV_API fv_verify_info fv_model_verify_get(const fv_model *m, int i);
 
-// Number of nodes of an op in the model after its passes (-1: no such op).
-FV_API int fv_model_count_op(const fv_model *m, const char *op);
-// kind: text, json, dot; or xml: the description itself in its canonical form.
-// passes: a preset or list, NULL = as loaded (xml: ignored).
+// Numbers of nodes of ops in the model after its passes (-1: no such op); a loop's body counts
+// once. passes: a preset or list, NULL = "O2"; "O0": as loaded.
+FV_API FV_NODISCARD fv_status fv_model_count_ops(const fv_model *m, const char *passes,
+                                                 const char *const *op, size_t n_op, int *count,
+                                                 fv_diag_sink *diag);
+// kind: text, json, dot: the graphs after the passes, as above. xml: the description itself in
+// its canonical form; passes do not count.
 FV_API FV_NODISCARD fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
                                      fv_diag_sink *diag, fv_bytes *out);
 
@@ -119,8 +122,14 @@ FV_API FV_NODISCARD fv_status fv_executable_load(const char *path, fv_diag_sink 
                                           fv_executable **out);
 FV_API void fv_executable_destroy(fv_executable *e);  // NULL ok
 FV_API const fv_model_info *fv_executable_get_info(const fv_executable *e);
+// Of what it was made, by what and for what: JSON text, "" if it is not known. A library keeps it.
+FV_API const char *fv_executable_manifest(const fv_executable *e);
 
-// kind: kernel, or what the backend has: llvm, asm, obj, opencl.
+// How many kernels of a family there are: map, row, contraction, attention, serial; -1: there is
+// no such family, or the backend runs no kernels. A loop's body counts once.
+FV_API int fv_executable_count_kernels(const fv_executable *e, const char *family);
+// kind: groups (which nodes each kernel computes), kernel, or what the backend has: llvm, asm,
+// obj, opencl.
 FV_API FV_NODISCARD fv_status fv_executable_emit(const fv_executable *e, const char *kind,
                                           fv_diag_sink *diag, fv_bytes *out);
 // A shared library (shared = 1) or object for this backend's target, and its
@@ -162,8 +171,8 @@ FV_API int64_t fv_context_workspace_bytes(const fv_context *c);
 
 //===-- What is there -----------------------------------------------------===//
 
-// Calls f(user, kind, name, doc) for each backend, frontend, pass, op.
-// kind: "backends", "frontends", "passes", "ops", or NULL for all.
+// Calls f(user, kind, name, doc) for each backend, frontend, pass, op, family of kernels.
+// kind: "backends", "frontends", "passes", "ops", "families", or NULL for all.
 FV_API void fv_list(const char *kind, void (*f)(void *user, const char *kind, const char *name,
                                          const char *doc),
              void *user);

@@ -22,7 +22,7 @@ uint32_t fv_cpu_threads(const fv_cpu_device *d);
 const fv_device_ops *fv_cpu_ops(void);
 
 // features.c: does this machine have the features (comma-separated, LLVM's
-// names)? If not, the name of the first that is missing is copied to `missing`.
+// names)? If not, those that are missing are copied to `missing`, as many as have room.
 int fv_cpu_has(const char *features, char *missing, uint64_t size);
 
 #endif  // FOVEA_RUNTIME_EXEC_CPU_H_

@@ -98,6 +98,8 @@ static bool has_name(const char *name, size_t n, uint32_t state) {
 
 int fv_cpu_has(const char *features, char *missing, uint64_t size) {
   const uint32_t state = enabled_state();
+  uint64_t at = 0;
+  int all = 1;
   for (const char *s = features ? features : ""; *s;) {
     size_t n = 0;
     while (s[n] && s[n] != ',')
@@ -105,11 +107,12 @@ int fv_cpu_has(const char *features, char *missing, uint64_t size) {
     const size_t sign = *s == '+';
     // "-x" says that the code does without x.
     if (n > sign && *s != '-' && !has_name(s + sign, n - sign, state)) {
-      if (size)
-        snprintf(missing, (size_t)size, "%.*s", (int)(n - sign), s + sign);
-      return 0;
+      if (at < size)
+        at += (uint64_t)snprintf(missing + at, (size_t)(size - at), "%s%.*s", all ? "" : ",",
+                                 (int)(n - sign), s + sign);
+      all = 0;
     }
     s += n + (s[n] == ',');
   }
-  return 1;
+  return all;
 }

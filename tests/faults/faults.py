@@ -337,8 +337,34 @@ def disk_full(folder):
         raise Skip("may not mount")
     try:
         folder.run("compile", "m.xml", "-o", "disk/libm.so", code=3, says="No space")
+        # The linker's folder.
+        folder.run("compile", "m.xml", "-o", "libm.so", code=3, says="No space",
+                   more_env={"TMPDIR": small})
     finally:
         subprocess.run(["umount", small], check=False)
+
+
+@case
+def linker_disk_full(folder):
+    """There is room for the linker's input, not for its output."""
+    folder.write("m.xml", LINEAR)
+    folder.write("w.safetensors", GOOD)
+    small = os.path.join(folder.path, "disk")
+    os.mkdir(small)
+    for size in range(96, 200, 8):
+        if shutil.which("mount") is None or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", small],
+                stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            raise Skip("may not mount")
+        try:
+            p = folder.run("compile", "m.xml", "-o", "libm.so", code=(0, 3),
+                           more_env={"TMPDIR": small})
+            if os.listdir(small):
+                raise Wrong(f"left {os.listdir(small)} in the folder of temporary files")
+        finally:
+            subprocess.run(["umount", small], check=False)
+        if p.returncode == 3 and b"space left" not in p.stderr:
+            raise Wrong(p.stderr.decode())
 
 
 @case

@@ -54,11 +54,12 @@ class Folder:
             found += [os.path.relpath(os.path.join(folder, f), self.path) for f in files]
         return sorted(found)
 
-    def run(self, *args, code, says=None, made=(), limit_file=None, stdout=None):
+    def run(self, *args, code, says=None, made=(), limit_file=None, stdout=None,
+            more_env=None):
         """code: one exit code or several. says: must be in a diagnostic. Failed
         runs must leave no file, others the files of `made`."""
         before = set(self.names())
-        env = dict(os.environ, NO_COLOR="1", LC_ALL="C")
+        env = dict(os.environ, NO_COLOR="1", LC_ALL="C", **(more_env or {}))
         env.pop("FOVEA_PLUGIN_PATH", None)
         options = env.get("ASAN_OPTIONS", "")
         # A refused allocation is the program's to report.

@@ -26,7 +26,7 @@
 
 struct fv_report {
   int32_t status;
-  char text[4096];
+  char text[4096], note[256];
 };
 
 static int32_t on_error(fv_report *r, int32_t status, const char *text) {
@@ -36,8 +36,7 @@ static int32_t on_error(fv_report *r, int32_t status, const char *text) {
 }
 
 static void on_note(fv_report *r, const char *text) {
-  (void)r;
-  (void)text;
+  snprintf(r->note, sizeof r->note, "%s", text);
 }
 
 static const fv_host host = {.struct_size = sizeof host,
@@ -669,7 +668,7 @@ static void test_refusals(void **state) {
   assert_int_equal(b->open(&host, &o, 1, &r, &d), FV_PLUGIN_UNSUPPORTED);
   assert_non_null(strstr(r.text, "pdp11"));
   o = (fv_option){"colour", "red"};
-  assert_int_equal(b->open(&host, &o, 1, &r, &d), FV_PLUGIN_FAILED);
+  assert_int_equal(b->open(&host, &o, 1, &r, &d), FV_PLUGIN_ARG);
   assert_non_null(strstr(r.text, "colour"));
   d = open_level(b, NULL);
   made *m = make("exp", 0, 0);
@@ -681,6 +680,55 @@ static void test_refusals(void **state) {
   assert_non_null(strstr(r.text, "exp"));
   b->close(d);
   free(m);
+}
+
+// What LLVM would print a warning for, or abort over: names of CPUs and features.
+static void test_names(void **state) {
+  (void)state;
+  static const struct {
+    const char *triple, *key, *value, *meant;  // "": nothing is near; NULL: it is good
+  } row[] = {
+      {"x86_64-linux-gnu", "cpu", "znver4", NULL},
+      {"x86_64-linux-gnu", "cpu", "haswel", "haswell"},
+      {"x86_64-linux-gnu", "cpu", "i486", ""},  // has no 64-bit mode
+      {"x86_64-linux-gnu", "cpu", "neoverse-n1", ""},
+      {"aarch64-linux-gnu", "cpu", "neoverse-n1", NULL},
+      {"aarch64-linux-gnu", "cpu", "neoverse-n7", "neoverse-n1"},
+      {"x86_64-linux-gnu", "features", "+avx2,-fma", NULL},
+      {"x86_64-linux-gnu", "features", "+avx2,+avx512ff", "avx512f"},
+      {"x86_64-linux-gnu", "features", "-sse2", ""},
+      {"x86_64-linux-gnu", "features", "-64bit", ""},
+      {"x86_64-linux-gnu", "features", "avx2", ""},
+      {"riscv64-linux-gnu", "cpu", "sifive-u74", ""},
+  };
+  const fv_backend *b = plugin();
+  for (size_t i = 0; i < FV_COUNTOF(row); i++) {
+    const fv_option o[] = {{"triple", row[i].triple}, {row[i].key, row[i].value}};
+    fv_report r = {0};
+    fv_device *d = NULL;
+    const int32_t s = b->open(&host, o, 2, &r, &d);
+    if ((s == FV_PLUGIN_OK) != !row[i].meant)
+      fail_msg("%s=%s: %d, %s", row[i].key, row[i].value, (int)s, r.text);
+    if (row[i].meant && *row[i].meant && !strstr(r.note, row[i].meant))
+      fail_msg("%s=%s: %s", row[i].key, row[i].value, r.note);
+    if (s == FV_PLUGIN_OK)
+      b->close(d);
+  }
+}
+
+// Each name once, in order, without what was taken away.
+static void test_needs(void **state) {
+  (void)state;
+  const fv_backend *b = plugin();
+  const fv_option o[] = {{"triple", "x86_64-linux-gnu"},
+                         {"cpu", "x86-64-v2"},
+                         {"features", "+fma,+avx,-popcnt,-fma,+sse3"}};
+  fv_report r = {0};
+  fv_device *d = NULL;
+  assert_int_equal(b->open(&host, o, 3, &r, &d), FV_PLUGIN_OK);
+  assert_string_equal(
+      b->needs(d), "avx,cmov,crc32,cx16,cx8,fxsr,mmx,sahf,sse,sse2,sse3,sse4.1,sse4.2,ssse3,x87");
+  b->close(d);
 }
 
 // Another machine: code, but none that could run here.
@@ -739,6 +787,7 @@ static fv_blob make_library(const fv_backend *b, fv_kernels *k, const char *name
                          .image_size = sizeof image,
                          .constants = constants,
                          .constants_size = sizeof constants,
+                         .manifest = "{\"by\": 1}",
                          .exec_bitcode = RUNTIME};
   fv_blob out = {0};
   fv_report r = {0};
@@ -772,6 +821,7 @@ static void test_artifact(void **state) {
   assert_non_null(dlsym(so2, "two_get"));
   assert_null(dlsym(so1, "fv_artifact_get"));
   assert_non_null(memmem(one.data, one.size, "libc.so.6", 10));
+  assert_non_null(memmem(one.data, one.size, "{\"by\": 1}", 10));
   assert_null(memmem(one.data, one.size, "libm.so", 7));
   assert_non_null(memmem(object.data, object.size, "three_get", 10));
   fv_blob *const blobs[] = {&one, &again, &two, &object};
@@ -822,7 +872,8 @@ int main(void) {
       cmocka_unit_test(test_primitives), cmocka_unit_test(test_casts),
       cmocka_unit_test(test_reductions), cmocka_unit_test(test_memory),
       cmocka_unit_test(test_control),    cmocka_unit_test(test_tile_has_no_spills),
-      cmocka_unit_test(test_refusals),   cmocka_unit_test(test_other_machine),
+      cmocka_unit_test(test_refusals),   cmocka_unit_test(test_names),
+      cmocka_unit_test(test_needs),      cmocka_unit_test(test_other_machine),
       cmocka_unit_test(test_artifact),   cmocka_unit_test(test_artifact_refusals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emit.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+
+typedef enum emit_stage { STAGE_GRAPH, STAGE_CODE, STAGE_LIBRARY } emit_stage;
+
+static const struct emit_kind {
+  const char *name, *ending;
+  emit_stage stage;
+} kinds[] = {{"xml", NULL, STAGE_GRAPH},    {"text", NULL, STAGE_GRAPH},
+             {"json", NULL, STAGE_GRAPH},   {"dot", NULL, STAGE_GRAPH},
+             {"groups", NULL, STAGE_CODE},  {"kernel", ".kernel", STAGE_CODE},
+             {"llvm", ".ll", STAGE_CODE},   {"asm", ".s", STAGE_CODE},
+             {"opencl", ".cl", STAGE_CODE}, {"obj", ".o", STAGE_LIBRARY},
+             {"so", ".so", STAGE_LIBRARY}};
+
+const char *emit_kind_of(const char *path) {
+  for (size_t i = 0; i < FV_COUNTOF(kinds); i++)
+    if (kinds[i].ending && ends_with(path, kinds[i].ending))
+      return kinds[i].name;
+  return NULL;
+}
+
+static const char *kind_at(void *user, int i) {
+  (void)user;
+  return i < (int)FV_COUNTOF(kinds) ? kinds[i].name : NULL;
+}
+
+static fv_status find_kind(tool *t, const char *name, const struct emit_kind **out) {
+  fv_str all = {.arena = t->arena};
+  for (size_t i = 0; i < FV_COUNTOF(kinds); i++) {
+    *out = &kinds[i];
+    if (strcmp(kinds[i].name, name) == 0)
+      return FV_OK;
+    fv_str_printf(&all, "%s%s", i ? ", " : "", kinds[i].name);
+  }
+  const fv_status s = usage_error(t, "--emit: '%s' is none of %s", name, all.data);
+  const int near = fv_did_you_mean(name, kind_at, NULL);
+  if (near >= 0)
+    fv_note(t->diag, NULL, "did you mean '%s'?", kinds[near].name);
+  return s;
+}
+
+//===-- Libraries ---------------------------------------------------------===//
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+// out/libminilm.so -> minilm; what C has no letter for becomes '_'.
+static const char *name_of(fv_arena *ar, const char *path) {
+  const char *base = base_name(path);
+  if (strncmp(base, "lib", 3) == 0 && base[3] && base[3] != '.')
+    base += 3;
+  const size_t n = strcspn(base, ".");
+  char *name = fv_arena_printf(ar, "%.*s", (int)n, base);
+  for (char *c = name; *c; c++)
+    if (!isascii(*c) || !isalnum((unsigned char)*c))
+      *c = '_';
+  return name[0] >= '0' && name[0] <= '9' ? fv_arena_printf(ar, "_%s", name) : name;
+}
+
+static const char *header_path(fv_arena *ar, const char *library, const char *name) {
+  const char *base = base_name(library);
+  return fv_arena_printf(ar, "%.*s%s.h", (int)(base - library), library, name);
+}
+
+static fv_status tell_library(tool *t, const char *path, const char *header, const char *name,
+                              size_t size) {
+  if (!t->common->json) {
+    print_note("%s: %s; %s\n", path, bytes_text(t->arena, (int64_t)size), header);
+    return FV_OK;
+  }
+  fv_str out = {.arena = t->arena};
+  fv_str_puts(&out, "{\"library\": ");
+  fv_str_json(&out, path, strlen(path));
+  fv_str_puts(&out, ", \"header\": ");
+  fv_str_json(&out, header, strlen(header));
+  fv_str_printf(&out, ", \"name\": \"%s\", \"bytes\": %zu}\n", name, size);
+  return print_text(t, &out);
+}
+
+static fv_status write_library(tool *t, const emit_request *r, const model *m,
+                               const fv_executable *e, bool shared) {
+  const char *stem = name_of(t->arena, m->info->name);
+  const char *path =
+      r->output ? r->output : fv_arena_printf(t->arena, shared ? "lib%s.so" : "%s.o", stem);
+  const char *name = r->name ? r->name : name_of(t->arena, path);
+  fv_bytes *library = bytes_new(t), *header = bytes_new(t);
+  FV_TRY(fv_executable_library(e, name, shared, t->diag, library, header));
+  const char *beside = header_path(t->arena, path, name);
+  const fv_piece code = {library->data, library->size};
+  FV_TRY(write_text(t, beside, header));
+  const fv_status s = write_output(t, path, &code, 1, shared ? 0755 : 0644);
+  if (s != FV_OK) {
+    unlink(beside);
+    return s;
+  }
+  return tell_library(t, path, beside, name, library->size);
+}
+
+//===-- All kinds ---------------------------------------------------------===//
+
+// Called from the library: prints at once.
+static void dump(void *user, const char *pass, const char *text) {
+  (void)user;
+  printf("// after %s\n%s", pass, text);
+}
+
+static fv_status emit_graphs(tool *t, const model *m, const emit_request *r, const char *kind) {
+  const char *passes;
+  fv_bytes *text = bytes_new(t);
+  if (r->dump_after)
+    return usage_error(t, "--dump-after goes with kinds that compile; '%s' does not", kind);
+  FV_TRY(passes_of(t, r->compile, &passes));
+  FV_TRY(fv_model_emit(m->description, kind, passes, t->diag, text));
+  return write_text(t, r->output ? r->output : "-", text);
+}
+
+fv_status emit(tool *t, const model *m, const emit_request *r) {
+  const struct emit_kind *kind;
+  fv_executable *e;
+  FV_TRY(find_kind(t, r->kind, &kind));
+  if (m->library)
+    return usage_error(t, "'%s' is compiled already", m->path);
+  if (kind->stage == STAGE_GRAPH)
+    return emit_graphs(t, m, r, kind->name);
+  if (kind->stage == STAGE_LIBRARY && r->output && strcmp(r->output, "-") == 0)
+    return usage_error(t, "a library comes with a header: name a file by -o");
+  const char *backend = r->backend                          ? r->backend
+                        : strcmp(kind->name, "opencl") == 0 ? "opencl"
+                                                            : NULL;
+  FV_TRY(model_compile(t, m, backend, r->compile, r->dump_after, dump, &e));
+  if (kind->stage == STAGE_LIBRARY)
+    return write_library(t, r, m, e, strcmp(kind->name, "so") == 0);
+  fv_bytes *text = bytes_new(t);
+  FV_TRY(fv_executable_emit(e, kind->name, t->diag, text));
+  return write_text(t, r->output ? r->output : "-", text);
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// tools/emit.h - --emit=KIND: a model written out at some stage of its way.
+#ifndef FOVEA_TOOLS_EMIT_H_
+#define FOVEA_TOOLS_EMIT_H_
+
+#include "model.h"
+
+typedef struct emit_request {
+  const char *kind;     // see EMIT_HELP
+  const char *output;   // a file, "-", or NULL: standard output; for libraries lib and the name
+  const char *name;     // of libraries: what C code sees, or NULL
+  const char *backend;  // or NULL
+  const char *dump_after;
+  const compile_options *compile;
+} emit_request;
+
+// The kind that a file's ending tells, or NULL.
+const char *emit_kind_of(const char *path);
+FV_NODISCARD fv_status emit(tool *t, const model *m, const emit_request *r);
+
+#define EMIT_HELP                                                                             \
+  "KINDS OF OUTPUT\n"                                                                         \
+  "  xml                       the description in its canonical form, as `fovea fmt` has it\n" \
+  "  text, json, dot           the graphs after the passes (-O0: as they were loaded)\n"      \
+  "  groups                    the kernels: which ops each computes, and what keeps their\n"  \
+  "                            results from being computed within the next one\n"             \
+  "  kernel                    the kernels in the language that all backends print\n"         \
+  "  llvm, asm, opencl         what a backend makes of them\n"                                \
+  "  obj, so                   a library with its header NAME.h: an object file, or shared\n"
+
+#endif  // FOVEA_TOOLS_EMIT_H_
