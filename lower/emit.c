@@ -66,17 +66,6 @@ void lw_emit_init(lw_emit *e, lw_kernel *k, int lanes, int lane) {
   e->memo = FV_NEW(k->l->arena, struct lw_memo);
 }
 
-// An emitter for the lane-invariant parts: same indices, scalar, own memo.
-static lw_emit scalar_of(const lw_emit *e) {
-  lw_emit s = *e;
-  s.lanes = 1;
-  s.lane = -1;
-  s.count = FV_K_NONE;
-  if (e->lanes > 1)  // the same expression has another value over lanes
-    s.memo = FV_NEW(e->k->l->arena, struct lw_memo);
-  return s;
-}
-
 //===-- Guards ------------------------------------------------------------------===//
 
 static fv_kv and_guard(lw_emit *e, fv_kv g, fv_kv cond) {
@@ -96,6 +85,20 @@ static fv_kv lane_mask(lw_emit *e) {
   if (e->count != FV_K_NONE)
     m = and_guard(e, m, active_lanes(e));
   return m == FV_K_NONE ? m : fv_kb_splat(e->k->kb, m, e->lanes);
+}
+
+// An emitter for the lane-invariant parts: same indices, scalar, own memo. What
+// some lane needs is emitted if its guard is on in any of them.
+static lw_emit scalar_of(lw_emit *e) {
+  lw_emit s = *e;
+  s.lanes = 1;
+  s.lane = -1;
+  s.count = FV_K_NONE;
+  if (e->guard != FV_K_NONE && fv_kb_lanes(e->k->kb, e->guard) > 1)
+    s.guard = fv_kb_reduce(e->k->kb, FV_X_OR, lane_mask(e));
+  if (e->lanes > 1)  // the same expression has another value over lanes
+    s.memo = FV_NEW(e->k->l->arena, struct lw_memo);
+  return s;
 }
 
 //===-- Loads -------------------------------------------------------------------===//
