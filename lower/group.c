@@ -36,7 +36,7 @@ typedef struct use {
 
 typedef struct grouping {
   lw *l;
-  use **users;     // by value id
+  use **users;      // by value id
   fv_node **order;  // all nodes, program order
   size_t n_order, cap_order;
 } grouping;
@@ -121,7 +121,7 @@ typedef struct survey {
   const lw_kernel *k;
   int n_par;
   const fv_expr *const *extent;  // of the root's loops
-  uint64_t rows;     // set of root indices that reductions run over
+  uint64_t rows;                 // set of root indices that reductions run over
   bool has_rows;
   bool ok;
   const fv_expr *bound;
@@ -200,8 +200,8 @@ static bool legal(lw *l, const lw_group *g) {
         row++;
       int64_t one;
       const bool single = fv_x_is_lit(m->extent[i], &one) && one == 1;
-      at[i] = single || row >= t->n_par ? fv_x_i64(l->pool, 0)
-                                        : fv_x_index(l->pool, (uint32_t)row++);
+      at[i] =
+          single || row >= t->n_par ? fv_x_i64(l->pool, 0) : fv_x_index(l->pool, (uint32_t)row++);
     }
     for (int i = 0; i < m->n_red; i++)
       at[m->n_par + i] = lw_new_index(&k, m->extent[m->n_par + i]);
@@ -240,6 +240,14 @@ static bool epilogue_of_contraction(lw *l, const fv_node *v) {
   return false;
 }
 
+// Is n the same along the last axis of its user? Then loops over a row compute
+// it once, before them.
+static bool once_a_row(const fv_node *n, const fv_node *user) {
+  const fv_type *t = &n->out[0]->type, *u = &user->out[0]->type;
+  int64_t one;
+  return t->rank > 0 && t->rank == u->rank && fv_x_is_lit(t->dim[t->rank - 1], &one) && one == 1;
+}
+
 // Joining gives NULL, or the reason why not.
 static lw_why join(grouping *gr, fv_node *n, lw_group *g, lw_family family, fv_node *anchor) {
   lw *l = gr->l;
@@ -267,7 +275,7 @@ static lw_why join_map(grouping *gr, fv_node *n, lw_group *g) {
   for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
     if (u->node == g->anchor && g->family == LW_CONTRACTION)
       return "a product reads its operands many times: only movement is computed within it";
-    if (cost > 4 && points(l, u->node) != count)
+    if (cost > 4 && points(l, u->node) != count && !once_a_row(n, u->node))
       return "its users would compute each of its elements more than once";
   }
   return join(gr, n, g, g->family, g->anchor);
@@ -289,9 +297,8 @@ static lw_why try_join(grouping *gr, fv_node *n, lw_group *g) {
   if (lw_contraction_match(l, n, &shape))
     return g->family == LW_MAP ? join(gr, n, g, LW_CONTRACTION, n)
                                : "a kernel computes one product, and no reduction with it";
-  return g->family != LW_CONTRACTION
-             ? join(gr, n, g, LW_ROW, g->anchor)
-             : "a kernel computes one product, and no reduction with it";
+  return g->family != LW_CONTRACTION ? join(gr, n, g, LW_ROW, g->anchor)
+                                     : "a kernel computes one product, and no reduction with it";
 }
 
 // The operand that a contraction reads by columns comes from a buffer.

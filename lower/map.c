@@ -5,9 +5,13 @@
 // inner ones (loops, the last over lanes). A reduction whose indices are all
 // outer is computed once per row, over the lanes of its last reduced index;
 // one that depends on the lane index is computed per lane, serially. Sums are
-// split by lane number and end in a halving tree, so the bits depend on the
-// lanes of the target alone.
+// split by lane number and CHAINS vectors, and end in a halving tree, so the bits
+// depend on the lanes of the target alone.
 #include "lower/internal.h"
+
+// Vectors that a reduction accumulates side by side: each addition waits for the
+// one before in its chain.
+enum { CHAINS = 4 };
 
 typedef struct map {
   lw_kernel k;
@@ -33,8 +37,7 @@ static fv_kv identity(lw_kernel *k, fv_combine c, fv_dtype t, int lanes) {
   case FV_COMBINE_ARG_MIN:
     return f ? fv_kb_const_f(kb, t, lanes, __builtin_inf()) : fv_kb_const_i(kb, t, lanes, top);
   case FV_COMBINE_PROD:
-  case FV_COMBINE_ALL:
-    return f ? fv_kb_const_f(kb, t, lanes, 1) : fv_kb_const_i(kb, t, lanes, 1);
+  case FV_COMBINE_ALL: return f ? fv_kb_const_f(kb, t, lanes, 1) : fv_kb_const_i(kb, t, lanes, 1);
   default: return f ? fv_kb_const_f(kb, t, lanes, 0) : fv_kb_const_i(kb, t, lanes, 0);
   }
 }
@@ -82,15 +85,14 @@ static void accumulate_arg(void *user, lw_emit *e) {
   fv_kb *kb = e->k->kb;
   const fv_kv v = fv_kb_splat(kb, lw_emit_expr(e, r->value), r->lanes);
   const fv_kv best = fv_kb_get(kb, r->best);
-  fv_kv better = r->nest->combine == FV_COMBINE_ARG_MAX
-                     ? fv_kb_op(kb, FV_X_LT, best, v, FV_K_NONE)
-                     : fv_kb_op(kb, FV_X_LT, v, best, FV_K_NONE);
+  fv_kv better = r->nest->combine == FV_COMBINE_ARG_MAX ? fv_kb_op(kb, FV_X_LT, best, v, FV_K_NONE)
+                                                        : fv_kb_op(kb, FV_X_LT, v, best, FV_K_NONE);
   if (fv_dtype_is_float(r->t)) {
     const fv_kv v_nan = fv_kb_op(kb, FV_X_IS_NAN, v, FV_K_NONE, FV_K_NONE);
     const fv_kv b_nan = fv_kb_op(kb, FV_X_IS_NAN, best, FV_K_NONE, FV_K_NONE);
     const fv_kv b_ok = fv_kb_op(kb, FV_X_NOT, b_nan, FV_K_NONE, FV_K_NONE);
-    better = fv_kb_op(kb, FV_X_OR, better, fv_kb_op(kb, FV_X_AND, v_nan, b_ok, FV_K_NONE),
-                      FV_K_NONE);
+    better =
+        fv_kb_op(kb, FV_X_OR, better, fv_kb_op(kb, FV_X_AND, v_nan, b_ok, FV_K_NONE), FV_K_NONE);
   }
   fv_kb_set(kb, r->best, fv_kb_op(kb, FV_X_SELECT, better, v, best));
   const fv_kv at = fv_kb_splat(kb, e->index[r->arg_index], r->lanes);
@@ -98,6 +100,36 @@ static void accumulate_arg(void *user, lw_emit *e) {
 }
 
 static void ensure_reductions(map *m, lw_emit *e, const fv_expr *x, struct lw_memo *rows);
+
+// Along memory: CHAINS vectors at a time, then what is left one by one.
+static void reduce_along(red *r, const lw_emit *at, uint32_t index, const fv_expr *extent) {
+  lw_kernel *k = at->k;
+  fv_kb *kb = k->kb;
+  const fv_scalar_op combine = combiner(r->nest->combine);
+  const fv_kv hi = lw_emit_host(k, extent), step = fv_kb_i64(kb, (int64_t)CHAINS * r->lanes);
+  const fv_kv whole = fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, hi, step, FV_K_NONE), step);
+  fv_kv chain[CHAINS] = {r->acc};
+  for (int i = 1; i < CHAINS; i++)
+    chain[i] = fv_kb_var(kb, identity(k, r->nest->combine, r->t, r->lanes));
+  lw_emit e = *at;
+  e.lanes = r->lanes;
+  e.lane = (int)index;
+  const fv_kv first = fv_kb_for(kb, fv_kb_i64(kb, 0), whole, (int64_t)CHAINS * r->lanes);
+  for (int i = 0; i < CHAINS; i++) {
+    e.memo = FV_NEW(k->l->arena, struct lw_memo);
+    e.index[index] = fv_kb_add(kb, first, fv_kb_i64(kb, (int64_t)i * r->lanes));
+    r->acc = chain[i];
+    accumulate(r, &e);
+  }
+  fv_kb_end(kb);
+  r->acc = chain[0];
+  lw_lane_loop(at, r->lanes, index, whole, extent, FV_K_NONE, accumulate, r);
+  for (int half = CHAINS / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++)
+      fv_kb_set(kb, chain[i],
+                fv_kb_op(kb, combine, fv_kb_get(kb, chain[i]), fv_kb_get(kb, chain[i + half]),
+                         FV_K_NONE));
+}
 
 // The loops of a reduction, the last over lanes when it runs along memory.
 static void reduction_loops(red *r, lw_emit *e, const lw_loops *s, bool along) {
@@ -110,8 +142,7 @@ static void reduction_loops(red *r, lw_emit *e, const lw_loops *s, bool along) {
     in.memo = FV_NEW(k->l->arena, struct lw_memo);
   }
   if (along) {
-    lw_lane_loop(&in, r->lanes, s->index[s->n - 1], zero, s->extent[s->n - 1], FV_K_NONE, accumulate,
-              r);
+    reduce_along(r, &in, s->index[s->n - 1], s->extent[s->n - 1]);
   } else if (r->best != FV_K_NONE) {
     accumulate_arg(r, &in);
   } else {
@@ -139,8 +170,7 @@ static void emit_reduction(map *m, lw_emit *e, const fv_expr *load, struct lw_me
   red r = {.m = m, .nest = nest, .best = FV_K_NONE, .lanes = e->lanes};
   r.value = lw_nest_value(k, n, at);
   ensure_reductions(m, e, r.value, rows);
-  const bool arg =
-      nest->combine == FV_COMBINE_ARG_MAX || nest->combine == FV_COMBINE_ARG_MIN;
+  const bool arg = nest->combine == FV_COMBINE_ARG_MAX || nest->combine == FV_COMBINE_ARG_MIN;
   if (!arg && s.n > 1)
     lw_collapse(p, &s, &r.value, 1);
   r.t = fv_dtype_compute((fv_dtype)r.value->dtype);
@@ -242,12 +272,13 @@ static void inner_loops(map *m, lw_emit *e, fv_kv lo, fv_kv hi) {
   for (int i = 0; i + 1 < s->n; i++) {
     const bool first = i == 0;
     in.index[s->index[i]] =
-        fv_kb_for(kb, first ? lo : zero, first && hi != FV_K_NONE ? hi : lw_emit_host(&m->k, s->extent[i]), 1);
+        fv_kb_for(kb, first ? lo : zero,
+                  first && hi != FV_K_NONE ? hi : lw_emit_host(&m->k, s->extent[i]), 1);
     in.memo = FV_NEW(m->k.l->arena, struct lw_memo);
   }
   const bool only = s->n == 1;
   lw_lane_loop(&in, m->lanes, s->index[s->n - 1], only ? lo : zero, s->extent[s->n - 1],
-            only ? hi : FV_K_NONE, body, m);
+               only ? hi : FV_K_NONE, body, m);
   for (int i = 0; i + 1 < s->n; i++)
     fv_kb_end(kb);
 }
@@ -456,8 +487,8 @@ void lw_copy_map(lw *l, const lw_copy *c) {
     m.offset = fv_type_offset(p, dst, logical);
   } else {
     for (int i = 0; i < m.inner.n; i++)
-      m.offset = fv_x_add(p, fv_x_mul(p, m.offset, m.inner.extent[i]),
-                          fv_x_index(p, m.inner.index[i]));
+      m.offset =
+          fv_x_add(p, fv_x_mul(p, m.offset, m.inner.extent[i]), fv_x_index(p, m.inner.index[i]));
   }
   finish(&m, true, t.dtype, "copy");
 }
