@@ -60,8 +60,7 @@ static bool literal_of(lw_kernel *k, const fv_value *v, const fv_expr **out) {
     return false;
   const fv_dtype t = n->data[0]->dtype;
   const fv_scalar s = fv_scalar_load(t, n->data[0]->data);
-  *out = fv_dtype_is_float(t) ? fv_x_lit_f(k->l->pool, t, s.f)
-                              : fv_x_lit_i(k->l->pool, t, s.i);
+  *out = fv_dtype_is_float(t) ? fv_x_lit_f(k->l->pool, t, s.f) : fv_x_lit_i(k->l->pool, t, s.i);
   return true;
 }
 
@@ -187,8 +186,7 @@ static void push(walk *w, const fv_expr *x) {
 }
 
 // The loads are gathered before f is called, which may walk and build itself.
-void lw_each_load(lw *l, const fv_expr *x, void (*f)(void *user, const fv_expr *load),
-                  void *user) {
+void lw_each_load(lw *l, const fv_expr *x, void (*f)(void *user, const fv_expr *load), void *user) {
   walk w = {.l = l};
   const fv_expr **load = NULL;
   size_t n = 0, cap = 0;
@@ -257,8 +255,7 @@ static const fv_expr *simplify(lw_kernel *k, const fv_expr *e) {
   else if (!same && e->op == FV_X_BITCAST)
     r = fv_x_bitcast(p, (fv_dtype)e->dtype, arg[0]);
   else if (!same)
-    r = fv_x_op(p, (fv_scalar_op)e->op, arg[0], e->n > 1 ? arg[1] : NULL,
-                e->n > 2 ? arg[2] : NULL);
+    r = fv_x_op(p, (fv_scalar_op)e->op, arg[0], e->n > 1 ? arg[1] : NULL, e->n > 2 ? arg[2] : NULL);
   r = resolve(k, r);
   s->stamp[e->id] = s->now;
   s->value[e->id] = r;

@@ -99,8 +99,7 @@ static void setup(lw_att *a, lw *l, const lw_group *g, bool one_row) {
   a->one_row = one_row;
   a->panel = COLUMNS * (regs >= 32 ? 2 : 1);
   a->vectors = a->panel / a->lanes;
-  a->rows = (regs - 1 - a->vectors) / a->vectors;
-  a->rows = one_row ? 1 : a->rows < 1 ? 1 : a->rows > 14 ? 14 : a->rows;
+  a->rows = one_row ? 1 : lw_tile_rows(l, a->vectors);
   a->block_tiles = one_row ? 1 : 8;
   a->ib = lw_new_index(&a->k, a->batch);
   a->ih = lw_new_index(&a->k, fv_x_i64(p, a->heads));

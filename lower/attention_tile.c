@@ -7,7 +7,7 @@
 // s[r][j] = q[r] . k[j] for a tile of rows whose first is row0 of the block and a panel of keys.
 static void scores(lw_att *a, fv_kv row0, fv_kv panel) {
   fv_kb *kb = a->k.kb;
-  fv_kv acc[14 * 8], base[14];
+  fv_kv acc[LW_TILE_ROWS * 8], base[LW_TILE_ROWS];
   const fv_kv zero = fv_kb_const_f(kb, a->t, a->lanes, 0);
   for (int i = 0; i < a->rows * a->vectors; i++)
     acc[i] = fv_kb_var(kb, zero);
@@ -198,7 +198,7 @@ static void soften(lw_att *a, const lw_emit *e, fv_kv row0, fv_kv rows, fv_kv j0
 // o[r] = o[r] alpha[r] + p[r] v for a tile; `careful`: keys of weight 0 are left out.
 static void add_values(lw_att *a, fv_kv row0, fv_kv count, bool careful) {
   fv_kb *kb = a->k.kb;
-  fv_kv acc[14 * 8];
+  fv_kv acc[LW_TILE_ROWS * 8];
   const fv_kv c = fv_kb_for(kb, lw_i64(a, 0), lw_i64(a, a->v_stride), a->panel);
   for (int r = 0; r < a->rows; r++)
     for (int v = 0; v < a->vectors; v++) {

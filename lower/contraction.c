@@ -86,20 +86,20 @@ typedef struct tile {
   lw_kernel k;
   const lw_group *g;
   lw_contraction_shape shape;
-  lw_loops outer, rows, red;    // grid; rows (at most one loop); reduced
-  uint32_t panel, column;       // indices: the columns are panel * PANEL + column
+  lw_loops outer, rows, red;  // grid; rows (at most one loop); reduced
+  uint32_t panel, column;     // indices: the columns are panel * PANEL + column
   const fv_expr *col_extent, *row_extent, *k_extent;
-  const fv_expr *a;             // over operands
+  const fv_expr *a;               // over operands
   const fv_expr *value, *offset;  // of the root, LW_BOUND without arguments
-  int last_red;                 // reduced index that runs in blocks, innermost; or -1
-  fv_dtype t;                   // compute type
+  int last_red;                   // reduced index that runs in blocks, innermost; or -1
+  fv_dtype t;                     // compute type
   fv_type b_type;
   int b_operand;
   const fv_expr *b_index[FV_MAX_RANK];
-  int lanes, per_panel;         // vectors of a panel
-  int panels, max_rows;         // of the register tile
+  int lanes, per_panel;  // vectors of a panel
+  int panels, max_rows;  // of the register tile
   int a_scratch, c_scratch;
-  const fv_expr *a_stride;      // elements of a row in scratch
+  const fv_expr *a_stride;  // elements of a row in scratch
 } tile;
 
 // Order of the reduced indices: as the nest has them, but the one along which a
@@ -198,10 +198,9 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   const fv_expr *index[FV_MAX_LOOPS];
   const fv_expr *panel, *column, *block = NULL, *lane = NULL;
   for (int i = 0; i < t->n_par + t->n_red; i++)
-    index[i] = i == c->shape.col ? lw_split_index(&c->k, t->extent[i], PANEL, &panel, &column)
-               : i == c->last_red
-                   ? lw_split_index(&c->k, t->extent[i], LW_BLOCK, &block, &lane)
-                   : lw_new_index(&c->k, t->extent[i]);
+    index[i] = i == c->shape.col  ? lw_split_index(&c->k, t->extent[i], PANEL, &panel, &column)
+               : i == c->last_red ? lw_split_index(&c->k, t->extent[i], LW_BLOCK, &block, &lane)
+                                  : lw_new_index(&c->k, t->extent[i]);
   c->panel = panel->ref;
   c->column = column->ref;
   c->b_operand = lw_operand_of(&c->k, b, b_buffer, &c->b_type);
@@ -213,8 +212,8 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   const fv_expr *result = lw_nest_post(&c->k, n, index, acc);
   c->value = result;
   if (g->root != n)
-    c->value = fv_x_rewrite(p, lw_nest_value(&c->k, g->root, index), bind_leaf,
-                            (void *)(uintptr_t)result);
+    c->value =
+        fv_x_rewrite(p, lw_nest_value(&c->k, g->root, index), bind_leaf, (void *)(uintptr_t)result);
   c->offset = lw_simplify(&c->k, fv_type_offset(p, &c->k.out_type, index));
   c->value = lw_simplify(&c->k, c->value);
   c->col_extent = t->extent[c->shape.col];
@@ -232,16 +231,14 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   c->per_panel = PANEL / c->lanes;
 }
 
-// Registers: R x P panels of accumulators, P panels of b, one of a.
+// Registers: R x P panels of accumulators.
 static void choose_tile(tile *c, int panels) {
-  const int regs = (int)c->k.l->target->registers;
   int64_t columns;
   c->panels = panels;
   if (fv_x_is_lit(c->col_extent, &columns) && columns <= PANEL)
     c->panels = 1;
   const int row = c->panels * c->per_panel;
-  c->max_rows = (regs - 1 - row) / row;
-  c->max_rows = c->max_rows < 1 ? 1 : c->max_rows > 14 ? 14 : c->max_rows;
+  c->max_rows = lw_tile_rows(c->k.l, row);
 }
 
 // Offset in b of panel `panel` at k = 0, for the outer indices at hand.
@@ -251,15 +248,13 @@ static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
   const fv_expr *ix[FV_MAX_RANK];
   for (int i = 0; i < c->b_type.rank; i++) {
     ix[i] = c->b_index[i];
-    if (i == c->shape.col_axis ||
-        (int)c->shape.b->arg[i]->ref >= c->g->anchor->meaning->nest.n_par)
+    if (i == c->shape.col_axis || (int)c->shape.b->arg[i]->ref >= c->g->anchor->meaning->nest.n_par)
       ix[i] = fv_x_i64(p, 0);
   }
   lw_emit at = *e;
   at.memo = FV_NEW(c->k.l->arena, struct lw_memo);  // e's outlives the loop we are in
   const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));
-  const fv_kv stride =
-      lw_emit_host(&c->k, fv_x_mul(p, c->k_extent, fv_x_i64(p, PANEL)));
+  const fv_kv stride = lw_emit_host(&c->k, fv_x_mul(p, c->k_extent, fv_x_i64(p, PANEL)));
   return fv_kb_add(kb, base, fv_kb_mul(kb, panel, stride));
 }
 
@@ -267,9 +262,9 @@ static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
 typedef struct micro {
   tile *c;
   int rows;
-  fv_kv acc[14 * 16];
+  fv_kv acc[LW_TILE_ROWS * 16];
   fv_kv b_base[8];
-  fv_kv a_base[14];   // packed rows; FV_K_NONE: a is emitted in place
+  fv_kv a_base[LW_TILE_ROWS];  // packed rows; FV_K_NONE: a is emitted in place
   lw_emit *direct;
 } micro;
 
@@ -293,8 +288,7 @@ static void micro_step(micro *u, fv_kv kk) {
   const fv_kv at = fv_kb_mul(kb, kk, fv_kb_i64(kb, PANEL));
   for (int q = 0; q < c->panels; q++)
     for (int v = 0; v < c->per_panel; v++) {
-      const fv_kv off = fv_kb_add(kb, fv_kb_add(kb, u->b_base[q], at),
-                                  fv_kb_i64(kb, v * c->lanes));
+      const fv_kv off = fv_kb_add(kb, fv_kb_add(kb, u->b_base[q], at), fv_kb_i64(kb, v * c->lanes));
       b[n++] = fv_kb_cast(kb, c->t, fv_kb_load(kb, kbuf, off, c->lanes, FV_K_NONE));
     }
   for (int r = 0; r < u->rows; r++) {
@@ -355,8 +349,8 @@ static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, f
                                   in.index[c->column]);
       in.count = fv_kb_sub(kb, lw_emit_host(&c->k, c->col_extent), col);
     }
-    const fv_kv at = fv_kb_add(kb, fv_kb_mul(kb, r, fv_kb_i64(kb, width)),
-                               fv_kb_i64(kb, j * c->lanes));
+    const fv_kv at =
+        fv_kb_add(kb, fv_kb_mul(kb, r, fv_kb_i64(kb, width)), fv_kb_i64(kb, j * c->lanes));
     in.bound = fv_kb_load(kb, c->c_scratch, at, c->lanes, FV_K_NONE);
     lw_emit_store(&in, c->k.out_kbuf, c->offset, lw_emit_expr(&in, c->value));
   }
@@ -373,8 +367,7 @@ static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, f
                       fv_kv group, bool direct) {
   fv_kb *kb = c->k.kb;
   micro u = {.c = c, .rows = rows, .direct = direct ? e : NULL};
-  const fv_kv n_panels =
-      lw_emit_host(&c->k, lw_ceil_div(c->k.l->pool, c->col_extent, PANEL));
+  const fv_kv n_panels = lw_emit_host(&c->k, lw_ceil_div(c->k.l->pool, c->col_extent, PANEL));
   const fv_kv last = fv_kb_sub(kb, n_panels, fv_kb_i64(kb, 1));
   const fv_kv first = fv_kb_mul(kb, group, fv_kb_i64(kb, c->panels));
   for (int q = 0; q < c->panels; q++) {
@@ -398,8 +391,8 @@ static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, f
 
 typedef struct pack {
   tile *c;
-  fv_kv base;       // of the row in scratch
-  lw_loops red;     // collapsed for a
+  fv_kv base;    // of the row in scratch
+  lw_loops red;  // collapsed for a
   const fv_expr *a;
   const fv_expr *flat;  // k as one index, over red
 } pack;
@@ -490,8 +483,8 @@ static void emit_tiles(lw *l, const lw_group *g) {
   // Whole tiles, then the rest by tiles of a few rows.
   const fv_kv rows = fv_kb_sub(kb, hi, lo);
   const fv_kv step = fv_kb_i64(kb, c.max_rows);
-  const fv_kv full = fv_kb_add(
-      kb, lo, fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, rows, step, FV_K_NONE), step));
+  const fv_kv full =
+      fv_kb_add(kb, lo, fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, rows, step, FV_K_NONE), step));
   const fv_kv r0 = fv_kb_for(kb, lo, full, c.max_rows);
   emit_tile(&c, &e, c.max_rows, r0, lo, hi, group, false);
   fv_kb_end(kb);
@@ -550,7 +543,7 @@ fv_status lw_contraction(lw *l, const lw_group *g) {
   const fv_truth one = fv_prove_le(p, rows, fv_x_i64(p, 1));
   const fv_expr *cond = !one_k || one == FV_NO ? fv_x_lit_i(p, FV_bool, 0)
                         : one == FV_YES        ? fv_x_lit_i(p, FV_bool, 1)
-                                        : fv_x_op(p, FV_X_LE, rows, fv_x_i64(p, 1), NULL);
+                                               : fv_x_op(p, FV_X_LE, rows, fv_x_i64(p, 1), NULL);
   tile c;
   pack_b(&c, l, g);  // before the branch, for both
   lw_either(l, cond, emit_vector, emit_tiles, g);

@@ -269,8 +269,7 @@ void lw_emit_store(lw_emit *e, int kbuf, const fv_expr *offset, fv_kv v) {
     fv_kb_store(kb, kbuf, lw_emit_expr(&s, offset), v, e->count);
     return;
   }
-  const fv_kv at = m == LINEAR
-                       ? fv_kb_ramp(kb, lw_emit_expr(&s, offset), step, e->lanes)
-                       : fv_kb_splat(kb, lw_emit_expr(e, offset), e->lanes);
+  const fv_kv at = m == LINEAR ? fv_kb_ramp(kb, lw_emit_expr(&s, offset), step, e->lanes)
+                               : fv_kb_splat(kb, lw_emit_expr(e, offset), e->lanes);
   fv_kb_scatter(kb, kbuf, at, v, lane_mask(e));
 }

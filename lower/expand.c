@@ -40,7 +40,8 @@ static fv_status test_expect(const lw *l, const fv_node *n) {
     return FV_OK;
   return fv_error(l->diag, FV_ERR_NO, fv_node_span(n),
                   "expected 'attention', but this is computed by its definition, by several "
-                  "kernels: %s", lw_attention_refuses(l, n));
+                  "kernels: %s",
+                  lw_attention_refuses(l, n));
 }
 
 static bool is_expand(const fv_node *n) {

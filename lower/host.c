@@ -46,8 +46,7 @@ fv_type lw_value_type(lw *l, const fv_value *v) {
 // Symbols that a loop defines are replaced by their bounds.
 const fv_expr *lw_type_bytes(lw *l, const fv_type *t) {
   fv_xpool *p = l->pool;
-  const fv_expr *x =
-      fv_x_mul(p, fv_type_stored(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
+  const fv_expr *x = fv_x_mul(p, fv_type_stored(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
   for (size_t i = l->n_result; i-- > 0;)
     x = fv_x_subst_sym(p, x, l->result[i].symbol, l->result[i].bound);
   return x;
@@ -82,11 +81,13 @@ static fv_lconst *constant_of(lw *l, const fv_node *n, const fv_layout *layout) 
 
 static uint32_t constant_buffer(lw *l, const fv_node *n, const fv_layout *layout) {
   const fv_lconst *c = constant_of(l, n, layout);
-  fv_lbuffer b = {.space = FV_SPACE_CONST, .dtype = c->type.dtype, .offset = c->offset,
+  fv_lbuffer b = {.space = FV_SPACE_CONST,
+                  .dtype = c->type.dtype,
+                  .offset = c->offset,
                   .name = n->data[0]->name};
   if (c->n_member > 1)
-    b.stride = fv_x_mul(l->pool, fv_attr_get(n, "member")->x,
-                        fv_x_i64(l->pool, (int64_t)c->stride));
+    b.stride =
+        fv_x_mul(l->pool, fv_attr_get(n, "member")->x, fv_x_i64(l->pool, (int64_t)c->stride));
   return lw_new_buffer(l, &b);
 }
 
@@ -94,8 +95,8 @@ static uint32_t state_buffer(lw *l, const fv_node *n, fv_space space) {
   const int64_t s = fv_attr_int(n, "state");
   const fv_state *state = l->module->state[s];
   fv_xpool *p = l->pool;
-  fv_lbuffer b = {.space = space, .dtype = state->type.dtype, .index = (uint32_t)s,
-                  .name = state->name};
+  fv_lbuffer b = {
+      .space = space, .dtype = state->type.dtype, .index = (uint32_t)s, .name = state->name};
   if (state->members > 1) {
     const fv_expr *bytes = lw_type_bytes(l, &state->type);
     b.stride = fv_x_mul(p, fv_attr_get(n, "member")->x,
@@ -117,8 +118,10 @@ uint32_t lw_value_buffer(lw *l, const fv_value *v) {
     b = state_buffer(l, v->def, FV_SPACE_STATE);
   } else {
     const fv_type t = lw_value_type(l, v);
-    const fv_lbuffer a = {.space = FV_SPACE_ARENA, .dtype = v->type.dtype,
-                          .bytes = lw_type_bytes(l, &t), .name = v->name};
+    const fv_lbuffer a = {.space = FV_SPACE_ARENA,
+                          .dtype = v->type.dtype,
+                          .bytes = lw_type_bytes(l, &t),
+                          .name = v->name};
     b = lw_new_buffer(l, &a);
   }
   l->buffer[v->id] = b;
@@ -136,11 +139,13 @@ uint32_t lw_packed_buffer(lw *l, const fv_value *v, const fv_layout *layout, fv_
   if (v->def && v->def->op == FV_OP_constant) {
     e.buffer = constant_buffer(l, v->def, layout);
   } else {
-    const fv_lbuffer a = {.space = FV_SPACE_ARENA, .dtype = v->type.dtype,
-                          .bytes = lw_type_bytes(l, out_type), .name = v->name};
+    const fv_lbuffer a = {.space = FV_SPACE_ARENA,
+                          .dtype = v->type.dtype,
+                          .bytes = lw_type_bytes(l, out_type),
+                          .name = v->name};
     e.buffer = lw_new_buffer(l, &a);
-    const lw_copy c = {.src = v, .src_buffer = lw_value_buffer(l, v), .dst_buffer = e.buffer,
-                       .dst = *out_type};
+    const lw_copy c = {
+        .src = v, .src_buffer = lw_value_buffer(l, v), .dst_buffer = e.buffer, .dst = *out_type};
     lw_copy_map(l, &c);
   }
   FV_PUSH(l->arena, l->packed, l->n_packed, l->cap_packed, e);
@@ -184,8 +189,12 @@ static void emit_scatter(lw *l, const fv_node *n, const fv_node *read) {
   const fv_expr *end = fv_x_add(p, position, update->type.dim[axis]);
   check->x = fv_x_op(p, FV_X_LE, end, n->out[0]->type.dim[axis], NULL);
   check->text = "tensor_scatter: position is out of range";
-  const lw_copy c = {.src = update, .src_buffer = lw_value_buffer(l, update), .dst_buffer = b,
-                     .dst = update->type, .within = &n->out[0]->type, .shift_axis = axis,
+  const lw_copy c = {.src = update,
+                     .src_buffer = lw_value_buffer(l, update),
+                     .dst_buffer = b,
+                     .dst = update->type,
+                     .within = &n->out[0]->type,
+                     .shift_axis = axis,
                      .shift = position};
   lw_copy_map(l, &c);
   l->buffer[n->out[0]->id] = b;
@@ -206,8 +215,8 @@ static void emit_state_write(lw *l, const fv_node *n) {
 
 typedef struct loop_frame {
   fv_node *node;
-  uint32_t *cur, *next;    // per carry
-  bool *direct;            // the body writes next itself
+  uint32_t *cur, *next;  // per carry
+  bool *direct;          // the body writes next itself
   uint32_t *collect, *slice;
   uint32_t loop_inst;
   int n_carry, n_collect;
@@ -215,8 +224,8 @@ typedef struct loop_frame {
 } loop_frame;
 
 static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
-  const fv_lbuffer b = {.space = FV_SPACE_ARENA, .dtype = t->dtype, .bytes = lw_type_bytes(l, t),
-                        .name = name};
+  const fv_lbuffer b = {
+      .space = FV_SPACE_ARENA, .dtype = t->dtype, .bytes = lw_type_bytes(l, t), .name = name};
   return lw_new_buffer(l, &b);
 }
 
@@ -224,8 +233,8 @@ static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
 static bool computes_into(const lw *l, const loop_frame *f, int i) {
   const fv_region *body = f->node->body;
   const fv_value *v = body->result[i];
-  if (!v->def || v->def->region != body || !l->group[v->id] ||
-      l->group[v->id]->root != v->def || v->def->op == FV_OP_tensor_scatter)
+  if (!v->def || v->def->region != body || !l->group[v->id] || l->group[v->id]->root != v->def ||
+      v->def->op == FV_OP_tensor_scatter)
     return false;
   for (int j = 0; j < i; j++)
     if (body->result[j] == v)
@@ -278,7 +287,9 @@ static void begin_loop(lw *l, loop_frame *f) {
     const fv_type t = collected_type(f, c);
     const fv_type *slice = &n->body->result[f->n_carry + c]->type;
     f->collect[c] = arena_like(l, &t, "collected");
-    const fv_lbuffer view = {.space = FV_SPACE_VIEW, .dtype = t.dtype, .index = f->collect[c],
+    const fv_lbuffer view = {.space = FV_SPACE_VIEW,
+                             .dtype = t.dtype,
+                             .index = f->collect[c],
                              .stride = fv_x_mul(p, fv_x_sym(p, counter), lw_type_bytes(l, slice))};
     f->slice[c] = lw_new_buffer(l, &view);
   }
@@ -333,8 +344,11 @@ static void end_loop(lw *l, loop_frame *f) {
     perm[0] = (int)axis;
     for (int d = 1; d < src->type.rank; d++)
       perm[d] = d <= axis ? d - 1 : d;
-    const lw_copy copy = {.src = src, .src_buffer = f->collect[c],
-                          .dst_buffer = lw_value_buffer(l, out), .dst = out->type, .perm = perm};
+    const lw_copy copy = {.src = src,
+                          .src_buffer = f->collect[c],
+                          .dst_buffer = lw_value_buffer(l, out),
+                          .dst = out->type,
+                          .perm = perm};
     lw_copy_map(l, &copy);
   }
 }
@@ -396,7 +410,9 @@ static fv_status emit_graph_body(lw *l, fv_graph *g) {
 static void place_ports(lw *l, fv_graph *g) {
   for (int i = 0; i < g->region->n_param; i++) {
     const fv_value *v = g->region->param[i];
-    const fv_lbuffer b = {.space = FV_SPACE_INPUT, .dtype = v->type.dtype, .index = (uint32_t)i,
+    const fv_lbuffer b = {.space = FV_SPACE_INPUT,
+                          .dtype = v->type.dtype,
+                          .index = (uint32_t)i,
                           .name = g->input_name[i]};
     l->buffer[v->id] = lw_new_buffer(l, &b);
   }
@@ -406,7 +422,9 @@ static void place_ports(lw *l, fv_graph *g) {
     if (!gr || gr->root != v->def || v->def->region != g->region ||
         l->buffer[v->id] != FV_NO_SLOT || v->def->op == FV_OP_tensor_scatter)
       continue;
-    const fv_lbuffer b = {.space = FV_SPACE_OUTPUT, .dtype = v->type.dtype, .index = (uint32_t)i,
+    const fv_lbuffer b = {.space = FV_SPACE_OUTPUT,
+                          .dtype = v->type.dtype,
+                          .index = (uint32_t)i,
                           .name = g->output_name[i]};
     l->buffer[v->id] = lw_new_buffer(l, &b);
   }
@@ -419,8 +437,10 @@ static void copy_outputs(lw *l, fv_graph *g) {
     const fv_lbuffer *b = &l->entry->buffer[src];
     if (b->space == FV_SPACE_OUTPUT && b->index == (uint32_t)i)
       continue;
-    const fv_lbuffer out = {.space = FV_SPACE_OUTPUT, .dtype = v->type.dtype,
-                            .index = (uint32_t)i, .name = g->output_name[i]};
+    const fv_lbuffer out = {.space = FV_SPACE_OUTPUT,
+                            .dtype = v->type.dtype,
+                            .index = (uint32_t)i,
+                            .name = g->output_name[i]};
     copy_bytes(l, lw_new_buffer(l, &out), src, &v->type);
   }
 }

@@ -39,12 +39,12 @@ typedef struct lw {
   fv_diag_sink *diag;
   // Per value id, for the graph at hand:
   uint32_t n_value;
-  lw_group **group;      // of the node that defines it; NULL for parameters, built-ins;
-                         // &lw_everywhere for movement that each consumer repeats
-  lw_why *why;           // of the node that defines it
+  lw_group **group;  // of the node that defines it; NULL for parameters, built-ins;
+                     // &lw_everywhere for movement that each consumer repeats
+  lw_why *why;       // of the node that defines it
   uint32_t *uses;
-  fv_layout *layout;     // of the value's buffer
-  uint32_t *buffer;      // buffer of the entry, or FV_NO_SLOT
+  fv_layout *layout;  // of the value's buffer
+  uint32_t *buffer;   // buffer of the entry, or FV_NO_SLOT
   fv_lentry *entry;
   // (value, layout) -> buffer of packed copies, for this entry
   struct lw_packed {
@@ -52,13 +52,13 @@ typedef struct lw {
     fv_layout layout;
     uint32_t buffer;
     const fv_region *region;
-  } *packed;
+  } * packed;
   size_t n_packed, cap_packed;
   // Symbols that a loop defines, and their bounds.
   struct lw_result_symbol {
     uint32_t symbol;
     const fv_expr *bound;
-  } *result;
+  } * result;
   size_t n_result, cap_result;
   fv_region *region;  // being lowered
   // Scratch of walks over expressions, by expression id: an entry counts if its
@@ -93,8 +93,8 @@ FV_NODISCARD fv_status lw_test_expect(lw *l, fv_graph *g);
 typedef struct lw_operand {
   const fv_value *value;
   fv_type type;
-  int kbuf;          // number in the kernel
-  uint32_t buffer;   // of the entry
+  int kbuf;         // number in the kernel
+  uint32_t buffer;  // of the entry
 } lw_operand;
 
 enum { LW_MAX_OPERANDS = 48, LW_MAX_INDEX = 64, LW_REDUCTION = 0x10000, LW_BOUND = 0x20000 };
@@ -111,14 +111,14 @@ typedef struct lw_kernel {
   int n_operand;
   const fv_node *reduction[LW_MAX_OPERANDS];
   int n_reduction;
-  const fv_node *bound;      // whose value is LW_BOUND
-  uint32_t n_index;          // indices handed out by lw_new_index
+  const fv_node *bound;  // whose value is LW_BOUND
+  uint32_t n_index;      // indices handed out by lw_new_index
   const fv_expr *extent[LW_MAX_INDEX];
-  const fv_value *out;       // what it writes
-  int out_kbuf;              // its buffer
+  const fv_value *out;  // what it writes
+  int out_kbuf;         // its buffer
   const fv_span *span;
   fv_type out_type;
-  bool overflow;             // more operands or indices than a kernel may have
+  bool overflow;  // more operands or indices than a kernel may have
 } lw_kernel;
 
 // access.c
@@ -160,14 +160,14 @@ bool lw_uses_index(const fv_expr *e, uint32_t index);
 // stands for index value + j.
 typedef struct lw_emit {
   lw_kernel *k;
-  int lanes;                    // 1: all scalar
-  int lane;                     // index number, -1 = none
+  int lanes;  // 1: all scalar
+  int lane;   // index number, -1 = none
   fv_kv index[LW_MAX_INDEX];
-  fv_kv count;                  // active lanes (i64), FV_K_NONE = all
-  fv_kv guard;                  // bool (1 or lanes), FV_K_NONE: inside a lazy arm
-  fv_kv bound;                  // LW_BOUND
-  struct lw_memo *memo;         // expr -> value, of this place
-  const struct lw_memo *rows;   // reductions of the row, or NULL
+  fv_kv count;                 // active lanes (i64), FV_K_NONE = all
+  fv_kv guard;                 // bool (1 or lanes), FV_K_NONE: inside a lazy arm
+  fv_kv bound;                 // LW_BOUND
+  struct lw_memo *memo;        // expr -> value, of this place
+  const struct lw_memo *rows;  // reductions of the row, or NULL
 } lw_emit;
 
 struct lw_memo {
@@ -179,7 +179,7 @@ struct lw_memo {
 fv_kv lw_memo_get(const struct lw_memo *m, const fv_expr *x);
 void lw_memo_set(lw_kernel *k, struct lw_memo *m, const fv_expr *x, fv_kv v);
 void lw_emit_init(lw_emit *e, lw_kernel *k, int lanes, int lane);
-fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x);   // in the compute type of its dtype
+fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x);    // in the compute type of its dtype
 fv_kv lw_emit_host(lw_kernel *k, const fv_expr *x);  // over symbols alone
 // Stores v at flat offset expression `offset` of a buffer, converting.
 void lw_emit_store(lw_emit *e, int kbuf, const fv_expr *offset, fv_kv v);
@@ -203,6 +203,10 @@ const fv_expr *lw_points(fv_xpool *p, const lw_loops *s);
 void lw_collapse(fv_xpool *p, lw_loops *s, const fv_expr **x, int n_x);
 // Does some load of x move by one element with index i?
 bool lw_runs_along(lw_kernel *k, const fv_expr *x, uint32_t index);
+// Rows of a register tile: how many accumulators of `row` vectors each leave room to compute.
+enum { LW_TILE_ROWS = 12 };
+int lw_tile_rows(const lw *l, int row);
+
 // Lanes such that the widest element of x or t fills a vector.
 int lw_choose_lanes(lw_kernel *k, const fv_expr *x, fv_dtype t, const fv_expr *extent);
 // Sets the loops' indices from a row number.
@@ -215,15 +219,15 @@ void lw_lane_loop(const lw_emit *at, int lanes, uint32_t index, fv_kv lo, const 
 
 //===-- Families ----------------------------------------------------------===//
 
-fv_status lw_map(lw *l, const lw_group *g);          // map.c: map and row
+fv_status lw_map(lw *l, const lw_group *g);  // map.c: map and row
 // map.c: copies src to a buffer in another layout or place: axis j of src runs
 // with axis perm[j] of dst (NULL: j), `shift` (optional) is added to the index
 // of shift_axis of dst. What a layout pads is set to 0.
 typedef struct lw_copy {
   const fv_value *src;
   uint32_t src_buffer, dst_buffer;
-  fv_type dst;               // extents of the copy; layout of the destination
-  const fv_type *within;     // optional: type of the whole destination, row-major
+  fv_type dst;            // extents of the copy; layout of the destination
+  const fv_type *within;  // optional: type of the whole destination, row-major
   const int *perm;
   int shift_axis;
   const fv_expr *shift;
@@ -236,17 +240,17 @@ fv_status lw_serial(lw *l, const lw_group *g);       // serial.c
 // What makes a nest a contraction: sum of a * b where one axis of the result
 // (the last that only b sees) runs over columns. Indices are loop numbers.
 typedef struct lw_contraction_shape {
-  const fv_expr *a, *b;     // the factors as the nest has them
-  int b_operand;            // the node's operand that holds the columns
-  int col;                  // parallel index of the columns
-  int col_axis;             // axis of the operand
+  const fv_expr *a, *b;  // the factors as the nest has them
+  int b_operand;         // the node's operand that holds the columns
+  int col;               // parallel index of the columns
+  int col_axis;          // axis of the operand
 } lw_contraction_shape;
 bool lw_contraction_match(const lw *l, const fv_node *n, lw_contraction_shape *out);
 
 //===-- Buffers of the entry (host.c) -----------------------------------------===//
 
-uint32_t lw_value_buffer(lw *l, const fv_value *v);  // materialised values
-fv_type lw_value_type(lw *l, const fv_value *v);     // as stored
+uint32_t lw_value_buffer(lw *l, const fv_value *v);     // materialised values
+fv_type lw_value_type(lw *l, const fv_value *v);        // as stored
 const fv_expr *lw_type_bytes(lw *l, const fv_type *t);  // upper bound, known at bind
 // v in another layout: constants are packed at compile time, others by a
 // kernel launched here (once per entry and region).

@@ -52,8 +52,9 @@ static void write_member(const fv_lconst *c, const fv_tensor *t, uint8_t *out) {
   }
   for (int i = 0; i < y->n; i++) {
     const fv_layout_piece q = y->piece[i];
-    extent[i] = q.inner ? q.block : q.block ? (t->dim[q.axis] + q.block - 1) / q.block
-                                            : t->dim[q.axis];
+    extent[i] = q.inner   ? q.block
+                : q.block ? (t->dim[q.axis] + q.block - 1) / q.block
+                          : t->dim[q.axis];
     total *= extent[i];
   }
   for (int64_t e = 0; e < total; e++, out += size) {

@@ -17,9 +17,9 @@
 typedef struct fv_lconst {
   const fv_tensor **member;
   int n_member;
-  fv_type type;         // static dims; logical axes are those of the tensors
-  uint64_t offset;      // in the constants, bytes, multiple of 64
-  uint64_t stride;      // between members, bytes
+  fv_type type;     // static dims; logical axes are those of the tensors
+  uint64_t offset;  // in the constants, bytes, multiple of 64
+  uint64_t stride;  // between members, bytes
 } fv_lconst;
 
 // A buffer of a host program; mirrors fv_prog_buffer with expressions.
@@ -31,28 +31,28 @@ typedef struct fv_lbuffer {
   const fv_expr *bytes;   // ARENA
   const fv_expr *stride;  // optional: bytes added to the address
   uint32_t first, last;
-  const char *name;       // of a value it holds, for people
+  const char *name;  // of a value it holds, for people
 } fv_lbuffer;
 
 // A host instruction with expressions; mirrors fv_hinst.
 typedef struct fv_linst {
   fv_hop op;
-  const fv_kernel *kernel;      // LAUNCH
-  uint32_t *buffer;             // LAUNCH: kernel->code.n_global of them
-  uint32_t a, b;                // buffers (COPY, ZERO, SWAP), LOOP: while buffer in a
-  const fv_expr *x;             // COPY, ZERO: bytes; LOOP: trips; CHECK, IF: condition (0 or 1)
-  uint32_t symbol, result;      // LOOP: counter symbol, symbol of the trips made (or FV_NO_SLOT)
-  uint32_t match;               // LOOP: its END_LOOP; END_LOOP: its LOOP; IF: where to skip to
-  const char *text;             // CHECK
+  const fv_kernel *kernel;  // LAUNCH
+  uint32_t *buffer;         // LAUNCH: kernel->code.n_global of them
+  uint32_t a, b;            // buffers (COPY, ZERO, SWAP), LOOP: while buffer in a
+  const fv_expr *x;         // COPY, ZERO: bytes; LOOP: trips; CHECK, IF: condition (0 or 1)
+  uint32_t symbol, result;  // LOOP: counter symbol, symbol of the trips made (or FV_NO_SLOT)
+  uint32_t match;           // LOOP: its END_LOOP; END_LOOP: its LOOP; IF: where to skip to
+  const char *text;         // CHECK
   const fv_span *span;
 } fv_linst;
 
 // The nodes that one kernel computes, in program order.
 typedef struct fv_lgroup {
-  const char *family;     // of FV_FAMILY_TABLE
-  const fv_node **node;   // the last one's result is what it writes
+  const char *family;    // of FV_FAMILY_TABLE
+  const fv_node **node;  // the last one's result is what it writes
   size_t n_node, cap_node;
-  const char *apart;      // why that is not computed within the kernel of its users, or NULL
+  const char *apart;  // why that is not computed within the kernel of its users, or NULL
 } fv_lgroup;
 
 typedef struct fv_lentry {
@@ -61,13 +61,13 @@ typedef struct fv_lentry {
   size_t n_buffer, cap_buffer;
   fv_linst *inst;
   size_t n_inst, cap_inst;
-  fv_lgroup *group;       // in program order; a loop's are there once
+  fv_lgroup *group;  // in program order; a loop's are there once
   size_t n_group, cap_group;
 } fv_lentry;
 
 typedef struct fv_lowered {
   fv_module *module;
-  fv_kernel **kernel;   // no two with equal code
+  fv_kernel **kernel;  // no two with equal code
   size_t n_kernel, cap_kernel;
   fv_lconst *constant;
   size_t n_constant, cap_constant;

@@ -36,7 +36,7 @@ typedef struct element {
   const char *expect;
   const fv_node *first, *last;
   const lw_group *group[MAX_KERNELS];
-  int n_group;  // MAX_KERNELS + 1: more
+  int n_group;    // MAX_KERNELS + 1: more
   bool repeated;  // the last node is movement that every user repeats
 } element;
 
@@ -103,8 +103,8 @@ static fv_status test_element(lw *l, fv_graph *g, const element *x) {
     const lw_why why = l->why[x->last->out[0]->id];
     return fv_error(l->diag, FV_ERR_NO, at,
                     "expected 'fused', but this writes its result to memory, by a kernel of the "
-                    "family '%s'%s%s", lw_family_name(of->family), why ? ": " : "",
-                    why ? why : "");
+                    "family '%s'%s%s",
+                    lw_family_name(of->family), why ? ": " : "", why ? why : "");
   }
   if (x->n_group == 1 && strcmp(lw_family_name(x->group[0]->family), x->expect) == 0)
     return FV_OK;
