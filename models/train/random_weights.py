@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random weights for a model whose published ones are too large to carry along.
 
   python3 random_weights.py bert_base FILE [--layers 12]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Channel and spatial attention in CNNs: two small residual networks on scikit-learn's digits.
 
   se_digits    Hu, Shen, Sun 2018: a squeeze-and-excite gate in every block

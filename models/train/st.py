@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """safetensors, read and written with numpy alone.
 
 A file is an 8-byte little-endian header length, a JSON header {name: {dtype, shape, data_offsets}},
@@ -16,20 +17,22 @@ NAMES = {np.dtype(v): k for k, v in DTYPES.items()}
 
 def save(path, tensors, metadata=None):
     """Writes {name: array}. The same arrays give the same bytes."""
-    header, offset, blobs = {}, 0, []
+    header, offset = {}, 0
     if metadata:
         header["__metadata__"] = {k: str(v) for k, v in metadata.items()}
     arrays = {k: np.asarray(v, order="C") for k, v in tensors.items()}
-    for name in sorted(arrays, key=lambda k: (-arrays[k].dtype.itemsize, k)):
+    order = sorted(arrays, key=lambda k: (-arrays[k].dtype.itemsize, k))
+    for name in order:
         a = arrays[name]
         header[name] = {"dtype": NAMES[a.dtype.newbyteorder("<")], "shape": list(a.shape),
                         "data_offsets": [offset, offset + a.nbytes]}
         offset += a.nbytes
-        blobs.append(a.tobytes())
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+        f.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            f.write(arrays[name].tobytes())
 
 
 def load(path):
