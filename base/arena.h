@@ -42,7 +42,7 @@ char *fv_arena_printf(fv_arena *ar, const char *fmt, ...) FV_PRINTF(2, 3);
 // Growable array in an arena: makes room for `count + 1` elements, doubling.
 //   FV_PUSH(ar, v->items, v->count, v->cap, item);
 void *fv_arena_grow(fv_arena *ar, void *items, size_t elem, size_t count, size_t *cap);
-#define FV_PUSH(ar, items, count, cap, item)                                          \
+#define FV_PUSH(ar, items, count, cap, item)                                         \
   ((items) = fv_arena_grow((ar), (items), sizeof *(items), (size_t)(count), &(cap)), \
    (items)[(count)++] = (item))
 
@@ -52,8 +52,8 @@ void **fv_arena_defer(fv_arena *ar, void (*fn)(void *));
 
 // Runs fn(user); returns its status, ERR_OOM if memory ran out, ERR_INTERNAL
 // on a failed FV_CHECK (then *bug, optional, names it; static storage).
-FV_NODISCARD fv_status fv_arena_protect(fv_arena *ar, fv_status (*fn)(void *user),
-                                        void *user, const char **bug);
+FV_NODISCARD fv_status fv_arena_protect(fv_arena *ar, fv_status (*fn)(void *user), void *user,
+                                        const char **bug);
 
 // A broken invariant of our own code: never for bad input.
 FV_NORETURN void fv_arena_bug(fv_arena *ar, const char *what);

@@ -37,8 +37,8 @@ static fv_status open_device(compile_cx *cx) {
     option[i].value = fv_arena_strdup(e->arena, eq + 1);
   }
   fv_report report = {.diag = cx->diag};
-  const int32_t r = e->backend->open(fv_host_table(), option, o->n_backend_option, &report,
-                                     &e->device);
+  const int32_t r =
+      e->backend->open(fv_host_table(), option, o->n_backend_option, &report, &e->device);
   return fv_plugin_status(r);
 }
 
@@ -106,8 +106,10 @@ static fv_status compile_body(void *user) {
   FV_TRY(fv_manifest_make(e, cx->model, cx->o, cx->diag, &e->manifest));
   if (e->backend->run_graph)
     return FV_OK;  // the oracle runs the graph as it was loaded
-  const fv_pipeline p = {.spec = cx->o->passes, .dump_after = cx->o->dump_after,
-                         .dump = cx->o->dump, .user = cx->o->user};
+  const fv_pipeline p = {.spec = cx->o->passes,
+                         .dump_after = cx->o->dump_after,
+                         .dump = cx->o->dump,
+                         .user = cx->o->user};
   FV_TRY(fv_pipeline_run(e->module, &p, cx->diag));
   FV_TRY(fv_lower(e->module, e->backend->target(e->device), cx->diag, &e->lowered));
   FV_TRY(fv_image_build(e->lowered, cx->diag, &e->image, &e->image_size));
@@ -232,8 +234,7 @@ fv_status fv_executable_emit(const fv_executable *e, const char *kind, fv_diag_s
     return s;
   }
   if (!e->backend->emit)
-    return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "backend '%s' shows nothing",
-                    e->backend->name);
+    return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "backend '%s' shows nothing", e->backend->name);
   fv_report report = {.diag = diag};
   fv_blob blob = {0};
   FV_TRY(fv_plugin_status(e->backend->emit(e->kernels, kind, &report, &blob)));
@@ -303,11 +304,15 @@ fv_status fv_executable_library(const fv_executable *e, const char *name, int sh
   const int n = snprintf(bitcode, sizeof bitcode, "%sexec-x86_64.bc", dir);
   if (n < 0 || (size_t)n >= sizeof bitcode)
     return fv_error(diag, FV_ERR_IO, NULL, "the path of the artifact runtime is too long");
-  const fv_artifact a = {.struct_size = sizeof a, .shared = (uint32_t)shared, .name = name,
-                         .image = e->image, .image_size = e->image_size,
+  const fv_artifact a = {.struct_size = sizeof a,
+                         .shared = (uint32_t)shared,
+                         .name = name,
+                         .image = e->image,
+                         .image_size = e->image_size,
                          .constants = e->constants,
                          .constants_size = (size_t)e->lowered->const_bytes,
-                         .exec_bitcode = bitcode, .manifest = e->manifest};
+                         .exec_bitcode = bitcode,
+                         .manifest = e->manifest};
   fv_report report = {.diag = diag};
   fv_blob blob = {0};
   FV_TRY(fv_plugin_status(e->backend->emit_artifact(e->kernels, &a, &report, &blob)));

@@ -9,8 +9,8 @@
 
 struct fv_context {
   fv_executable *e;
-  fv_model_ctx *ctx;        // CPU programs and libraries
-  fv_exec_ctx *exec;        // devices with a queue
+  fv_model_ctx *ctx;  // CPU programs and libraries
+  fv_exec_ctx *exec;  // devices with a queue
   void *queue;
   // Graph runners: states of the model and their lengths, by symbol.
   uint8_t **state, **state_next;
@@ -31,8 +31,10 @@ static fv_status create_queue(fv_context *c, fv_diag_sink *diag) {
   const fv_device_ops *ops = e->backend->create_queue(e->kernels, &report, &c->queue);
   if (!ops)
     return FV_ERR_BACKEND;
-  const fv_exec_options o = {.constants = e->constants, .const_bytes = e->lowered->const_bytes,
-                             .ops = ops, .dev = c->queue};
+  const fv_exec_options o = {.constants = e->constants,
+                             .const_bytes = e->lowered->const_bytes,
+                             .ops = ops,
+                             .dev = c->queue};
   if (fv_exec_create(&e->view, &o, &c->exec) != FV_MODEL_OK)
     return fv_error(diag, FV_ERR_OOM, NULL, "no context could be made on the device");
   return FV_OK;
@@ -50,8 +52,7 @@ static fv_status create_runner(fv_context *c, fv_diag_sink *diag) {
   return FV_OK;
 }
 
-fv_status fv_context_create(fv_executable *e, int threads, fv_diag_sink *diag,
-                            fv_context **out) {
+fv_status fv_context_create(fv_executable *e, int threads, fv_diag_sink *diag, fv_context **out) {
   *out = NULL;
   fv_context *c = calloc(1, sizeof *c);
   if (!c)
@@ -67,8 +68,7 @@ fv_status fv_context_create(fv_executable *e, int threads, fv_diag_sink *diag,
     const char *why = "";
     const int32_t r = e->api->create(e->api, &o, &c->ctx, &why);
     char missing[1024];
-    if (r == FV_MODEL_ERR_CPU &&
-        !fv_cpu_has(e->api->desc->cpu_features, missing, sizeof missing))
+    if (r == FV_MODEL_ERR_CPU && !fv_cpu_has(e->api->desc->cpu_features, missing, sizeof missing))
       s = fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "%s: %s", why, missing);
     else if (r != FV_MODEL_OK)
       s = fv_error(diag, r == FV_MODEL_ERR_OOM ? FV_ERR_OOM : FV_ERR_RUN, NULL,
@@ -129,12 +129,15 @@ static const char *last_error(const fv_context *c) {
 }
 
 static fv_status model_status(const fv_context *c, int32_t s, fv_diag_sink *diag) {
-  static const fv_status map[] = {
-      [FV_MODEL_OK] = FV_OK,           [FV_MODEL_ERR_ARG] = FV_ERR_ARG,
-      [FV_MODEL_ERR_DIM] = FV_ERR_ARG, [FV_MODEL_ERR_RUN] = FV_ERR_RUN,
-      [FV_MODEL_ERR_OOM] = FV_ERR_OOM, [FV_MODEL_ERR_DEVICE] = FV_ERR_BACKEND,
-      [FV_MODEL_ERR_IMAGE] = FV_ERR_ABI, [FV_MODEL_ERR_CPU] = FV_ERR_UNSUPPORTED,
-      [FV_MODEL_ERR_LIMIT] = FV_ERR_LIMIT};
+  static const fv_status map[] = {[FV_MODEL_OK] = FV_OK,
+                                  [FV_MODEL_ERR_ARG] = FV_ERR_ARG,
+                                  [FV_MODEL_ERR_DIM] = FV_ERR_ARG,
+                                  [FV_MODEL_ERR_RUN] = FV_ERR_RUN,
+                                  [FV_MODEL_ERR_OOM] = FV_ERR_OOM,
+                                  [FV_MODEL_ERR_DEVICE] = FV_ERR_BACKEND,
+                                  [FV_MODEL_ERR_IMAGE] = FV_ERR_ABI,
+                                  [FV_MODEL_ERR_CPU] = FV_ERR_UNSUPPORTED,
+                                  [FV_MODEL_ERR_LIMIT] = FV_ERR_LIMIT};
   if (s == FV_MODEL_OK)
     return FV_OK;
   const size_t i = (size_t)s < FV_COUNTOF(map) ? (size_t)s : FV_MODEL_ERR_DEVICE;
@@ -255,8 +258,7 @@ static int32_t port_dims(fv_context *c, int entry, int i, int64_t *dims) {
 
 static int32_t run_program(fv_context *c) {
   const uint32_t e = (uint32_t)c->entry;
-  return c->ctx ? c->e->api->run(c->ctx, e, c->in, c->out)
-                : fv_exec_run(c->exec, e, c->in, c->out);
+  return c->ctx ? c->e->api->run(c->ctx, e, c->in, c->out) : fv_exec_run(c->exec, e, c->in, c->out);
 }
 
 static fv_status run_with_program(fv_context *c, int entry, const fv_tensor_io *const *in,
@@ -283,8 +285,10 @@ static fv_status run_with_program(fv_context *c, int entry, const fv_tensor_io *
   }
   FV_TRY(model_status(c, run_program(c), diag));
   for (int i = 0; i < g->n_output && (size_t)i < n_out; i++) {
-    out[i] = (fv_tensor_io){.name = g->output[i].name, .dtype = g->output[i].dtype,
-                            .rank = g->output[i].rank, .data = c->out[i]};
+    out[i] = (fv_tensor_io){.name = g->output[i].name,
+                            .dtype = g->output[i].dtype,
+                            .rank = g->output[i].rank,
+                            .data = c->out[i]};
     FV_TRY(model_status(c, port_dims(c, entry, i, out[i].dim), diag));
   }
   return FV_OK;
@@ -324,8 +328,9 @@ static fv_status solve(runner_cx *cx) {
     if (y->kind != FV_SYM_DIM || cx->symbol[s] == FV_MODEL_UNKNOWN)
       continue;
     if (cx->symbol[s] < y->min || cx->symbol[s] > y->max)
-      return fv_error(cx->diag, FV_ERR_ARG, NULL, "dim '%s' is %lld, but the model says %lld to %lld",
-                      y->name, (long long)cx->symbol[s], (long long)y->min, (long long)y->max);
+      return fv_error(cx->diag, FV_ERR_ARG, NULL,
+                      "dim '%s' is %lld, but the model says %lld to %lld", y->name,
+                      (long long)cx->symbol[s], (long long)y->min, (long long)y->max);
   }
   for (int i = 0; i < g->region->n_param; i++) {
     const fv_type *t = &g->region->param[i]->type;
@@ -394,26 +399,33 @@ static fv_status runner_body(void *user) {
   fv_array *in = FV_NEW_N(cx->ar, fv_array, info->n_input);
   fv_array *out = FV_NEW_N(cx->ar, fv_array, info->n_output);
   for (int i = 0; i < info->n_input; i++) {
-    in[i] = (fv_array){.dtype = cx->in[i]->dtype, .rank = cx->in[i]->rank,
-                       .data = cx->in[i]->data};
+    in[i] = (fv_array){.dtype = cx->in[i]->dtype, .rank = cx->in[i]->rank, .data = cx->in[i]->data};
     memcpy(in[i].dim, cx->in[i]->dim, sizeof in[i].dim);
   }
-  fv_run_io io = {.symbol = cx->symbol, .input = in, .output = out, .state = c->state,
-                  .state_next = c->state_next, .arena = cx->ar, .diag = cx->diag};
+  fv_run_io io = {.symbol = cx->symbol,
+                  .input = in,
+                  .output = out,
+                  .state = c->state,
+                  .state_next = c->state_next,
+                  .arena = cx->ar,
+                  .diag = cx->diag};
   fv_report report = {.diag = cx->diag};
   FV_TRY(fv_plugin_status(c->e->backend->run_graph(c->e->device, g, &io, &report)));
   for (int i = 0; i < info->n_output && (size_t)i < cx->n_out; i++) {
     const int64_t bytes = fv_array_count(&out[i]) * fv_dtype_size(out[i].dtype);
     FV_TRY(grow_output(c, i, bytes, cx->diag));
     memcpy(c->out[i], out[i].data, (size_t)bytes);
-    cx->out[i] = (fv_tensor_io){.name = info->output[i].name, .dtype = out[i].dtype,
-                                .rank = out[i].rank, .data = c->out[i]};
+    cx->out[i] = (fv_tensor_io){.name = info->output[i].name,
+                                .dtype = out[i].dtype,
+                                .rank = out[i].rank,
+                                .data = c->out[i]};
     memcpy(cx->out[i].dim, out[i].dim, sizeof out[i].dim);
   }
   return commit(cx);
 }
 
-//===-- Runs ------------------------------------------------------------------------------------===//
+//===-- Runs
+//------------------------------------------------------------------------------------===//
 
 fv_status fv_context_run(fv_context *c, const char *entry, const fv_tensor_io *in, size_t n_in,
                          const fv_dim_value *dims, size_t n_dims, fv_tensor_io *out, size_t n_out,

@@ -9,10 +9,10 @@
 typedef struct image {
   const fv_lowered *l;
   fv_str out;
-  fv_str strings;      // appended at the end; string offsets are relative until then
-  uint32_t *site;      // relative string offsets
+  fv_str strings;  // appended at the end; string offsets are relative until then
+  uint32_t *site;  // relative string offsets
   size_t n_site, cap_site;
-  uint32_t *fix;       // places in out that hold a string offset
+  uint32_t *fix;  // places in out that hold a string offset
   size_t n_fix, cap_fix;
 } image;
 
@@ -58,8 +58,10 @@ static fv_table symbols(image *m) {
   fv_prog_symbol *s = FV_NEW_N(m->out.arena, fv_prog_symbol, n);
   for (uint32_t i = 0; i < n; i++) {
     const fv_symbol *from = fv_symbol_get(p, i);
-    s[i] = (fv_prog_symbol){.name = string(m, from->name), .kind = (uint32_t)from->kind,
-                            .min = from->min, .max = from->max};
+    s[i] = (fv_prog_symbol){.name = string(m, from->name),
+                            .kind = (uint32_t)from->kind,
+                            .min = from->min,
+                            .max = from->max};
   }
   const fv_table t = table(m, s, sizeof *s, n);
   for (uint32_t i = 0; i < n; i++)
@@ -72,13 +74,14 @@ static fv_status states(image *m, fv_diag_sink *diag, fv_table *out) {
   fv_prog_state *s = FV_NEW_N(m->out.arena, fv_prog_state, mod->n_state);
   for (int i = 0; i < mod->n_state; i++) {
     const fv_state *from = mod->state[i];
-    s[i] = (fv_prog_state){.name = string(m, from->name), .dtype = (uint8_t)from->type.dtype,
-                           .rank = (uint8_t)from->type.rank,
-                           .double_buffered = m->l->state_doubled[i],
-                           .length_symbol = from->length_axis >= 0 ? from->length : FV_NO_SLOT,
-                           .length_dim =
-                               (uint8_t)(from->length_axis >= 0 ? from->length_axis + 1 : 0),
-                           .members = (uint32_t)from->members};
+    s[i] =
+        (fv_prog_state){.name = string(m, from->name),
+                        .dtype = (uint8_t)from->type.dtype,
+                        .rank = (uint8_t)from->type.rank,
+                        .double_buffered = m->l->state_doubled[i],
+                        .length_symbol = from->length_axis >= 0 ? from->length : FV_NO_SLOT,
+                        .length_dim = (uint8_t)(from->length_axis >= 0 ? from->length_axis + 1 : 0),
+                        .members = (uint32_t)from->members};
     for (int d = 0; d < from->type.rank; d++) {
       const fv_expr *x = from->type.dim[d];
       s[i].dim[d].symbol = FV_NO_SLOT;
@@ -100,8 +103,10 @@ static fv_table kernels(image *m) {
   fv_prog_kernel *k = FV_NEW_N(m->out.arena, fv_prog_kernel, l->n_kernel);
   for (size_t i = 0; i < l->n_kernel; i++) {
     const fv_kernel *from = l->kernel[i];
-    k[i] = (fv_prog_kernel){.name = string(m, from->code.name), .n_buffer = from->code.n_global,
-                            .n_scalar = from->code.n_scalar, .first_site = (uint32_t)m->n_site};
+    k[i] = (fv_prog_kernel){.name = string(m, from->code.name),
+                            .n_buffer = from->code.n_global,
+                            .n_scalar = from->code.n_scalar,
+                            .first_site = (uint32_t)m->n_site};
     for (uint32_t s = 0; s < from->n_site; s++)
       site(m, from->site[s].span, from->site[s].text);
   }
@@ -165,8 +170,13 @@ static void build_entry(image *m, const fv_lentry *from, fv_prog_entry *out) {
   const fv_graph *g = from->graph;
   fv_arena *ar = m->out.arena;
   fv_xpool *p = m->l->module->pool;
-  im_entry e = {.l = m->l, .e = from, .arena = ar, .pool = p, .n_slot = fv_symbol_count(p),
-                .site = site, .user = m};
+  im_entry e = {.l = m->l,
+                .e = from,
+                .arena = ar,
+                .pool = p,
+                .n_slot = fv_symbol_count(p),
+                .site = site,
+                .user = m};
   e.symbol_used = FV_NEW_N(ar, bool, fv_symbol_count(p));
   im_translate(&e);
   fv_prog_port *in = FV_NEW_N(ar, fv_prog_port, g->region->n_param);
@@ -199,8 +209,8 @@ fv_status fv_image_build(const fv_lowered *l, fv_diag_sink *diag, void **out_ima
                          size_t *out_size) {
   fv_arena *ar = l->module->arena;
   image m = {.l = l, .out = {.arena = ar}, .strings = {.arena = ar}};
-  fv_program head = {.magic = FV_PROGRAM_MAGIC, .version = FV_PROGRAM_VERSION,
-                     .const_bytes = l->const_bytes};
+  fv_program head = {
+      .magic = FV_PROGRAM_MAGIC, .version = FV_PROGRAM_VERSION, .const_bytes = l->const_bytes};
   fv_str_append(&m.out, &head, sizeof head);
   head.name = string(&m, l->module->name);
   fix(&m, offsetof(fv_program, name));

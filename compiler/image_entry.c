@@ -55,8 +55,9 @@ static uint32_t compute(im_entry *m, im_code *c, const fv_expr *x) {
     if (x->kind == FV_E_LIT)
       load_literal(m, to, slot, x->lit.i);
     else
-      push(m, to, (fv_hinst){.op = FV_H_SCALAR, .n = x->op, .a = slot, .b = arg[0], .c = arg[1],
-                             .d = arg[2]});
+      push(m, to,
+           (fv_hinst){
+               .op = FV_H_SCALAR, .n = x->op, .a = slot, .b = arg[0], .c = arg[1], .d = arg[2]});
   }
   if (known)
     *known_slot(m, x) = slot;
@@ -89,8 +90,9 @@ static void refresh(im_entry *m, uint32_t b) {
   if (m->buffer[b].stride_slot == slot)
     return;  // the symbol itself
   const uint32_t zero = compute(m, &m->bind, fv_x_i64(m->pool, 0));
-  push(m, &m->run, (fv_hinst){.op = FV_H_SCALAR, .n = FV_X_ADD, .a = m->buffer[b].stride_slot,
-                              .b = slot, .c = zero});
+  push(m, &m->run,
+       (fv_hinst){
+           .op = FV_H_SCALAR, .n = FV_X_ADD, .a = m->buffer[b].stride_slot, .b = slot, .c = zero});
 }
 
 static void make_buffers(im_entry *m) {
@@ -98,9 +100,13 @@ static void make_buffers(im_entry *m) {
   for (size_t i = 0; i < m->e->n_buffer; i++) {
     const fv_lbuffer *s = &m->e->buffer[i];
     fv_prog_buffer *b = &m->buffer[i];
-    *b = (fv_prog_buffer){.space = (uint8_t)s->space, .dtype = (uint8_t)s->dtype,
-                          .index = s->index, .offset = s->offset, .size_slot = FV_NO_SLOT,
-                          .stride_slot = FV_NO_SLOT, .first = FV_NO_SLOT};
+    *b = (fv_prog_buffer){.space = (uint8_t)s->space,
+                          .dtype = (uint8_t)s->dtype,
+                          .index = s->index,
+                          .offset = s->offset,
+                          .size_slot = FV_NO_SLOT,
+                          .stride_slot = FV_NO_SLOT,
+                          .first = FV_NO_SLOT};
     if (s->space == FV_SPACE_ARENA)
       b->size_slot = im_bound_slot(m, s->bytes);
     if (!s->stride)
@@ -133,8 +139,8 @@ static void extend_lifetimes(im_entry *m) {
         fv_prog_buffer *a = &m->buffer[c->inst[i].a], *b = &m->buffer[c->inst[i].b];
         const uint32_t first = a->first < b->first ? a->first : b->first;
         const uint32_t last = a->last > b->last ? a->last : b->last;
-        again = again || a->first != first || b->first != first || a->last != last ||
-                b->last != last;
+        again =
+            again || a->first != first || b->first != first || a->last != last || b->last != last;
         a->first = b->first = first;
         a->last = b->last = last;
       }
@@ -204,8 +210,8 @@ static void translate_one(im_entry *m, const fv_linst *s) {
     const uint32_t trips = im_slot(m, s->x);
     if (s->a != FV_NO_SLOT)
       touch(m, s->a, (uint32_t)m->run.n);
-    push(m, &m->run, (fv_hinst){.op = FV_H_LOOP, .a = s->symbol, .b = trips, .c = s->match,
-                                .d = s->a});
+    push(m, &m->run,
+         (fv_hinst){.op = FV_H_LOOP, .a = s->symbol, .b = trips, .c = s->match, .d = s->a});
     break;
   }
   case FV_H_END_LOOP:

@@ -19,7 +19,7 @@ typedef struct im_entry {
   fv_xpool *pool;
   im_code bind, run;
   uint32_t n_slot;
-  uint32_t *slot_of;       // by expression id: slot of a bind-time expression
+  uint32_t *slot_of;  // by expression id: slot of a bind-time expression
   size_t n_slot_of, cap_slot_of;
   bool *symbol_used;
   int64_t *literal;

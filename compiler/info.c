@@ -58,8 +58,13 @@ void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out) {
   const char **state = FV_NEW_N(ar, const char *, m->n_state);
   for (int i = 0; i < m->n_state; i++)
     state[i] = m->state[i]->name;
-  *out = (fv_model_info){.name = m->name, .graph = g, .n_graph = m->n_graph, .symbol = s,
-                         .n_symbol = (int)n_symbol, .state = state, .n_state = m->n_state};
+  *out = (fv_model_info){.name = m->name,
+                         .graph = g,
+                         .n_graph = m->n_graph,
+                         .symbol = s,
+                         .n_symbol = (int)n_symbol,
+                         .state = state,
+                         .n_state = m->n_state};
   add_weights(m, out);
 }
 
@@ -70,8 +75,7 @@ static const void *rows(const fv_program *p, fv_table t) {
 }
 
 // Literals of the bind section, so that fixed dims are told as numbers.
-static bool literal_slot(const fv_program *p, const fv_prog_entry *e, uint32_t slot,
-                         int64_t *out) {
+static bool literal_slot(const fv_program *p, const fv_prog_entry *e, uint32_t slot, int64_t *out) {
   const fv_hinst *h = rows(p, e->insts);
   for (uint32_t i = 0; i < e->bind_end; i++)
     if (h[i].op == FV_H_LITERAL && h[i].a == slot) {
@@ -89,7 +93,8 @@ static fv_port_info *image_ports(fv_arena *ar, const fv_program *p, const fv_pro
   for (uint32_t i = 0; i < t.count; i++) {
     fv_str s = {.arena = ar};
     out[i] = (fv_port_info){.name = (const char *)p + from[i].name,
-                            .dtype = (fv_dtype)from[i].dtype, .rank = from[i].rank};
+                            .dtype = (fv_dtype)from[i].dtype,
+                            .rank = from[i].rank};
     for (int d = 0; d < from[i].rank; d++) {
       const uint32_t slot = from[i].dim_slot[d];
       out[i].symbol[d] = slot < p->symbols.count ? (int)slot : -1;
@@ -124,9 +129,12 @@ void fv_info_from_image(fv_arena *ar, const fv_program *p, fv_model_info *out) {
   const char **state = FV_NEW_N(ar, const char *, p->states.count);
   for (uint32_t i = 0; i < p->states.count; i++)
     state[i] = (const char *)p + st[i].name;
-  *out = (fv_model_info){.name = (const char *)p + p->name, .graph = g,
-                         .n_graph = (int)p->entries.count, .symbol = s,
-                         .n_symbol = (int)p->symbols.count, .state = state,
+  *out = (fv_model_info){.name = (const char *)p + p->name,
+                         .graph = g,
+                         .n_graph = (int)p->entries.count,
+                         .symbol = s,
+                         .n_symbol = (int)p->symbols.count,
+                         .state = state,
                          .n_state = (int)p->states.count,
                          .weight_bytes = (int64_t)p->const_bytes};
 }

@@ -3,11 +3,11 @@
 #ifndef FOVEA_COMPILER_INTERNAL_H_
 #define FOVEA_COMPILER_INTERNAL_H_
 
+#include "base/str.h"
 #include "compiler/plugin.h"
 #include "fovea/fovea.h"
 #include "frontend/frontend.h"
 #include "ir/eval.h"
-#include "base/str.h"
 #include "lower/lower.h"
 #include "runtime/exec/artifact.h"
 #include "runtime/exec/cpu.h"
@@ -26,21 +26,21 @@ struct fv_model {
 struct fv_executable {
   fv_arena *arena;
   bool own_arena;
-  void *library;                // dlopen handle of a library
-  fv_module *module;            // NULL for a library
+  void *library;      // dlopen handle of a library
+  fv_module *module;  // NULL for a library
   fv_model_info info;
-  const fv_backend *backend;    // NULL for a library
+  const fv_backend *backend;  // NULL for a library
   fv_device *device;
   fv_lowered *lowered;
   fv_kernels *kernels;
   void *image;
   size_t image_size;
-  void *constants;              // 64-byte aligned, own
-  const char *manifest;         // JSON text
+  void *constants;       // 64-byte aligned, own
+  const char *manifest;  // JSON text
   fv_artifact_desc desc;
   fv_model_api own_api;
-  const fv_model_api *api;      // CPU programs and libraries; NULL: the backend's queue runs it
-  fv_exec_image view;           // of the image, when the queue runs it
+  const fv_model_api *api;  // CPU programs and libraries; NULL: the backend's queue runs it
+  fv_exec_image view;       // of the image, when the queue runs it
 };
 
 // Compiles a module that is already in memory; changes it. `ar` is its arena,

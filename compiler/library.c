@@ -43,9 +43,8 @@ static fv_status library_body(void *user) {
   if (!symbol)
     return refuse(cx, FV_ERR_PARSE, "its entry point is gone");
   e->api = get();
-  if (!e->api || e->api->abi >> 16 != FV_MODEL_ABI >> 16 ||
-      e->api->struct_size < sizeof *e->api || !e->api->desc ||
-      e->api->desc->struct_size < sizeof *e->api->desc)
+  if (!e->api || e->api->abi >> 16 != FV_MODEL_ABI >> 16 || e->api->struct_size < sizeof *e->api ||
+      !e->api->desc || e->api->desc->struct_size < sizeof *e->api->desc)
     return refuse(cx, FV_ERR_ABI, "it was made by another version of fovea");
   fv_exec_image view;
   if (fv_exec_open(e->api->desc->image, e->api->desc->image_bytes, &view, &why) != FV_MODEL_OK)

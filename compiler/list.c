@@ -58,7 +58,9 @@ static void print_params(fv_str *s, const char *title, const fv_param_info *p, i
   fv_str_printf(s, "- **%s**: ", title);
   for (int i = 0; i < n; i++)
     fv_str_printf(s, "%s`%.*s`%s", i ? ", " : "", (int)p[i].len, p[i].name,
-                  p[i].variadic ? " (any number)" : p[i].optional ? " (optional)" : "");
+                  p[i].variadic   ? " (any number)"
+                  : p[i].optional ? " (optional)"
+                                  : "");
   fv_str_puts(s, "\n");
 }
 
@@ -87,9 +89,10 @@ static void print_attrs(fv_str *s, const fv_op_info *o) {
 
 static fv_status reference_body(void *user) {
   fv_str *s = user;
-  fv_str_puts(s, "# Ops\n\nPrinted from the op table by `fovea list ops --markdown`. Names and "
-                 "meanings are ONNX's where ONNX has the op. The examples are operand shapes "
-                 "(`2x3`; `s` is rank 0, `-` absent) and attributes.\n");
+  fv_str_puts(s,
+              "# Ops\n\nPrinted from the op table by `fovea list ops --markdown`. Names and "
+              "meanings are ONNX's where ONNX has the op. The examples are operand shapes "
+              "(`2x3`; `s` is rank 0, `-` absent) and attributes.\n");
   for (int i = 0; i < FV_OP_COUNT; i++) {
     const fv_op_info *o = fv_op_get((fv_op)i);
     fv_str_printf(s, "\n## %s\n\n%s.\n\n", o->name, o->doc);

@@ -94,8 +94,8 @@ static fv_status load_body(void *user) {
     const char **w = FV_NEW_N(m->arena, const char *, cx->o->n_weights);
     for (size_t i = 0; i < cx->o->n_weights; i++)
       w[i] = fv_arena_strdup(m->arena, cx->o->weights[i]);
-    m->options = (fv_load_options){.let = let, .n_let = (int)cx->o->n_let, .weights = w,
-                                   .n_weights = (int)cx->o->n_weights};
+    m->options = (fv_load_options){
+        .let = let, .n_let = (int)cx->o->n_let, .weights = w, .n_weights = (int)cx->o->n_weights};
   }
   FV_TRY(fv_load_module(m->arena, m->path, &m->options, cx->diag, &m->module));
   fv_info_from_module(m->arena, m->module, &m->info);
@@ -179,8 +179,8 @@ static fv_status emit_body(void *user) {
   return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
 }
 
-fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
-                        fv_diag_sink *diag, fv_bytes *out) {
+fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes, fv_diag_sink *diag,
+                        fv_bytes *out) {
   if (strcmp(kind, "xml") == 0)  // the description itself, in its canonical form
     return fv_format(m->path, diag, out);
   fv_arena *ar = fv_arena_create(NULL);

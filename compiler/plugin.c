@@ -34,8 +34,10 @@ static void host_note(fv_report *r, const char *text) {
 }
 
 const fv_host *fv_host_table(void) {
-  static const fv_host host = {.struct_size = sizeof host, .abi = FV_ABI_VERSION,
-                               .sanitizer = FV_ABI_SANITIZER, .error = host_error,
+  static const fv_host host = {.struct_size = sizeof host,
+                               .abi = FV_ABI_VERSION,
+                               .sanitizer = FV_ABI_SANITIZER,
+                               .error = host_error,
                                .note = host_note};
   return &host;
 }
@@ -156,7 +158,7 @@ fv_status fv_backend_find(const char *name, fv_diag_sink *diag, const fv_backend
     if (built_in[i](fv_host_table(), out) == FV_PLUGIN_OK && strcmp((*out)->name, name) == 0)
       return FV_OK;
   *out = NULL;
-  if (strchr(name, '/')) // a path given by the user
+  if (strchr(name, '/'))  // a path given by the user
     return load(name, diag, out);
   char *path = search_path(), *save = NULL, file[4608];
   if (!path)

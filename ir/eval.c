@@ -19,7 +19,7 @@ typedef struct scope {
   const fv_array **value;  // by value id
   fv_arena *ar;
   int64_t *symbol;
-  fv_run_io *io;           // NULL inside an expansion
+  fv_run_io *io;  // NULL inside an expansion
   fv_diag_sink *diag;
 } scope;
 
@@ -39,8 +39,7 @@ static fv_status make_array(scope *s, const fv_value *v, fv_array *out) {
 
 //===-- Kernel ops and expansions ---------------------------------------------------===//
 
-static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *in,
-                             fv_array *out) {
+static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *in, fv_array *out) {
   fv_xpool *pool = n->region->graph->module->pool;
   fv_kb *kb = fv_kb_create(s->ar, pool, "serial");
   void **buf = FV_NEW_N(s->ar, void *, n->n_in + n->n_out);
@@ -297,8 +296,8 @@ fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io) {
   return FV_OK;
 }
 
-fv_status fv_eval_node(const fv_node *n, fv_arena *ar, int64_t *symbol,
-                       const fv_array *const *in, fv_array *out, fv_diag_sink *diag) {
+fv_status fv_eval_node(const fv_node *n, fv_arena *ar, int64_t *symbol, const fv_array *const *in,
+                       fv_array *out, fv_diag_sink *diag) {
   scope s = {.ar = ar, .symbol = symbol, .diag = diag};
   return eval_meaning(&s, n, in, out);
 }

@@ -26,11 +26,11 @@ typedef struct fv_eval fv_eval;
 // members one after another; state_next likewise (equal to the current ones at
 // the start), so a failed run changes nothing.
 typedef struct fv_run_io {
-  int64_t *symbol;          // by symbol number; dims and state lengths are set
-  const fv_array *input;    // in the order of the graph
-  fv_array *output;         // set by the run, in `arena`
+  int64_t *symbol;        // by symbol number; dims and state lengths are set
+  const fv_array *input;  // in the order of the graph
+  fv_array *output;       // set by the run, in `arena`
   uint8_t *const *state, *const *state_next;
-  fv_arena *arena;          // of the run: results and everything between
+  fv_arena *arena;  // of the run: results and everything between
   fv_diag_sink *diag;
 } fv_run_io;
 

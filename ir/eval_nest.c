@@ -2,8 +2,8 @@
 // A nest is compiled to steps in the order of expression ids (arguments come
 // first); each step works on a chunk of up to CHUNK values of one index, the
 // lane. The lane is the last parallel or the last reduced index, whichever is
-// longer (a long reduced one is preferred). Loads whose offset moves linearly with the lane take no index
-// arithmetic per element.
+// longer (a long reduced one is preferred). Loads whose offset moves linearly with the lane take no
+// index arithmetic per element.
 #include "ir/eval_nest.h"
 
 #include <math.h>
@@ -15,12 +15,12 @@ enum { CHUNK = 512, LONG_ROW = 48 };
 
 typedef struct step {
   const fv_expr *e;
-  fv_scalar *v;         // CHUNK values
-  int arg[3];           // steps of the arguments (of OP)
-  bool vary;            // with the lane; else v[0] counts for all
+  fv_scalar *v;  // CHUNK values
+  int arg[3];    // steps of the arguments (of OP)
+  bool vary;     // with the lane; else v[0] counts for all
   // LOAD
   const fv_array *from;
-  int offset, stride;   // steps: flat offset (linear: at lane 0), elements a lane
+  int offset, stride;  // steps: flat offset (linear: at lane 0), elements a lane
   bool linear;
 } step;
 
@@ -34,11 +34,11 @@ typedef struct nest_eval {
   step *s;
   int n_step;
   size_t cap;
-  int lane;                       // index number
-  int64_t at[FV_MAX_LOOPS];       // current indices; at[lane] = start of the chunk
+  int lane;                  // index number
+  int64_t at[FV_MAX_LOOPS];  // current indices; at[lane] = start of the chunk
   int64_t extent[FV_MAX_LOOPS];
-  int64_t count;                  // of the chunk
-  fv_scalar acc;                  // for post
+  int64_t count;  // of the chunk
+  fv_scalar acc;  // for post
   int value, post, check;
 } nest_eval;
 
@@ -151,11 +151,11 @@ static void do_load(nest_eval *x, step *s) {
 }
 
 // The common float operations without a call per element.
-#define FAST(expr)                                              \
-  for (int64_t i = 0; i < count; i++) {                         \
-    const double p = a->v[i * ia].f, q = b->v[i * ib].f;        \
-    s->v[i].f = (expr);                                         \
-  }                                                             \
+#define FAST(expr)                                       \
+  for (int64_t i = 0; i < count; i++) {                  \
+    const double p = a->v[i * ia].f, q = b->v[i * ib].f; \
+    s->v[i].f = (expr);                                  \
+  }                                                      \
   return true
 
 static bool do_fast(const nest_eval *x, step *s, int64_t count) {
@@ -182,9 +182,9 @@ static void do_op(nest_eval *x, step *s) {
                       &x->s[s->arg[e->n > 2 ? 2 : 0]]};
   const fv_dtype t = (fv_dtype)(e->op == FV_X_SELECT ? e->dtype : e->arg[0]->dtype);
   for (int64_t i = 0; i < count; i++)
-    s->v[i] = fv_scalar_eval((fv_scalar_op)e->op, t, (fv_dtype)e->dtype,
-                             a[0]->v[a[0]->vary ? i : 0], a[1]->v[a[1]->vary ? i : 0],
-                             a[2]->v[a[2]->vary ? i : 0]);
+    s->v[i] =
+        fv_scalar_eval((fv_scalar_op)e->op, t, (fv_dtype)e->dtype, a[0]->v[a[0]->vary ? i : 0],
+                       a[1]->v[a[1]->vary ? i : 0], a[2]->v[a[2]->vary ? i : 0]);
   if (e->op == FV_X_CAST && fv_dtype_is_float((fv_dtype)e->dtype))
     for (int64_t i = 0; i < count; i++)
       s->v[i].f = fv_round_to((fv_dtype)e->dtype, s->v[i].f);
@@ -417,15 +417,21 @@ fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
                        const fv_array *const *in, fv_array *out, fv_diag_sink *diag) {
   const fv_nest *t = &n->meaning->nest;
   const int n_all = t->n_par + t->n_red;
-  nest_eval x = {.n = n, .nest = t, .symbol = symbol, .in = in, .ar = ar,
-                 .pool = n->region->graph->module->pool, .post = -1, .check = -1};
+  nest_eval x = {.n = n,
+                 .nest = t,
+                 .symbol = symbol,
+                 .in = in,
+                 .ar = ar,
+                 .pool = n->region->graph->module->pool,
+                 .post = -1,
+                 .check = -1};
   for (int i = 0; i < n_all; i++)
     if (!fv_x_eval_i64(t->extent[i], symbol, &x.extent[i]) || x.extent[i] < 0)
       return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "an extent is out of range");
   const int last_par = t->n_par - 1, last_red = n_all - 1;
-  const bool reduced = t->n_red && !t->check &&
-                       (t->n_par == 0 || x.extent[last_red] >= x.extent[last_par] ||
-                        x.extent[last_red] >= LONG_ROW);
+  const bool reduced =
+      t->n_red && !t->check &&
+      (t->n_par == 0 || x.extent[last_red] >= x.extent[last_par] || x.extent[last_red] >= LONG_ROW);
   x.lane = reduced ? last_red : last_par < 0 ? 0 : last_par;
   if (t->n_par == 0 && !reduced)
     x.extent[0] = 1;

@@ -145,8 +145,8 @@ typedef union fv_scalar {
 // floats to t.
 fv_scalar fv_scalar_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, fv_scalar a, fv_scalar b,
                          fv_scalar c);
-double fv_round_to(fv_dtype t, double v);           // nearest value of a float dtype
-fv_scalar fv_scalar_load(fv_dtype t, const void *p);  // from memory
+double fv_round_to(fv_dtype t, double v);                // nearest value of a float dtype
+fv_scalar fv_scalar_load(fv_dtype t, const void *p);     // from memory
 void fv_scalar_store(fv_dtype t, void *p, fv_scalar v);  // rounds, saturates never (wraps ints)
 const char *fv_scalar_name(fv_scalar_op op);
 int fv_scalar_arity(fv_scalar_op op);

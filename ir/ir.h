@@ -52,7 +52,7 @@ const fv_expr *fv_type_count(fv_xpool *p, const fv_type *t);   // elements, logi
 const fv_expr *fv_type_stored(fv_xpool *p, const fv_type *t);  // elements, with padding of blocks
 // Offset in elements of the element at logical index[0..rank).
 const fv_expr *fv_type_offset(fv_xpool *p, const fv_type *t, const fv_expr *const *index);
-bool fv_type_static(const fv_type *t, int64_t dims[FV_MAX_RANK]);  // all dims literal?
+bool fv_type_static(const fv_type *t, int64_t dims[FV_MAX_RANK]);    // all dims literal?
 void fv_type_print(const fv_xpool *p, fv_str *s, const fv_type *t);  // "f32[B, seq, 768]"
 
 // Constant data, row-major, little-endian, borrowed from a mapping or an arena.
@@ -78,9 +78,9 @@ typedef enum fv_op_flags {
   FV_OPF_EFFECT = 1 << 0,       // must stay, in order (state_write)
   FV_OPF_ELEMENTWISE = 1 << 1,  // output index == input index (with broadcast)
   FV_OPF_COMMUTES = 1 << 2,
-  FV_OPF_MOVES = 1 << 3,        // result elements are input elements, unchanged
-  FV_OPF_REGION = 1 << 4,       // has a body region
-  FV_OPF_BUILTIN = 1 << 5,      // constant, state_read, ...: types only, no meaning as data
+  FV_OPF_MOVES = 1 << 3,    // result elements are input elements, unchanged
+  FV_OPF_REGION = 1 << 4,   // has a body region
+  FV_OPF_BUILTIN = 1 << 5,  // constant, state_read, ...: types only, no meaning as data
 } fv_op_flags;
 
 struct fv_sem;
@@ -101,12 +101,12 @@ typedef struct fv_op_info {
   const char *name;
   const char *operands, *results, *attrs;  // schema texts, see ops.def
   unsigned flags;
-  const char *dtypes;   // classes that the conformance suite runs
+  const char *dtypes;  // classes that the conformance suite runs
   const char *examples;
-  double tolerance;     // bound in units of eps, see ops.def
+  double tolerance;  // bound in units of eps, see ops.def
   const char *doc;
   fv_status (*sem)(struct fv_sem *s);
-  int n_operand, n_result, n_attr;     // parsed schema
+  int n_operand, n_result, n_attr;  // parsed schema
   fv_param_info operand[FV_MAX_OPERANDS], result[FV_MAX_RESULTS], attr[FV_MAX_ATTRS];
 } fv_op_info;
 
@@ -160,17 +160,17 @@ struct fv_node {
   fv_region *region;  // in which it stands
   fv_op op;
   int n_in, n_out;
-  fv_value **in;   // NULL entries: absent optional operands
+  fv_value **in;  // NULL entries: absent optional operands
   fv_value **out;
-  fv_attr *attr;   // n_attr of the op, in schema order
-  fv_region *body;          // FV_OPF_REGION only
-  const fv_tensor **data;   // constant only: its members (1, or one per trip)
+  fv_attr *attr;           // n_attr of the op, in schema order
+  fv_region *body;         // FV_OPF_REGION only
+  const fv_tensor **data;  // constant only: its members (1, or one per trip)
   int n_data;
-  const fv_span **span;     // sources, through every pass
+  const fv_span **span;  // sources, through every pass
   int n_span;
   const struct fv_meaning *meaning;  // set by fv_infer_node; see ir/sem.h
-  const char *expect;       // optional: the family of FV_FAMILY_TABLE, or "fused": how it must be
-                            // computed. Nodes of one element have the same pointer
+  const char *expect;  // optional: the family of FV_FAMILY_TABLE, or "fused": how it must be
+                       // computed. Nodes of one element have the same pointer
 };
 
 // param and result grow by fv_region_add_* alone: these double their room at each
@@ -193,10 +193,10 @@ struct fv_region {
 
 typedef struct fv_state {
   const char *name;
-  fv_type type;        // of one member; dims are static or FV_SYM_DIM symbols
-  int members;         // 1, or one per trip of the repeat that uses it
-  int length_axis;     // axis whose valid part is a length symbol, or -1
-  uint32_t length;     // FV_SYM_STATE symbol, if length_axis >= 0
+  fv_type type;     // of one member; dims are static or FV_SYM_DIM symbols
+  int members;      // 1, or one per trip of the repeat that uses it
+  int length_axis;  // axis whose valid part is a length symbol, or -1
+  uint32_t length;  // FV_SYM_STATE symbol, if length_axis >= 0
   const fv_span *span;
 } fv_state;
 
@@ -258,11 +258,10 @@ fv_state *fv_module_add_state(fv_module *m, const char *name, const fv_type *t, 
 
 // Creates a node, not yet placed; attributes are set to their defaults; its
 // results exist only after fv_infer_node (ir/sem.h).
-fv_node *fv_node_create(fv_region *r, fv_op op, int n_in, fv_value *const *in,
-                        const fv_span *span);
+fv_node *fv_node_create(fv_region *r, fv_op op, int n_in, fv_value *const *in, const fv_span *span);
 void fv_node_insert_before(fv_node *n, fv_node *at);  // at == NULL: at the end of n->region
 void fv_node_remove(fv_node *n);
-void fv_node_add_span(fv_node *n, const fv_span *s);       // no duplicates
+void fv_node_add_span(fv_node *n, const fv_span *s);  // no duplicates
 void fv_node_copy_spans(fv_node *n, const fv_node *from);
 fv_value *fv_value_create(fv_module *m, const fv_type *t, fv_node *def, uint32_t index);
 const fv_span *fv_node_span(const fv_node *n);  // first, or NULL

@@ -11,14 +11,14 @@ typedef uint32_t fv_kv;  // a value: number of an instruction, or FV_K_NONE
 // A finished kernel with what the host must know to launch it.
 typedef struct fv_kernel {
   fv_kernel_code code;
-  const char *family;             // "contraction", for people
-  const fv_expr *grid;            // blocks, i64 over symbols
-  const fv_expr **scalar;         // what each i64 parameter is, over symbols
-  const fv_expr *scratch_bytes;   // per worker; NULL = none
+  const char *family;            // "contraction", for people
+  const fv_expr *grid;           // blocks, i64 over symbols
+  const fv_expr **scalar;        // what each i64 parameter is, over symbols
+  const fv_expr *scratch_bytes;  // per worker; NULL = none
   struct fv_ksite {
-    const char *text;             // "index out of range"
+    const char *text;  // "index out of range"
     const fv_span *span;
-  } *site;
+  } * site;
   uint32_t n_site;
 } fv_kernel;
 

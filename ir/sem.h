@@ -21,8 +21,8 @@ typedef enum fv_combine {
   FV_COMBINE_PROD,
   FV_COMBINE_MAX,  // NaN wins
   FV_COMBINE_MIN,
-  FV_COMBINE_ANY,  // bool or
-  FV_COMBINE_ALL,  // bool and
+  FV_COMBINE_ANY,      // bool or
+  FV_COMBINE_ALL,      // bool and
   FV_COMBINE_ARG_MAX,  // result i64: index[n_par] of the first largest; NaN is largest
   FV_COMBINE_ARG_MIN,
 } fv_combine;
@@ -41,7 +41,7 @@ typedef struct fv_nest {
   const fv_expr *extent[FV_MAX_LOOPS];
   fv_combine combine;
   const fv_expr *value;
-  const fv_expr *post;   // NULL = the combined value itself
+  const fv_expr *post;  // NULL = the combined value itself
   // Run-time check of data (an index in range): a bool expression over the
   // parallel indices that must hold everywhere, or NULL.
   const fv_expr *check;
@@ -76,8 +76,8 @@ typedef struct fv_sem {
   fv_meaning *meaning;
   fv_type out[FV_MAX_RESULTS];
   int n_out;
-  fv_region *build;  // EXPAND: where fv_sb_* put nodes
-  fv_status failed;  // EXPAND: the first failure of a fv_sb_* call
+  fv_region *build;      // EXPAND: where fv_sb_* put nodes
+  fv_status failed;      // EXPAND: the first failure of a fv_sb_* call
   const fv_type *types;  // optional: instead of `out`, for an op without a bound on its results
 } fv_sem;
 

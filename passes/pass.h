@@ -20,7 +20,7 @@ typedef struct fv_pass {
   fv_status (*run)(fv_pass_cx *cx, fv_graph *g);
 } fv_pass;
 
-const fv_pass *fv_pass_at(size_t i);            // NULL past the end
+const fv_pass *fv_pass_at(size_t i);  // NULL past the end
 const fv_pass *fv_pass_find(const char *name, size_t len);
 
 typedef struct fv_pipeline {

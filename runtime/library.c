@@ -84,7 +84,9 @@ static const char *check_seal(const elf *e) {
   if (memcmp(have, seal_mark, sizeof seal_mark) != 0)
     return NULL;
   fv_library_seal(e->data, e->size - sizeof seal, seal);
-  return memcmp(have, seal, sizeof seal) == 0 ? NULL : "the library was changed or damaged after it was made";
+  return memcmp(have, seal, sizeof seal) == 0
+             ? NULL
+             : "the library was changed or damaged after it was made";
 }
 
 //===-- The exported function -------------------------------------------------===//

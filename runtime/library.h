@@ -15,8 +15,9 @@ void fv_library_seal(const void *data, size_t size, unsigned char out[FV_SEAL_BY
 
 // Is this a whole ELF library for this machine that exports one function,
 // NAME_get, and holds a program whose hash is right, and unaltered if it has a
-// seal (strip takes it off)? Returns its name, within data, or NULL and a static sentence. *out_foreign (optional): it is a library
-// made by fovea, but for another machine or by another version.
+// seal (strip takes it off)? Returns its name, within data, or NULL and a static sentence.
+// *out_foreign (optional): it is a library made by fovea, but for another machine or by another
+// version.
 const char *fv_library_getter(const void *data, size_t size, const char **out_why,
                               bool *out_foreign);
 

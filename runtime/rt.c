@@ -116,9 +116,8 @@ static int32_t open_library(fv_rt_model *m, const char *path, const char *getter
     return fail(err, FV_RT_ERR_FILE, "%s: its entry point is gone", path);
   memcpy(&get, &symbol, sizeof get);
   m->api = get();
-  if (!m->api || m->api->abi >> 16 != FV_MODEL_ABI >> 16 ||
-      m->api->struct_size < sizeof *m->api || !m->api->desc ||
-      m->api->desc->struct_size < sizeof *m->api->desc)
+  if (!m->api || m->api->abi >> 16 != FV_MODEL_ABI >> 16 || m->api->struct_size < sizeof *m->api ||
+      !m->api->desc || m->api->desc->struct_size < sizeof *m->api->desc)
     return fail(err, FV_RT_ERR_ABI, "%s: it was made by another version of fovea", path);
   fv_exec_image view;
   const char *why = "";

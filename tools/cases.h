@@ -31,10 +31,10 @@ FV_NODISCARD fv_status case_run(tool *t, fv_context *c, const run_case *x, fv_te
 fv_tensor_io *tensors_copy(fv_arena *ar, const fv_tensor_io *x, int n);
 
 typedef struct difference {
-  double max_abs;     // greatest |got - want|
-  double max_rel;     // the same, relative to the greatest |want|
-  const char *why;    // if they do not match: the types, or the element that is off most
-  bool match;         // floats: max_abs <= tolerance * greatest |want|; else all equal
+  double max_abs;   // greatest |got - want|
+  double max_rel;   // the same, relative to the greatest |want|
+  const char *why;  // if they do not match: the types, or the element that is off most
+  bool match;       // floats: max_abs <= tolerance * greatest |want|; else all equal
 } difference;
 difference tensors_compare(fv_arena *ar, const fv_tensor_io *want, const fv_tensor_io *got,
                            double tolerance);

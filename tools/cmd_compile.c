@@ -29,7 +29,9 @@ static const option_row rows[] = {
 static fv_status run(tool *t) {
   const library_options *o = t->options;
   const char *by_ending = o->output ? emit_kind_of(o->output) : NULL;
-  const emit_request r = {.kind = o->emit ? o->emit : by_ending ? by_ending : "so",
+  const emit_request r = {.kind = o->emit     ? o->emit
+                                  : by_ending ? by_ending
+                                              : "so",
                           .output = o->output,
                           .name = o->name,
                           .backend = o->backend,

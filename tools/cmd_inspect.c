@@ -254,10 +254,8 @@ static fv_status run(tool *t) {
     return usage_error(t, "'%s' is compiled: its ops and kernels cannot be counted any more",
                        m.path);
   if (o->emit) {
-    const emit_request r = {.kind = o->emit,
-                            .output = o->output,
-                            .backend = o->backend,
-                            .compile = &o->compile};
+    const emit_request r = {
+        .kind = o->emit, .output = o->output, .backend = o->backend, .compile = &o->compile};
     FV_TRY(emit(t, &m, &r));
   } else if (!asserts || t->common->json) {
     fv_str s = {.arena = t->arena};

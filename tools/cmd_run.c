@@ -113,10 +113,10 @@ static void put_json_row(fv_str *s, const run_case *c, const char *output, const
 
 static void put_row(table *w, const run_case *c, const char *output, const difference *d) {
   fv_arena *ar = w->arena;
-  table_row(w, (const char *[]){
-                   c->graph->name, c->label, output, fv_arena_printf(ar, "%.3g", d->max_abs),
-                   fv_arena_printf(ar, "%.3g", d->max_rel), fv_arena_printf(ar, "%g", c->tolerance),
-                   difference_verdict(ar, d)});
+  table_row(
+      w, (const char *[]){c->graph->name, c->label, output, fv_arena_printf(ar, "%.3g", d->max_abs),
+                          fv_arena_printf(ar, "%.3g", d->max_rel),
+                          fv_arena_printf(ar, "%g", c->tolerance), difference_verdict(ar, d)});
 }
 
 static fv_status verify(tool *t, const case_list *cases, fv_context *cx) {

@@ -12,12 +12,11 @@ typedef enum emit_stage { STAGE_GRAPH, STAGE_CODE, STAGE_LIBRARY } emit_stage;
 static const struct emit_kind {
   const char *name, *ending;
   emit_stage stage;
-} kinds[] = {{"xml", NULL, STAGE_GRAPH},    {"text", NULL, STAGE_GRAPH},
-             {"json", NULL, STAGE_GRAPH},   {"dot", NULL, STAGE_GRAPH},
-             {"groups", NULL, STAGE_CODE},  {"kernel", ".kernel", STAGE_CODE},
-             {"llvm", ".ll", STAGE_CODE},   {"asm", ".s", STAGE_CODE},
-             {"opencl", ".cl", STAGE_CODE}, {"obj", ".o", STAGE_LIBRARY},
-             {"so", ".so", STAGE_LIBRARY}};
+} kinds[] = {
+    {"xml", NULL, STAGE_GRAPH},   {"text", NULL, STAGE_GRAPH},  {"json", NULL, STAGE_GRAPH},
+    {"dot", NULL, STAGE_GRAPH},   {"groups", NULL, STAGE_CODE}, {"kernel", ".kernel", STAGE_CODE},
+    {"llvm", ".ll", STAGE_CODE},  {"asm", ".s", STAGE_CODE},    {"opencl", ".cl", STAGE_CODE},
+    {"obj", ".o", STAGE_LIBRARY}, {"so", ".so", STAGE_LIBRARY}};
 
 const char *emit_kind_of(const char *path) {
   for (size_t i = 0; i < FV_COUNTOF(kinds); i++)

@@ -18,14 +18,14 @@ typedef struct emit_request {
 const char *emit_kind_of(const char *path);
 FV_NODISCARD fv_status emit(tool *t, const model *m, const emit_request *r);
 
-#define EMIT_HELP                                                                             \
-  "KINDS OF OUTPUT\n"                                                                         \
+#define EMIT_HELP                                                                              \
+  "KINDS OF OUTPUT\n"                                                                          \
   "  xml                       the description in its canonical form, as `fovea fmt` has it\n" \
-  "  text, json, dot           the graphs after the passes (-O0: as they were loaded)\n"      \
-  "  groups                    the kernels: which ops each computes, and what keeps their\n"  \
-  "                            results from being computed within the next one\n"             \
-  "  kernel                    the kernels in the language that all backends print\n"         \
-  "  llvm, asm, opencl         what a backend makes of them\n"                                \
+  "  text, json, dot           the graphs after the passes (-O0: as they were loaded)\n"       \
+  "  groups                    the kernels: which ops each computes, and what keeps their\n"   \
+  "                            results from being computed within the next one\n"              \
+  "  kernel                    the kernels in the language that all backends print\n"          \
+  "  llvm, asm, opencl         what a backend makes of them\n"                                 \
   "  obj, so                   a library with its header NAME.h: an object file, or shared\n"
 
 #endif  // FOVEA_TOOLS_EMIT_H_

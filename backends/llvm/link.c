@@ -238,8 +238,7 @@ static int blamed_error(const char *text) {
 
 static int32_t run_failed(llvm_linker *l, int status, char *text) {
   // lld maps its output: a disk without room for a page of it is a bus error.
-  const int error =
-      WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS ? ENOSPC : blamed_error(text);
+  const int error = WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS ? ENOSPC : blamed_error(text);
   if (error)
     return llvm_report(l->host, l->report, FV_PLUGIN_IO, "llvm: %s cannot write to '%s': %s",
                        l->program, l->folder, strerror(error));

@@ -219,8 +219,8 @@ static void sort_features(const char *list, feature *f, char *out) {
   qsort(f, count, sizeof *f, compare);
   const char *begin = out;
   for (size_t i = 0; i < count; i++) {
-    const bool again = i + 1 < count && f[i].n == f[i + 1].n &&
-                       memcmp(f[i].name, f[i + 1].name, f[i].n) == 0;
+    const bool again =
+        i + 1 < count && f[i].n == f[i + 1].n && memcmp(f[i].name, f[i + 1].name, f[i].n) == 0;
     if (f[i].n && !f[i].without && !again)
       out += sprintf(out, "%s%.*s", out > begin ? "," : "", (int)f[i].n, f[i].name);
   }

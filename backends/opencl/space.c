@@ -18,8 +18,11 @@ static bool is_full(const char *folder) {
 bool cl_find_full_folder(char *out, size_t size) {
   static const struct {
     const char *variable, *within;
-  } place[] = {{"POCL_CACHE_DIR", ""}, {"XDG_CACHE_HOME", ""}, {"HOME", "/.cache"},
-               {"HOME", ""},           {"TMPDIR", ""}};
+  } place[] = {{"POCL_CACHE_DIR", ""},
+               {"XDG_CACHE_HOME", ""},
+               {"HOME", "/.cache"},
+               {"HOME", ""},
+               {"TMPDIR", ""}};
   for (size_t i = 0; i < sizeof place / sizeof *place; i++) {
     const char *base = getenv(place[i].variable);
     const int n = base ? snprintf(out, size, "%s%s", base, place[i].within) : -1;

@@ -158,7 +158,8 @@ static const char *expect_word(void *user, int i) {
 #define X(id, name, doc) name,
       FV_FAMILY_TABLE(X)
 #undef X
-      "fused", NULL};
+          "fused",
+      NULL};
   (void)user;
   return word[i];
 }

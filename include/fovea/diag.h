@@ -8,19 +8,19 @@
 #define FV_NODISCARD __attribute__((warn_unused_result))
 
 // One table: enumerator, exit code of the command, text.
-#define FV_STATUS_TABLE(X)                                      \
-  X(OK, 0, "ok")                                                \
-  X(ERR_NO, 1, "the answer is no")                              \
-  X(ERR_ARG, 2, "invalid argument")                             \
-  X(ERR_PARSE, 3, "malformed input")                            \
-  X(ERR_TYPE, 3, "shape or element type mismatch")              \
-  X(ERR_LIMIT, 3, "a limit was exceeded")                       \
-  X(ERR_IO, 3, "input/output error")                            \
-  X(ERR_UNSUPPORTED, 4, "not supported")                        \
-  X(ERR_ABI, 5, "built for another ABI version")                \
-  X(ERR_BACKEND, 5, "the backend failed")                       \
-  X(ERR_RUN, 5, "the run failed")                               \
-  X(ERR_OOM, 5, "out of memory")                                \
+#define FV_STATUS_TABLE(X)                         \
+  X(OK, 0, "ok")                                   \
+  X(ERR_NO, 1, "the answer is no")                 \
+  X(ERR_ARG, 2, "invalid argument")                \
+  X(ERR_PARSE, 3, "malformed input")               \
+  X(ERR_TYPE, 3, "shape or element type mismatch") \
+  X(ERR_LIMIT, 3, "a limit was exceeded")          \
+  X(ERR_IO, 3, "input/output error")               \
+  X(ERR_UNSUPPORTED, 4, "not supported")           \
+  X(ERR_ABI, 5, "built for another ABI version")   \
+  X(ERR_BACKEND, 5, "the backend failed")          \
+  X(ERR_RUN, 5, "the run failed")                  \
+  X(ERR_OOM, 5, "out of memory")                   \
   X(ERR_INTERNAL, 5, "internal error: a bug in fovea, not yours")
 
 typedef enum fv_status {
@@ -33,10 +33,10 @@ typedef enum fv_status {
 // `outer` is the place from which a block was called or a region repeated:
 // following it gives the expansion trace.
 typedef struct fv_span {
-  const char *file;   // NULL: no place known
-  uint32_t line;      // 1-based, 0 = unknown
-  uint32_t col;       // 1-based, in bytes, 0 = unknown
-  const char *what;   // optional: "in block 'layer'", used for outer spans
+  const char *file;             // NULL: no place known
+  uint32_t line;                // 1-based, 0 = unknown
+  uint32_t col;                 // 1-based, in bytes, 0 = unknown
+  const char *what;             // optional: "in block 'layer'", used for outer spans
   const struct fv_span *outer;  // optional
 } fv_span;
 

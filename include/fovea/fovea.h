@@ -49,7 +49,7 @@ typedef struct fv_model_load_options {
 
 // Loads and checks a model description (not a compiled library).
 FV_API FV_NODISCARD fv_status fv_model_load(const char *path, const fv_model_load_options *o,
-                                     fv_diag_sink *diag, fv_model **out);
+                                            fv_diag_sink *diag, fv_model **out);
 FV_API void fv_model_destroy(fv_model *m);  // NULL ok
 
 // One graph of a model or entry of an executable.
@@ -57,7 +57,7 @@ typedef struct fv_port_info {
   const char *name;
   fv_dtype dtype;
   int rank;
-  const char *shape;  // "B, S, 768"
+  const char *shape;         // "B, S, 768"
   int64_t dim[FV_MAX_RANK];  // value, or -1 where it depends on symbols
   int symbol[FV_MAX_RANK];   // the symbol that a dim is, or -1
 } fv_port_info;
@@ -100,15 +100,15 @@ FV_API FV_NODISCARD fv_status fv_model_count_ops(const fv_model *m, const char *
 // kind: text, json, dot: the graphs after the passes, as above. xml: the description itself in
 // its canonical form; passes do not count.
 FV_API FV_NODISCARD fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
-                                     fv_diag_sink *diag, fv_bytes *out);
+                                            fv_diag_sink *diag, fv_bytes *out);
 
 //===-- Compiling -------------------------------------------------------===//
 
 typedef struct fv_compile_options {
   size_t struct_size;
-  const char *backend;      // NULL = "llvm"
-  const char *passes;       // "O0", "O1", "O2" or a list "a,b,c"; NULL = "O2"
-  const char *dump_after;   // a pass, or "all"; NULL = none
+  const char *backend;     // NULL = "llvm"
+  const char *passes;      // "O0", "O1", "O2" or a list "a,b,c"; NULL = "O2"
+  const char *dump_after;  // a pass, or "all"; NULL = none
   void (*dump)(void *user, const char *pass, const char *text);
   void *user;
   const char *const *backend_option;  // "key=value"
@@ -116,10 +116,10 @@ typedef struct fv_compile_options {
 } fv_compile_options;
 
 FV_API FV_NODISCARD fv_status fv_compile(const fv_model *m, const fv_compile_options *o,
-                                  fv_diag_sink *diag, fv_executable **out);
+                                         fv_diag_sink *diag, fv_executable **out);
 // A library made by fv_executable_library, as an executable of its own.
 FV_API FV_NODISCARD fv_status fv_executable_load(const char *path, fv_diag_sink *diag,
-                                          fv_executable **out);
+                                                 fv_executable **out);
 FV_API void fv_executable_destroy(fv_executable *e);  // NULL ok
 FV_API const fv_model_info *fv_executable_get_info(const fv_executable *e);
 // Of what it was made, by what and for what: JSON text, "" if it is not known. A library keeps it.
@@ -131,18 +131,18 @@ FV_API int fv_executable_count_kernels(const fv_executable *e, const char *famil
 // kind: groups (which nodes each kernel computes), kernel, or what the backend has: llvm, asm,
 // obj, opencl.
 FV_API FV_NODISCARD fv_status fv_executable_emit(const fv_executable *e, const char *kind,
-                                          fv_diag_sink *diag, fv_bytes *out);
+                                                 fv_diag_sink *diag, fv_bytes *out);
 // A shared library (shared = 1) or object for this backend's target, and its
 // header. name: a C identifier; NULL = from the model's name.
-FV_API FV_NODISCARD fv_status fv_executable_library(const fv_executable *e, const char *name, int shared,
-                                             fv_diag_sink *diag, fv_bytes *library,
-                                             fv_bytes *header);
+FV_API FV_NODISCARD fv_status fv_executable_library(const fv_executable *e, const char *name,
+                                                    int shared, fv_diag_sink *diag,
+                                                    fv_bytes *library, fv_bytes *header);
 
 //===-- Running ---------------------------------------------------------===//
 
 // threads 0: as many as the process may use.
 FV_API FV_NODISCARD fv_status fv_context_create(fv_executable *e, int threads, fv_diag_sink *diag,
-                                         fv_context **out);
+                                                fv_context **out);
 FV_API void fv_context_destroy(fv_context *c);  // NULL ok
 
 typedef struct fv_tensor_io {
@@ -160,9 +160,10 @@ typedef struct fv_dim_value {
 // Runs an entry. Inputs in any order, all of them. dims: values of symbols
 // that no input names. out: filled in the order of the entry's outputs (room
 // for n_out of them).
-FV_API FV_NODISCARD fv_status fv_context_run(fv_context *c, const char *entry, const fv_tensor_io *in,
-                                      size_t n_in, const fv_dim_value *dims, size_t n_dims,
-                                      fv_tensor_io *out, size_t n_out, fv_diag_sink *diag);
+FV_API FV_NODISCARD fv_status fv_context_run(fv_context *c, const char *entry,
+                                             const fv_tensor_io *in, size_t n_in,
+                                             const fv_dim_value *dims, size_t n_dims,
+                                             fv_tensor_io *out, size_t n_out, fv_diag_sink *diag);
 // Runs the same again with the same inputs and outputs, without any check:
 // for measurements.
 FV_API FV_NODISCARD fv_status fv_context_again(fv_context *c, fv_diag_sink *diag);
@@ -173,9 +174,9 @@ FV_API int64_t fv_context_workspace_bytes(const fv_context *c);
 
 // Calls f(user, kind, name, doc) for each backend, frontend, pass, op, family of kernels.
 // kind: "backends", "frontends", "passes", "ops", "families", or NULL for all.
-FV_API void fv_list(const char *kind, void (*f)(void *user, const char *kind, const char *name,
-                                         const char *doc),
-             void *user);
+FV_API void fv_list(const char *kind,
+                    void (*f)(void *user, const char *kind, const char *name, const char *doc),
+                    void *user);
 // The op reference (docs/ops.md), from the op table.
 FV_API FV_NODISCARD fv_status fv_op_reference(fv_bytes *out);
 // Canonical form of a model description, comments kept.

@@ -19,32 +19,32 @@
 // X(id, text name)
 //   dtype, lanes   of the result (of the value, for stores and VAR)
 //   a b c          instruction numbers, FV_K_NONE = absent
-#define FV_KOP_TABLE(X)                                                                        \
-  X(CONST, "const")     /* imm.i for integers and bool, imm.f for floats; splat over lanes */  \
-  X(SCALAR, "scalar")   /* i64 parameter number imm.i */                                       \
-  X(BLOCK, "block")     /* i64 index of this block in the grid */                              \
-  X(OP, "op")           /* primitive xop of a, b, c (equal lanes); not CAST, BITCAST */        \
-  X(CAST, "cast")       /* a to dtype; out of range saturates, NaN to integer is 0 */          \
-  X(BITCAST, "bitcast") /* a to dtype of the same size */                                      \
-  X(SPLAT, "splat")     /* scalar a to all lanes */                                            \
-  X(RAMP, "ramp")       /* i64: scalar a + lane * imm.i */                                     \
-  X(LOAD, "load")       /* lanes elements of buffer `buf` from element offset a (i64); with b  \
-                           (i64): only the first b lanes are read, the rest is 0 */            \
-  X(GATHER, "gather")   /* buffer `buf` at element offsets a (i64 x lanes); with b (bool x     \
-                           lanes): only where true, else 0 */                                  \
+#define FV_KOP_TABLE(X)                                                                          \
+  X(CONST, "const")     /* imm.i for integers and bool, imm.f for floats; splat over lanes */    \
+  X(SCALAR, "scalar")   /* i64 parameter number imm.i */                                         \
+  X(BLOCK, "block")     /* i64 index of this block in the grid */                                \
+  X(OP, "op")           /* primitive xop of a, b, c (equal lanes); not CAST, BITCAST */          \
+  X(CAST, "cast")       /* a to dtype; out of range saturates, NaN to integer is 0 */            \
+  X(BITCAST, "bitcast") /* a to dtype of the same size */                                        \
+  X(SPLAT, "splat")     /* scalar a to all lanes */                                              \
+  X(RAMP, "ramp")       /* i64: scalar a + lane * imm.i */                                       \
+  X(LOAD, "load")       /* lanes elements of buffer `buf` from element offset a (i64); with b    \
+                           (i64): only the first b lanes are read, the rest is 0 */              \
+  X(GATHER, "gather")   /* buffer `buf` at element offsets a (i64 x lanes); with b (bool x       \
+                           lanes): only where true, else 0 */                                    \
   X(STORE, "store")     /* b to buffer `buf` at element offset a; with c (i64): first c lanes */ \
-  X(SCATTER, "scatter") /* b at element offsets a (i64 x lanes), with c (bool x lanes) */      \
-  X(REDUCE, "reduce")   /* lanes of a to a scalar by xop (ADD MUL MAX MIN AND OR), as a        \
-                           halving tree: lane i with lane i + n/2, and so on */                \
-  X(EXTRACT, "extract") /* scalar: lane imm.i of a */                                          \
-  X(VAR, "var")         /* a mutable register with initial value a */                          \
-  X(GET, "get")         /* the current value of VAR a */                                       \
-  X(SET, "set")         /* VAR a becomes b */                                                  \
-  X(FOR, "for")         /* i64 index from a while < b, by imm.i > 0; the body ends at END */   \
-  X(IF, "if")           /* bool scalar a */                                                    \
-  X(ELSE, "else")                                                                              \
-  X(END, "end")                                                                                \
-  X(CHECK, "check")     /* bool scalar a must hold, else the run fails at site imm.i */        \
+  X(SCATTER, "scatter") /* b at element offsets a (i64 x lanes), with c (bool x lanes) */        \
+  X(REDUCE, "reduce")   /* lanes of a to a scalar by xop (ADD MUL MAX MIN AND OR), as a          \
+                           halving tree: lane i with lane i + n/2, and so on */                  \
+  X(EXTRACT, "extract") /* scalar: lane imm.i of a */                                            \
+  X(VAR, "var")         /* a mutable register with initial value a */                            \
+  X(GET, "get")         /* the current value of VAR a */                                         \
+  X(SET, "set")         /* VAR a becomes b */                                                    \
+  X(FOR, "for")         /* i64 index from a while < b, by imm.i > 0; the body ends at END */     \
+  X(IF, "if")           /* bool scalar a */                                                      \
+  X(ELSE, "else")                                                                                \
+  X(END, "end")                                                                                  \
+  X(CHECK, "check")     /* bool scalar a must hold, else the run fails at site imm.i */          \
   X(BARRIER, "barrier") /* all of the group have written their group-scope stores */
 
 typedef enum fv_kop {
@@ -107,15 +107,15 @@ typedef int32_t (*fv_cpu_kernel_fn)(void *const *buf, const int64_t *scalar, voi
 // What a schedule may know of a target. Never its name.
 typedef struct fv_target {
   uint32_t struct_size;
-  uint8_t is_gpu;        // blocks are work-groups
+  uint8_t is_gpu;  // blocks are work-groups
   uint8_t has_fma;
   uint8_t has_f64, has_f16;
   uint32_t vector_bits;  // widest useful vector, e.g. 512, 256, 128
   uint32_t registers;    // vector registers
   uint32_t l1_bytes, l2_bytes, l3_bytes;
-  uint32_t group_size;       // GPU: work-items of a group that the schedule may use
-  uint32_t local_bytes;      // GPU: local memory of a group
-  uint32_t workers;          // parallel blocks worth having
+  uint32_t group_size;   // GPU: work-items of a group that the schedule may use
+  uint32_t local_bytes;  // GPU: local memory of a group
+  uint32_t workers;      // parallel blocks worth having
 } fv_target;
 
 #endif  // FOVEA_KERNEL_H_

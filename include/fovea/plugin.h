@@ -76,15 +76,15 @@ typedef struct fv_blob {
 // What ahead-of-time output needs besides the kernels.
 typedef struct fv_artifact {
   uint32_t struct_size;
-  uint32_t shared;              // 1: shared library, 0: relocatable object
-  const char *name;             // C identifier: the library exports NAME_get
-  const void *image;            // fv_program
+  uint32_t shared;    // 1: shared library, 0: relocatable object
+  const char *name;   // C identifier: the library exports NAME_get
+  const void *image;  // fv_program
   size_t image_size;
-  const void *constants;        // placed by the plugin without passing through LLVM
+  const void *constants;  // placed by the plugin without passing through LLVM
   size_t constants_size;
-  const char *exec_bitcode;     // path of the artifact runtime for this target
-  const char *linker;           // path of ld.lld, or NULL to search
-  const char *manifest;         // JSON text that says of what and how it was made, or NULL
+  const char *exec_bitcode;  // path of the artifact runtime for this target
+  const char *linker;        // path of ld.lld, or NULL to search
+  const char *manifest;      // JSON text that says of what and how it was made, or NULL
 } fv_artifact;
 
 typedef struct fv_backend {
@@ -133,14 +133,14 @@ typedef int32_t (*fv_plugin_query_fn)(const fv_host *host, const fv_backend **ou
 #else
 #define FV_BACKEND_SYMBOL(id) fv_backend_query_##id
 #endif
-#define FV_BACKEND_EXPORT(id, table)                                                  \
-  __attribute__((visibility("default"))) int32_t FV_BACKEND_SYMBOL(id)(               \
-      const fv_host *host, const fv_backend **out);                                   \
-  int32_t FV_BACKEND_SYMBOL(id)(const fv_host *host, const fv_backend **out) {        \
-    if (host->abi >> 16 != FV_ABI_MAJOR || host->abi < FV_ABI_VERSION)                \
-      return FV_PLUGIN_UNSUPPORTED;                                                   \
-    *out = &(table);                                                                  \
-    return FV_PLUGIN_OK;                                                              \
+#define FV_BACKEND_EXPORT(id, table)                                           \
+  __attribute__((visibility("default")))                                       \
+  int32_t FV_BACKEND_SYMBOL(id)(const fv_host *host, const fv_backend **out);  \
+  int32_t FV_BACKEND_SYMBOL(id)(const fv_host *host, const fv_backend **out) { \
+    if (host->abi >> 16 != FV_ABI_MAJOR || host->abi < FV_ABI_VERSION)         \
+      return FV_PLUGIN_UNSUPPORTED;                                            \
+    *out = &(table);                                                           \
+    return FV_PLUGIN_OK;                                                       \
   }
 
 #endif  // FOVEA_PLUGIN_H_

@@ -24,15 +24,15 @@ typedef struct fv_table {  // array in the image
 typedef struct fv_program {
   uint32_t magic, version;
   uint64_t image_bytes;
-  uint64_t const_bytes;   // size of the constants that belong to the image
+  uint64_t const_bytes;       // size of the constants that belong to the image
   uint64_t hash_lo, hash_hi;  // of the image (these fields 0) and the constants
-  uint32_t name;          // string offset, like all names below
+  uint32_t name;              // string offset, like all names below
   uint32_t reserved;
-  fv_table symbols;       // fv_prog_symbol
-  fv_table states;        // fv_prog_state
-  fv_table kernels;       // fv_prog_kernel
-  fv_table sites;         // uint32_t: string "file:line:col: text" of run-time checks
-  fv_table entries;       // fv_prog_entry
+  fv_table symbols;  // fv_prog_symbol
+  fv_table states;   // fv_prog_state
+  fv_table kernels;  // fv_prog_kernel
+  fv_table sites;    // uint32_t: string "file:line:col: text" of run-time checks
+  fv_table entries;  // fv_prog_entry
 } fv_program;
 
 typedef struct fv_prog_symbol {
@@ -65,14 +65,14 @@ typedef struct fv_prog_kernel {
 
 // Where a buffer lives.
 typedef enum fv_space {
-  FV_SPACE_ARENA,   // planned by bind; first/last are its lifetime
-  FV_SPACE_CONST,   // at `offset` of the constants
-  FV_SPACE_INPUT,   // input number `index`
-  FV_SPACE_OUTPUT,  // output number `index`
-  FV_SPACE_STATE,   // current version of state `index`
+  FV_SPACE_ARENA,       // planned by bind; first/last are its lifetime
+  FV_SPACE_CONST,       // at `offset` of the constants
+  FV_SPACE_INPUT,       // input number `index`
+  FV_SPACE_OUTPUT,      // output number `index`
+  FV_SPACE_STATE,       // current version of state `index`
   FV_SPACE_STATE_NEXT,  // the version being written of a double-buffered state
-  FV_SPACE_VIEW,    // buffer `index` (a lower number) of the same entry, plus stride_slot: a
-                    // slice of a collected value; it moves with that buffer in a SWAP
+  FV_SPACE_VIEW,        // buffer `index` (a lower number) of the same entry, plus stride_slot: a
+                        // slice of a collected value; it moves with that buffer in a SWAP
 } fv_space;
 
 typedef struct fv_prog_buffer {
@@ -81,7 +81,8 @@ typedef struct fv_prog_buffer {
   uint32_t index;
   uint64_t offset;       // CONST: bytes
   uint32_t size_slot;    // ARENA: bytes, known after the bind section
-  uint32_t stride_slot;  // any space: slot of bytes added to the address, read at each use; or FV_NO_SLOT
+  uint32_t stride_slot;  // any space: slot of bytes added to the address, read at each use; or
+                         // FV_NO_SLOT
   uint32_t first, last;  // ARENA: instructions of the entry, inclusive; loops are included whole
 } fv_prog_buffer;
 
@@ -91,18 +92,20 @@ typedef struct fv_prog_buffer {
 // SCALAR takes every primitive that integers have; NOT is that of bool (1 if the
 // slot is 0, else 0), CAST and BITCAST copy.
 //   X(id, operands)
-#define FV_HOP_TABLE(X)                                                                         \
-  X(LITERAL, "slot a = literals[b]")                                                            \
-  X(SCALAR, "slot a = primitive n (fv_scalar_op, i64) of slots b, c, d")                        \
-  X(LAUNCH, "kernel a over slot b blocks, scratch slot c bytes or FV_NO_SLOT; args[d..]: "      \
-            "buffers, then scalar slots, as the kernel's counts say")                           \
-  X(COPY, "buffer a = buffer b, slot c bytes")                                                  \
-  X(ZERO, "buffer a = 0, slot c bytes")                                                         \
-  X(LOOP, "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); " \
-          "with buffer d (bool) != FV_NO_SLOT: also when it reads false, before each trip")     \
-  X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)")       \
-  X(SWAP, "buffers a and b change places (both ARENA, equal sizes)")                            \
-  X(IF, "skip to instruction b when slot a is 0")                                               \
+#define FV_HOP_TABLE(X)                                                                   \
+  X(LITERAL, "slot a = literals[b]")                                                      \
+  X(SCALAR, "slot a = primitive n (fv_scalar_op, i64) of slots b, c, d")                  \
+  X(LAUNCH,                                                                               \
+    "kernel a over slot b blocks, scratch slot c bytes or FV_NO_SLOT; args[d..]: "        \
+    "buffers, then scalar slots, as the kernel's counts say")                             \
+  X(COPY, "buffer a = buffer b, slot c bytes")                                            \
+  X(ZERO, "buffer a = 0, slot c bytes")                                                   \
+  X(LOOP,                                                                                 \
+    "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); " \
+    "with buffer d (bool) != FV_NO_SLOT: also when it reads false, before each trip")     \
+  X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)") \
+  X(SWAP, "buffers a and b change places (both ARENA, equal sizes)")                      \
+  X(IF, "skip to instruction b when slot a is 0")                                         \
   X(CHECK, "slot a must not be 0, else the run fails with sites[b]")
 
 typedef enum fv_hop {
@@ -122,7 +125,8 @@ typedef struct fv_prog_port {  // an input or output
   uint8_t dtype, rank;
   uint16_t reserved;
   uint32_t dim_slot[FV_MAX_RANK];  // outputs: may be set by the run (data-dependent dims)
-  uint32_t bound_slot[FV_MAX_RANK];  // outputs: an upper bound known after bind; inputs: as dim_slot
+  uint32_t
+      bound_slot[FV_MAX_RANK];  // outputs: an upper bound known after bind; inputs: as dim_slot
 } fv_prog_port;
 
 typedef struct fv_prog_advance {
@@ -132,14 +136,14 @@ typedef struct fv_prog_advance {
 typedef struct fv_prog_entry {
   uint32_t name;
   uint32_t n_slot;
-  fv_table inputs, outputs;   // fv_prog_port
-  fv_table used_symbols;      // uint32_t: FV_SYM_DIM symbols that a bind must know
-  fv_table buffers;           // fv_prog_buffer
-  fv_table insts;             // fv_hinst
-  fv_table args;              // uint32_t
-  fv_table literals;          // int64_t
-  fv_table advances;          // fv_prog_advance
-  uint32_t bind_end;          // insts [0, bind_end) run at bind, the rest at each run
+  fv_table inputs, outputs;  // fv_prog_port
+  fv_table used_symbols;     // uint32_t: FV_SYM_DIM symbols that a bind must know
+  fv_table buffers;          // fv_prog_buffer
+  fv_table insts;            // fv_hinst
+  fv_table args;             // uint32_t
+  fv_table literals;         // int64_t
+  fv_table advances;         // fv_prog_advance
+  uint32_t bind_end;         // insts [0, bind_end) run at bind, the rest at each run
   uint32_t reserved;
 } fv_prog_entry;
 

@@ -21,7 +21,7 @@ static const char *status_text(int32_t status) {
 #undef X
   };
   return status >= 0 && (size_t)status < sizeof text / sizeof *text ? text[status]
-                                                                     : "unknown status";
+                                                                    : "unknown status";
 }
 
 static int32_t fail(fv_model_ctx *c, int32_t status, const char *text) {
@@ -59,13 +59,15 @@ static int32_t make(const fv_model_api *api, const fv_model_options *options, fv
   c->device = fv_cpu_create(d->kernels, d->kernel_count, &c->options);
   if (!c->device)
     return FV_MODEL_ERR_OOM;
-  const fv_exec_options o = {.constants = d->constants, .const_bytes = d->const_bytes,
-                             .ops = fv_cpu_ops(), .dev = c->device};
+  const fv_exec_options o = {.constants = d->constants,
+                             .const_bytes = d->const_bytes,
+                             .ops = fv_cpu_ops(),
+                             .dev = c->device};
   return fv_exec_create(&image, &o, &c->exec);
 }
 
-static int32_t create(const fv_model_api *api, const fv_model_options *options,
-                      fv_model_ctx **out, const char **why) {
+static int32_t create(const fv_model_api *api, const fv_model_options *options, fv_model_ctx **out,
+                      const char **why) {
   const char *ignored = NULL;
   why = why ? why : &ignored;
   *why = "";

@@ -39,15 +39,15 @@ typedef struct fv_artifact_desc {
 
 // Statuses of all functions below, and of M.h. 0 is success.
 //   X(id, value, text)
-#define FV_MODEL_STATUS_TABLE(X)                                              \
-  X(OK, 0, "ok")                                                              \
-  X(ERR_ARG, 1, "invalid argument")                                           \
-  X(ERR_DIM, 2, "a dim is out of its range or does not fit the others")       \
-  X(ERR_RUN, 3, "a check of the model failed")                                \
-  X(ERR_OOM, 4, "out of memory")                                              \
-  X(ERR_DEVICE, 5, "the device failed")                                       \
-  X(ERR_IMAGE, 6, "the program image is damaged")                             \
-  X(ERR_CPU, 7, "this CPU lacks an instruction set that the code needs")      \
+#define FV_MODEL_STATUS_TABLE(X)                                         \
+  X(OK, 0, "ok")                                                         \
+  X(ERR_ARG, 1, "invalid argument")                                      \
+  X(ERR_DIM, 2, "a dim is out of its range or does not fit the others")  \
+  X(ERR_RUN, 3, "a check of the model failed")                           \
+  X(ERR_OOM, 4, "out of memory")                                         \
+  X(ERR_DEVICE, 5, "the device failed")                                  \
+  X(ERR_IMAGE, 6, "the program image is damaged")                        \
+  X(ERR_CPU, 7, "this CPU lacks an instruction set that the code needs") \
   X(ERR_LIMIT, 8, "a limit was exceeded")
 
 enum {
@@ -106,7 +106,7 @@ struct fv_model_api {
   // sentence or status text.
   int32_t (*create)(const fv_model_api *api, const fv_model_options *options, fv_model_ctx **out,
                     const char **why);
-  void (*destroy)(fv_model_ctx *c);  // NULL ok
+  void (*destroy)(fv_model_ctx *c);             // NULL ok
   const char *(*error)(const fv_model_ctx *c);  // sentence for the last failure; "" if none
   const char *(*status_text)(int32_t status);
 
@@ -135,8 +135,7 @@ struct fv_model_api {
 
   // Row-major tensors of the bound dims; pointers aligned to their element.
   // On failure the states are as before and outputs are undefined.
-  int32_t (*run)(fv_model_ctx *c, uint32_t entry, const void *const *inputs,
-                 void *const *outputs);
+  int32_t (*run)(fv_model_ctx *c, uint32_t entry, const void *const *inputs, void *const *outputs);
 
   // States. fork: a new context with equal states. save with data == NULL tells
   // the size; load takes what save of the same model gave.

@@ -67,8 +67,8 @@ static bool same_as_bound(const fv_exec_ctx *c, const ex_entry *e,
       memcmp(e->wanted_known, e->known, n * sizeof *e->known))
     return false;
   for (uint32_t i = 0; input_dims && i < e->prog->inputs.count; i++)
-    if (e->input[i].rank && memcmp(input_dims[i], e->in_dim + FV_MAX_RANK * i,
-                                   e->input[i].rank * sizeof **input_dims))
+    if (e->input[i].rank &&
+        memcmp(input_dims[i], e->in_dim + FV_MAX_RANK * i, e->input[i].rank * sizeof **input_dims))
       return false;
   return true;
 }
@@ -81,8 +81,8 @@ static int32_t set_port(fv_exec_ctx *c, ex_entry *e, const char *kind, const fv_
   for (uint32_t d = 0; d < p->rank; d++) {
     const int64_t n = e->slot[slot[d]];
     if (n < 0)
-      return ex_fail(c, FV_MODEL_ERR_DIM, "%s '%s': dim %u would be %lld", kind, port_name(c, p),
-                     d, (long long)n);
+      return ex_fail(c, FV_MODEL_ERR_DIM, "%s '%s': dim %u would be %lld", kind, port_name(c, p), d,
+                     (long long)n);
     e->ports_changed = e->ports_changed || dim[d] != n;
     dim[d] = n;
   }
@@ -100,15 +100,15 @@ static int32_t set_ports(fv_exec_ctx *c, ex_entry *e, const int64_t *const *inpu
         return ex_fail(c, FV_MODEL_ERR_DIM, "input '%s': dim %u is %lld, but must be %lld",
                        port_name(c, p), d, (long long)input_dims[i][d],
                        (long long)e->slot[p->dim_slot[d]]);
-    const int32_t status = set_port(c, e, "input", p, p->dim_slot, e->in_dim + FV_MAX_RANK * i,
-                                    &e->in_bytes[i]);
+    const int32_t status =
+        set_port(c, e, "input", p, p->dim_slot, e->in_dim + FV_MAX_RANK * i, &e->in_bytes[i]);
     if (status != FV_MODEL_OK)
       return status;
   }
   for (uint32_t i = 0; i < e->prog->outputs.count; i++) {
     const fv_prog_port *p = &e->output[i];
-    const int32_t status = set_port(c, e, "output", p, p->bound_slot,
-                                    e->out_dim + FV_MAX_RANK * i, &e->out_bytes[i]);
+    const int32_t status =
+        set_port(c, e, "output", p, p->bound_slot, e->out_dim + FV_MAX_RANK * i, &e->out_bytes[i]);
     if (status != FV_MODEL_OK)
       return status;
   }

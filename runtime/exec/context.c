@@ -12,7 +12,8 @@ int32_t ex_fail(fv_exec_ctx *c, int32_t status, const char *format, ...) {
 
 int32_t ex_device_failed(fv_exec_ctx *c, const char *what) {
   const char *text = c->opt.ops->error ? c->opt.ops->error(c->opt.dev) : NULL;
-  return ex_fail(c, FV_MODEL_ERR_DEVICE, "%s: %s", what, text && *text ? text : "the device failed");
+  return ex_fail(c, FV_MODEL_ERR_DEVICE, "%s: %s", what,
+                 text && *text ? text : "the device failed");
 }
 
 const char *ex_symbol_name(const fv_exec_ctx *c, uint32_t symbol) {
@@ -105,9 +106,9 @@ static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
 }
 
 static void free_entry(ex_entry *e) {
-  void *const own[] = {e->slot,   e->given,     e->wanted, e->known,   e->wanted_known,
-                       e->in_dim, e->out_dim,   e->size,   e->item_of, e->item,
-                       e->order,  e->in_bytes,  e->place,  e->out_bytes};
+  void *const own[] = {e->slot,   e->given,    e->wanted, e->known,    e->wanted_known,
+                       e->in_dim, e->out_dim,  e->size,   e->item_of,  e->item,
+                       e->order,  e->in_bytes, e->place,  e->out_bytes};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     free(own[i]);
 }

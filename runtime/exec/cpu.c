@@ -12,12 +12,12 @@ enum { MAX_BUFFERS = 256, ALIGN = 64 };
 
 struct fv_cpu_device {
   const fv_cpu_kernel_fn *kernel;
-  float *cost;                      // per kernel: nanoseconds a block last took; 0 = not known
+  float *cost;  // per kernel: nanoseconds a block last took; 0 = not known
   uint32_t count, threads;
-  fv_pool *pool;                    // NULL: one thread, or the caller's
+  fv_pool *pool;  // NULL: one thread, or the caller's
   fv_parallel_for_fn parallel_for;
   void *user;
-  void *scratch;                    // scratch_bytes for each thread
+  void *scratch;  // scratch_bytes for each thread
   int64_t scratch_bytes;
 };
 
@@ -65,7 +65,7 @@ typedef struct job {
   const int64_t *scalar;
   int64_t blocks;
   uint32_t tasks;
-  int32_t *result;  // per task
+  int32_t *result;      // per task
   int64_t nanoseconds;  // that task 0 took
 } job;
 
@@ -131,8 +131,8 @@ static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_m
   if (kernel >= d->count || n_buf > MAX_BUFFERS || cpu_reserve(d, scratch_bytes))
     return -1;
   int32_t result[FV_POOL_MAX];
-  job j = {.d = d, .kernel = d->kernel[kernel], .scalar = scalar, .blocks = blocks,
-           .result = result};
+  job j = {
+      .d = d, .kernel = d->kernel[kernel], .scalar = scalar, .blocks = blocks, .result = result};
   for (uint32_t i = 0; i < n_buf; i++)
     j.buf[i] = (char *)buf[i].object + buf[i].offset;
   j.tasks = choose_tasks(d, kernel, blocks);
@@ -197,10 +197,17 @@ static const char *cpu_error(void *dev) {
 
 const fv_device_ops *fv_cpu_ops(void) {
   static const fv_device_ops ops = {
-      .struct_size = sizeof ops, .host_memory = 1,    .alloc = cpu_alloc,
-      .free = cpu_free,          .launch = cpu_launch, .copy = cpu_copy,
-      .zero = cpu_zero,          .write = cpu_write,  .read = cpu_read,
-      .error = cpu_error,        .reserve = cpu_reserve,
+      .struct_size = sizeof ops,
+      .host_memory = 1,
+      .alloc = cpu_alloc,
+      .free = cpu_free,
+      .launch = cpu_launch,
+      .copy = cpu_copy,
+      .zero = cpu_zero,
+      .write = cpu_write,
+      .read = cpu_read,
+      .error = cpu_error,
+      .reserve = cpu_reserve,
   };
   return &ops;
 }

@@ -3,8 +3,9 @@
 //
 // Blocks of a launch are split by number into contiguous ranges, one a thread;
 // blocks do not know of each other, so the bits do not depend on the count of
-// threads. Launches that are over in microseconds stay on the caller's thread. Each range runs in the default floating-point environment (round to
-// nearest, denormals kept, no traps); the thread's own is restored after it.
+// threads. Launches that are over in microseconds stay on the caller's thread. Each range runs in
+// the default floating-point environment (round to nearest, denormals kept, no traps); the thread's
+// own is restored after it.
 #ifndef FOVEA_RUNTIME_EXEC_CPU_H_
 #define FOVEA_RUNTIME_EXEC_CPU_H_
 

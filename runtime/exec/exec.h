@@ -46,12 +46,12 @@ int32_t fv_exec_find_entry(const fv_exec_image *im, const char *name);
 //===-- Contexts ----------------------------------------------------------===//
 
 typedef struct fv_exec_options {
-  const void *constants;    // host memory, 64-byte aligned; stays
-  uint64_t const_bytes;     // at least the image's
+  const void *constants;  // host memory, 64-byte aligned; stays
+  uint64_t const_bytes;   // at least the image's
   const fv_device_ops *ops;
-  void *dev;                // passed to ops; not owned
-  int64_t max_bytes;        // of workspace and states each; 0 = 2^46
-  uint64_t max_steps;       // host instructions of one run; 0 = no limit
+  void *dev;           // passed to ops; not owned
+  int64_t max_bytes;   // of workspace and states each; 0 = 2^46
+  uint64_t max_steps;  // host instructions of one run; 0 = no limit
 } fv_exec_options;
 
 typedef struct fv_exec_ctx fv_exec_ctx;
@@ -59,7 +59,7 @@ typedef struct fv_exec_ctx fv_exec_ctx;
 // `image` is copied (the view, not the bytes).
 int32_t fv_exec_create(const fv_exec_image *image, const fv_exec_options *options,
                        fv_exec_ctx **out);
-void fv_exec_destroy(fv_exec_ctx *c);  // NULL ok
+void fv_exec_destroy(fv_exec_ctx *c);             // NULL ok
 const char *fv_exec_error(const fv_exec_ctx *c);  // of the last failure; "" if none
 const fv_exec_image *fv_exec_image_of(const fv_exec_ctx *c);
 

@@ -10,8 +10,8 @@
 typedef struct feature {
   const char *name;
   uint32_t leaf, sub;
-  uint8_t reg, bit;   // eax, ebx, ecx, edx
-  uint8_t state;      // XCR0 bits that the system must have enabled
+  uint8_t reg, bit;  // eax, ebx, ecx, edx
+  uint8_t state;     // XCR0 bits that the system must have enabled
 } feature;
 
 enum { AVX_STATE = 0x06, AVX512_STATE = 0xe6 };
@@ -53,12 +53,12 @@ static const feature known[] = {
 };
 
 static bool cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4]) {
-  __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+  __asm__ volatile("cpuid"
+                   : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
                    : "a"(leaf & 0x80000000), "c"(0));
   if (r[0] < leaf)
     return false;
-  __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
-                   : "a"(leaf), "c"(sub));
+  __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
   return true;
 }
 

@@ -50,8 +50,8 @@ static const char *check_head(checker *k, const void *image, uint64_t size) {
   if (!table_ok(k, p->symbols, sizeof(fv_prog_symbol)) ||
       !table_ok(k, p->states, sizeof(fv_prog_state)) ||
       !table_ok(k, p->kernels, sizeof(fv_prog_kernel)) ||
-      !table_ok(k, p->sites, sizeof(uint32_t)) ||
-      !table_ok(k, p->entries, sizeof(fv_prog_entry)) || !string_ok(k, p->name))
+      !table_ok(k, p->sites, sizeof(uint32_t)) || !table_ok(k, p->entries, sizeof(fv_prog_entry)) ||
+      !string_ok(k, p->name))
     return "a table lies outside the program image";
   return NULL;
 }
@@ -64,8 +64,7 @@ enum { KIND_DIM, KIND_LENGTH, KIND_COUNTER, KIND_RESULT };
 
 static const char *check_state(const checker *k, const fv_prog_state *s) {
   if (!string_ok(k, s->name) || s->dtype >= FV_DTYPE_COUNT || s->rank > FV_MAX_RANK ||
-      s->double_buffered > 1 || s->members == 0 || s->members > 1u << 20 ||
-      s->length_dim > s->rank)
+      s->double_buffered > 1 || s->members == 0 || s->members > 1u << 20 || s->length_dim > s->rank)
     return "a state of the program image is malformed";
   if (s->length_symbol != FV_NO_SLOT && !symbol_is(k, s->length_symbol, KIND_LENGTH))
     return "a state of the program image has a length that is none";
@@ -196,8 +195,8 @@ static bool write_ok(const checker *k, uint32_t i, uint32_t pc) {
 
 static bool scalar_ok(const checker *k, const fv_hinst *h) {
   const int arity = ex_scalar_arity(h->n);
-  return arity > 0 && slot_ok(k, h->a) && h->a >= k->im->head->symbols.count &&
-         slot_ok(k, h->b) && (arity < 2 || slot_ok(k, h->c)) && (arity < 3 || slot_ok(k, h->d));
+  return arity > 0 && slot_ok(k, h->a) && h->a >= k->im->head->symbols.count && slot_ok(k, h->b) &&
+         (arity < 2 || slot_ok(k, h->c)) && (arity < 3 || slot_ok(k, h->d));
 }
 
 static bool launch_ok(const checker *k, const fv_hinst *h, uint32_t pc) {

@@ -12,10 +12,10 @@ enum { EX_ALIGN = 64, EX_MAX_DEPTH = 64, EX_MAX_BUFFERS = 256, EX_MAX_SCALARS = 
 
 // A state in the context. Members are contiguous, each 64-byte aligned.
 typedef struct ex_state {
-  void *object[2];       // current is object[which]; [1] only if double-buffered
+  void *object[2];  // current is object[which]; [1] only if double-buffered
   uint8_t which;
   bool made;
-  bool fresh;            // nothing was committed since it was made or reset
+  bool fresh;  // nothing was committed since it was made or reset
   int64_t dim[FV_MAX_RANK];
   int64_t member_bytes;  // payload of one
   int64_t stride;        // bytes from one to the next
@@ -34,37 +34,37 @@ typedef struct ex_entry {
   const fv_prog_advance *advance;
   const uint32_t *used;
   bool bound, planned, ran;
-  bool ports_changed;    // the last bind gave a port other dims than the one before
-  uint64_t epoch;        // of the state lengths at bind
-  int64_t *slot;         // n_slot
+  bool ports_changed;          // the last bind gave a port other dims than the one before
+  uint64_t epoch;              // of the state lengths at bind
+  int64_t *slot;               // n_slot
   int64_t *given, *wanted;     // per module symbol: dims bound, and those of a bind under way
   bool *known, *wanted_known;  // which of them are known
   int64_t *in_dim, *out_dim;   // FV_MAX_RANK per port: as bound
   int64_t *in_bytes, *out_bytes;
-  int64_t *size;         // per buffer: bytes as bound
-  uint32_t *item_of;     // per buffer, then per input, per output: its item, or FV_NO_SLOT
-  fv_plan_item *item;    // arena buffers; staging of inputs and outputs (device memory only)
+  int64_t *size;       // per buffer: bytes as bound
+  uint32_t *item_of;   // per buffer, then per input, per output: its item, or FV_NO_SLOT
+  fv_plan_item *item;  // arena buffers; staging of inputs and outputs (device memory only)
   uint32_t n_item;
-  uint32_t *order;       // workspace of the planner
-  uint32_t *place;       // per buffer: whose memory it has at the moment (SWAP)
+  uint32_t *order;  // workspace of the planner
+  uint32_t *place;  // per buffer: whose memory it has at the moment (SWAP)
   int64_t arena_bytes;
 } ex_entry;
 
 struct fv_exec_ctx {
   fv_exec_image image;
   fv_exec_options opt;
-  void *constants;       // object on the device
-  void *pad;             // 64 zeroed bytes on the device, for buffers without elements
+  void *constants;  // object on the device
+  void *pad;        // 64 zeroed bytes on the device, for buffers without elements
   void *arena;
   int64_t arena_bytes;
   uint64_t epoch;
-  int64_t *length;       // per symbol: state lengths
+  int64_t *length;  // per symbol: state lengths
   ex_state *state;
   ex_entry *entry;
   uint32_t max_buffer, max_scalar;  // of any kernel
-  fv_memref *ref;        // max_buffer
-  int64_t *scalar;       // max_scalar
-  const void *const *inputs;  // during a run
+  fv_memref *ref;                   // max_buffer
+  int64_t *scalar;                  // max_scalar
+  const void *const *inputs;        // during a run
   void *const *outputs;
   char error[512];
 };

@@ -20,15 +20,15 @@ typedef struct worker {
 
 struct fv_pool {
   _Alignas(64) atomic_uint_fast64_t ticket;
-  _Alignas(64) atomic_uint pending;     // tasks of others that still run
-  _Alignas(64) atomic_uint sleepers;    // workers
+  _Alignas(64) atomic_uint pending;   // tasks of others that still run
+  _Alignas(64) atomic_uint sleepers;  // workers
   atomic_bool caller_sleeps, quit;
   void (*task)(void *arg, uint32_t index);
   void *arg;
-  uint32_t threads;                     // the caller included
+  uint32_t threads;  // the caller included
   ex_mutex lock;
   ex_cond wake, done;
-  worker w[];                           // threads - 1
+  worker w[];  // threads - 1
 };
 
 static void relax(void) {

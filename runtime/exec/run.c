@@ -49,8 +49,7 @@ static fv_memref base_of(fv_exec_ctx *c, const ex_entry *e, uint32_t i, int64_t 
   const fv_prog_buffer *b = &e->buffer[i];
   const bool host = c->opt.ops->host_memory;
   switch (b->space) {
-  case FV_SPACE_ARENA:
-    return (fv_memref){c->arena, e->item[e->item_of[e->place[i]]].offset};
+  case FV_SPACE_ARENA: return (fv_memref){c->arena, e->item[e->item_of[e->place[i]]].offset};
   case FV_SPACE_CONST: return (fv_memref){c->constants, (int64_t)b->offset};
   case FV_SPACE_INPUT:
     return host ? (fv_memref){(void *)(uintptr_t)c->inputs[b->index], 0} : staged(c, e, b->index);
@@ -270,8 +269,8 @@ static int32_t finish_outputs(fv_exec_ctx *c, const ex_entry *e) {
       continue;
     if (!ex_bytes(dim, p->rank, fv_exec_dtype_size(p->dtype), EX_MAX_BYTES, &bytes))
       return damaged(c, "an output is too large");
-    if (bytes && c->opt.ops->read(c->opt.dev, c->outputs[i],
-                                  staged(c, e, e->prog->inputs.count + i), bytes))
+    if (bytes &&
+        c->opt.ops->read(c->opt.dev, c->outputs[i], staged(c, e, e->prog->inputs.count + i), bytes))
       return ex_device_failed(c, "reading an output");
   }
   return FV_MODEL_OK;

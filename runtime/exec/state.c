@@ -19,8 +19,7 @@ void ex_state_free(fv_exec_ctx *c, uint32_t index) {
 int32_t ex_state_zero(fv_exec_ctx *c, uint32_t index) {
   ex_state *s = &c->state[index];
   for (int i = 0; i < 2; i++)
-    if (s->object[i] &&
-        c->opt.ops->zero(c->opt.dev, (fv_memref){s->object[i], 0}, s->bytes))
+    if (s->object[i] && c->opt.ops->zero(c->opt.dev, (fv_memref){s->object[i], 0}, s->bytes))
       return ex_device_failed(c, "zeroing a state");
   s->which = 0;
   s->fresh = true;
@@ -169,8 +168,12 @@ int32_t fv_exec_state(const fv_exec_ctx *c, uint32_t index, fv_model_state *out)
   if (index >= c->image.head->states.count)
     return FV_MODEL_ERR_ARG;
   const fv_prog_state *p = &c->image.state[index];
-  *out = (fv_model_state){.name = state_name(c, index), .dtype = p->dtype, .rank = p->rank,
-                          .members = p->members, .length = -1, .capacity = -1};
+  *out = (fv_model_state){.name = state_name(c, index),
+                          .dtype = p->dtype,
+                          .rank = p->rank,
+                          .members = p->members,
+                          .length = -1,
+                          .capacity = -1};
   if (p->length_symbol != FV_NO_SLOT) {
     out->length = c->length[p->length_symbol];
     out->capacity = ex_length_capacity(c, p->length_symbol);
@@ -213,8 +216,8 @@ int32_t fv_exec_save(fv_exec_ctx *c, void *data, uint64_t capacity, uint64_t *ou
     return ex_fail(c, FV_MODEL_ERR_ARG, "the states need %llu bytes, not %llu",
                    (unsigned long long)bytes, (unsigned long long)capacity);
   unsigned char *to = data;
-  const save_head head = {SAVE_MAGIC, SAVE_VERSION, p->hash_lo, p->hash_hi, bytes,
-                          p->symbols.count, p->states.count};
+  const save_head head = {SAVE_MAGIC, SAVE_VERSION,     p->hash_lo,     p->hash_hi,
+                          bytes,      p->symbols.count, p->states.count};
   memcpy(to, &head, sizeof head);
   to += sizeof head;
   memcpy(to, c->length, p->symbols.count * sizeof *c->length);
@@ -242,9 +245,9 @@ static bool row_fits(const fv_exec_ctx *c, uint32_t index, const save_state *row
     return true;
   for (uint32_t d = 0; d < p->rank; d++) {
     const uint32_t y = p->dim[d].symbol;
-    if (y == FV_NO_SLOT ? row->dim[d] != p->dim[d].value
-                        : row->dim[d] < c->image.symbol[y].min ||
-                              row->dim[d] > c->image.symbol[y].max)
+    if (y == FV_NO_SLOT
+            ? row->dim[d] != p->dim[d].value
+            : row->dim[d] < c->image.symbol[y].min || row->dim[d] > c->image.symbol[y].max)
       return false;
   }
   if (!ex_bytes(row->dim, p->rank, fv_exec_dtype_size(p->dtype), c->opt.max_bytes, &payload) ||

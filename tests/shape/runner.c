@@ -105,9 +105,8 @@ static bool run(session *s) {
   const int n_out = output_count(s);
   if (n_out > MAX_IO)
     return false;
-  const fv_status status =
-      fv_context_run(s->context, s->entry_name, s->in, (size_t)n_in, s->dim, (size_t)n_dim, s->out,
-                     (size_t)n_out, &s->diag);
+  const fv_status status = fv_context_run(s->context, s->entry_name, s->in, (size_t)n_in, s->dim,
+                                          (size_t)n_dim, s->out, (size_t)n_out, &s->diag);
   if (status == FV_OK)
     write_outputs(s, n_out);
   else

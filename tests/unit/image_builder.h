@@ -92,9 +92,13 @@ static inline uint32_t ib_op(ib_entry *e, uint16_t op, uint32_t x, uint32_t y) {
 }
 static inline uint32_t ib_buffer(ib_entry *e, uint8_t space, uint8_t dtype, uint32_t index,
                                  uint32_t size_slot) {
-  e->buffer[e->n_buffer] = (fv_prog_buffer){.space = space, .dtype = dtype, .index = index,
-                                            .size_slot = size_slot, .stride_slot = FV_NO_SLOT,
-                                            .first = 0, .last = UINT32_MAX};
+  e->buffer[e->n_buffer] = (fv_prog_buffer){.space = space,
+                                            .dtype = dtype,
+                                            .index = index,
+                                            .size_slot = size_slot,
+                                            .stride_slot = FV_NO_SLOT,
+                                            .first = 0,
+                                            .last = UINT32_MAX};
   return e->n_buffer++;
 }
 static inline void ib_launch(ib_entry *e, uint32_t kernel, uint32_t blocks, uint32_t scratch,
@@ -111,8 +115,7 @@ static inline void ib_port(ib *b, fv_prog_port *p, const char *name, uint8_t dty
 }
 
 static inline void ib_finish_entry(ib *b, const ib_entry *e, fv_prog_entry *out) {
-  *out = (fv_prog_entry){.name = ib_str(b, e->name), .n_slot = e->n_slot,
-                         .bind_end = e->bind_end};
+  *out = (fv_prog_entry){.name = ib_str(b, e->name), .n_slot = e->n_slot, .bind_end = e->bind_end};
   out->inputs = ib_table(b, e->input, sizeof *e->input, e->n_input);
   out->outputs = ib_table(b, e->output, sizeof *e->output, e->n_output);
   out->used_symbols = ib_table(b, e->used, sizeof *e->used, e->n_used);
@@ -129,8 +132,10 @@ static inline void ib_start(ib *b) {
 }
 
 static inline void ib_finish(ib *b) {
-  fv_program head = {.magic = FV_PROGRAM_MAGIC, .version = FV_PROGRAM_VERSION,
-                     .const_bytes = b->const_bytes, .hash_lo = 1};
+  fv_program head = {.magic = FV_PROGRAM_MAGIC,
+                     .version = FV_PROGRAM_VERSION,
+                     .const_bytes = b->const_bytes,
+                     .hash_lo = 1};
   uint32_t site[16];
   for (uint32_t i = 0; i < b->n_site; i++)
     site[i] = ib_str(b, b->site[i]);

@@ -107,8 +107,12 @@ static int32_t try_start(bench *t, ib *b, const fv_device_ops *ops, uint32_t thr
     return s;
   const fv_model_options o = {.struct_size = sizeof o, .threads = threads};
   t->dev = fv_cpu_create(k, 5, &o);
-  const fv_exec_options eo = {.constants = constants, .const_bytes = b->const_bytes, .ops = ops,
-                              .dev = t->dev, .max_bytes = 1 << 24, .max_steps = 100000};
+  const fv_exec_options eo = {.constants = constants,
+                              .const_bytes = b->const_bytes,
+                              .ops = ops,
+                              .dev = t->dev,
+                              .max_bytes = 1 << 24,
+                              .max_steps = 100000};
   return fv_exec_create(&t->im, &eo, &t->c);
 }
 static void start(bench *t, ib *b, const fv_device_ops *ops, const void *constants) {
@@ -357,8 +361,11 @@ static void test_nested(void **state) {
   stop(&t);
   // A jump into a loop is refused.
   b.entry[0].inst[0] = b.entry[0].inst[0];
-  fv_hinst *inst = (fv_hinst *)(void *)(b.image + ((fv_prog_entry *)(void *)(b.image +
-                       ((fv_program *)(void *)b.image)->entries.offset))->insts.offset);
+  fv_hinst *inst =
+      (fv_hinst *)(void *)(b.image +
+                           ((fv_prog_entry *)(void *)(b.image + ((fv_program *)(void *)b.image)
+                                                                    ->entries.offset))
+                               ->insts.offset);
   fv_exec_image im;
   inst[skip].b = outer;
   assert_int_equal(fv_exec_open(b.image, b.size, &im, NULL), FV_MODEL_ERR_IMAGE);
@@ -378,12 +385,20 @@ static void build_states(void) {
   ib_site(&b, "m.xml:1:1: first");
   ib_site(&b, "m.xml:12:5: 13 is unlucky");
   ib_site(&b, "m.xml:2:2: the state is full");
-  b.state[b.n_state++] = (fv_prog_state){
-      .name = ib_str(&b, "cache"), .dtype = FV_f32, .rank = 1, .length_dim = 1,
-      .length_symbol = len, .members = 1, .dim = {{0, cap, 0}}};
-  b.state[b.n_state++] = (fv_prog_state){
-      .name = ib_str(&b, "rnn"), .dtype = FV_f32, .rank = 1, .double_buffered = 1,
-      .length_symbol = FV_NO_SLOT, .members = 3, .dim = {{2, FV_NO_SLOT, 0}}};
+  b.state[b.n_state++] = (fv_prog_state){.name = ib_str(&b, "cache"),
+                                         .dtype = FV_f32,
+                                         .rank = 1,
+                                         .length_dim = 1,
+                                         .length_symbol = len,
+                                         .members = 1,
+                                         .dim = {{0, cap, 0}}};
+  b.state[b.n_state++] = (fv_prog_state){.name = ib_str(&b, "rnn"),
+                                         .dtype = FV_f32,
+                                         .rank = 1,
+                                         .double_buffered = 1,
+                                         .length_symbol = FV_NO_SLOT,
+                                         .members = 3,
+                                         .dim = {{2, FV_NO_SLOT, 0}}};
   ib_entry *e = ib_begin(&b, "main");
   e->used[e->n_used++] = n;
   e->used[e->n_used++] = cap;

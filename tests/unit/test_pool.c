@@ -115,8 +115,8 @@ static int32_t k_fail(void *const *buf, const int64_t *scalar, void *scratch, in
   return 0;
 }
 // What the environment is: rounding, and whether denormals live.
-static int32_t k_environment(void *const *buf, const int64_t *scalar, void *scratch,
-                             int64_t begin, int64_t end) {
+static int32_t k_environment(void *const *buf, const int64_t *scalar, void *scratch, int64_t begin,
+                             int64_t end) {
   (void)scalar;
   (void)scratch;
   volatile float small = 1e-38f, one = 1, tiny = 1e-10f;
@@ -126,8 +126,7 @@ static int32_t k_environment(void *const *buf, const int64_t *scalar, void *scra
 }
 static const fv_cpu_kernel_fn kernels[] = {k_sum, k_fail, k_environment};
 
-static void serial_for(void *user, uint32_t count, void (*task)(void *arg, uint32_t i),
-                       void *arg) {
+static void serial_for(void *user, uint32_t count, void (*task)(void *arg, uint32_t i), void *arg) {
   ++*(int *)user;
   for (uint32_t i = count; i-- > 0;)
     task(arg, i);

@@ -26,9 +26,13 @@ static void build_image(void) {
   ib_kernel(&b, "add_rows", 3, 2, 0);
   ib_site(&b, "t.xml:3:4: an element is negative");
   b.const_bytes = 64;
-  b.state[b.n_state++] = (fv_prog_state){
-      .name = ib_str(&b, "sum"), .dtype = FV_f32, .rank = 1, .double_buffered = 1, .members = 1,
-      .length_symbol = FV_NO_SLOT, .dim = {{0, m, 0}}};
+  b.state[b.n_state++] = (fv_prog_state){.name = ib_str(&b, "sum"),
+                                         .dtype = FV_f32,
+                                         .rank = 1,
+                                         .double_buffered = 1,
+                                         .members = 1,
+                                         .length_symbol = FV_NO_SLOT,
+                                         .dim = {{0, m, 0}}};
   ib_entry *e = ib_begin(&b, "step");
   e->used[e->n_used++] = n;
   e->used[e->n_used++] = m;
@@ -264,8 +268,8 @@ static void test_no_library(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_questions), cmocka_unit_test(test_run),
-      cmocka_unit_test(test_damaged), cmocka_unit_test(test_no_library)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_questions), cmocka_unit_test(test_run),
+                                     cmocka_unit_test(test_damaged),
+                                     cmocka_unit_test(test_no_library)};
   return cmocka_run_group_tests(tests, make_library, remove_library);
 }
