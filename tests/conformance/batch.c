@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compiler/internal.h"
+#include "tests/compare.h"
 
 enum { MAX_IO = 16 };
 
@@ -23,9 +24,9 @@ typedef struct side {
 } side;
 
 void case_repro(const batch_options *o, const conf_case *c, const char *what) {
-  printf("FAIL (%s): test_conformance --backend=%s --op=%s --case=%d --dtype=%s --seed=%llu\n",
-         what, o->backend, fv_op_get(c->op)->name, c->number, fv_dtype_name(c->t),
-         (unsigned long long)o->seed);
+  printf("FAIL (%s): test_conformance --backend=%s%s%s --op=%s --case=%d --dtype=%s --seed=%llu\n",
+         what, o->backend, o->option ? " --option=" : "", o->option ? o->option : "",
+         fv_op_get(c->op)->name, c->number, fv_dtype_name(c->t), (unsigned long long)o->seed);
 }
 
 //===-- One side -------------------------------------------------------------------===//
@@ -40,8 +41,11 @@ static fv_status build_all(void *user) {
   return FV_OK;
 }
 
-static fv_status open_side(side *s, const char *backend) {
-  const fv_compile_options o = {.struct_size = sizeof o, .backend = backend};
+static fv_status open_side(side *s, const char *backend, const char *const *option) {
+  const fv_compile_options o = {.struct_size = sizeof o,
+                                .backend = backend,
+                                .backend_option = option,
+                                .n_backend_option = option && *option};
   s->arena = fv_arena_create(NULL);
   if (!s->arena)
     return FV_ERR_OOM;
@@ -131,19 +135,6 @@ static fv_status run_side(side *s, int i, const tensors *in, tensors *out) {
 
 //===-- Comparing ---------------------------------------------------------------------===//
 
-static double eps_of(fv_dtype t) {
-  switch (t) {
-  case FV_f64: return 0x1p-52;
-  case FV_f16: return 0x1p-10;
-  case FV_bf16: return 0x1p-7;
-  default: return 0x1p-23;
-  }
-}
-
-static fv_scalar element(const fv_tensor_io *t, int64_t k) {
-  return fv_scalar_load(t->dtype, (const char *)t->data + k * fv_dtype_size(t->dtype));
-}
-
 // A sum's terms may be as large as its largest neighbour, or as 1.
 static double scale_of(const fv_op_info *info, const fv_tensor_io *t) {
   double scale = 1;
@@ -165,15 +156,6 @@ static bool same_float(double want, double got, double tolerance, double scale) 
   if (isinf(want) || isinf(got))
     return want == got;
   return fabs(got - want) <= tolerance * fmax(fabs(want), scale);
-}
-
-static bool same_shape(const fv_tensor_io *a, const fv_tensor_io *b) {
-  if (a->rank != b->rank || a->dtype != b->dtype)
-    return false;
-  for (int d = 0; d < a->rank; d++)
-    if (a->dim[d] != b->dim[d])
-      return false;
-  return true;
 }
 
 static void tell_difference(const fv_tensor_io *t, int64_t k, fv_scalar want, fv_scalar got) {
@@ -254,9 +236,9 @@ void batch_run(const batch_options *o, const conf_case *c, int n, totals *sum) {
   fv_diag_printer printer = {.out = stdout};
   fv_diag_sink tell = {.emit = n == 1 ? fv_diag_print : NULL, .user = &printer}, silent = {0};
   side ref = {.c = c, .n = n, .diag = &tell}, sut = {.c = c, .n = n, .diag = &tell};
-  fv_status r = open_side(&ref, "reference");
+  fv_status r = open_side(&ref, "reference", NULL);
   if (r == FV_OK)
-    r = open_side(&sut, o->backend);
+    r = open_side(&sut, o->backend, &o->option);
   if (r != FV_OK && n == 1)
     compile_failed(o, &ref, r, sum);
   ref.diag = sut.diag = &silent;

@@ -7,6 +7,7 @@
 
 typedef struct batch_options {
   const char *backend;
+  const char *option;  // of the backend, key=value, or NULL
   uint64_t seed;
 } batch_options;
 

@@ -5,7 +5,8 @@
 // exists. The bounds are the table's own column; integers and exact ops must
 // agree bit for bit.
 //
-//   test_conformance [--backend=llvm] [--op=NAME] [--case=N] [--dtype=T] [--seed=N]
+//   test_conformance [--backend=llvm] [--option=KEY=VALUE] [--op=NAME] [--case=N] [--dtype=T]
+//   [--seed=N]
 //                    [--sample=K] [--full] [--jobs=N] [--list]
 //
 // Batches of cases are compiled together, each in a process of its own: one
@@ -190,6 +191,8 @@ static bool parse(int argc, char **argv, settings *s) {
   for (int i = 1; i < argc; i++) {
     if ((v = value_of(argv[i], "--backend")))
       s->batch.backend = v;
+    else if ((v = value_of(argv[i], "--option")))
+      s->batch.option = v;
     else if ((v = value_of(argv[i], "--op")))
       s->op = v;
     else if ((v = value_of(argv[i], "--dtype")))
@@ -235,7 +238,8 @@ int main(int argc, char **argv) {
                                              : (int)cores};
   if (!parse(argc, argv, &set)) {
     fputs(
-        "usage: test_conformance [--backend=B] [--op=NAME] [--case=N] [--dtype=T] [--seed=N] "
+        "usage: test_conformance [--backend=B] [--option=KEY=VALUE] [--op=NAME] [--case=N] "
+        "[--dtype=T] [--seed=N] "
         "[--sample=K] [--full] [--jobs=N] [--list]\n",
         stderr);
     return 2;

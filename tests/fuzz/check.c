@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "compiler/internal.h"
+#include "tests/compare.h"
 #include "tests/fuzz/gen.h"
 
 enum { MAX_IN = 256, MAX_OUT = 16, MAX_SYMBOLS = 64, RUNS = 7 };
@@ -192,26 +193,6 @@ static void release_inputs(check *c) {
 }
 
 //===-- Comparing --------------------------------------------------------------------===//
-
-static double eps_of(fv_dtype t) {
-  switch (t) {
-  case FV_f64: return 0x1p-52;
-  case FV_f16: return 0x1p-10;
-  case FV_bf16: return 0x1p-7;
-  default: return 0x1p-23;
-  }
-}
-
-static fv_scalar element(const fv_tensor_io *t, int64_t k) {
-  return fv_scalar_load(t->dtype, (const char *)t->data + k * fv_dtype_size(t->dtype));
-}
-
-static bool same_shape(const fv_tensor_io *a, const fv_tensor_io *b) {
-  bool same = a->rank == b->rank && a->dtype == b->dtype;
-  for (int d = 0; same && d < a->rank; d++)
-    same = a->dim[d] == b->dim[d];
-  return same;
-}
 
 static bool differ(const check *c, const fv_tensor_io *t, int64_t k, fv_scalar want, fv_scalar got,
                    double bound) {
