@@ -50,7 +50,7 @@ class Case:
     want: typing.Callable  # () -> the expected arrays, in the order of `outputs`
     outputs: tuple = ("y",)
     eps: float = 16  # bound in units of eps(dtype) * max(|want|, scale)
-    scale: float = None  # None: the largest |want| of the tensor
+    scale: float = None  # None: the largest |want| of the tensor or 1, as its sums' terms may be
     symbolic: bool = False  # the extents may be symbols: the body has no shapes
     model: tuple = None  # (file, graph) of a model that exists, in place of body
     options: tuple = ()  # more arguments of the command
@@ -103,7 +103,7 @@ def difference(got, want, eps, scale):
         if want.dtype == np.float16:  # sums are of f32: the last rounding, and a neighbour's
             eps = min(eps, 4)
         if scale is None:
-            scale = np.abs(w[finite]).max(initial=0)
+            scale = np.abs(w[finite]).max(initial=1)
         with np.errstate(invalid="ignore"):  # infinities and NaN are looked at apart
             bound = eps * np.finfo(want.dtype).eps * np.maximum(np.abs(w), scale)
             near = np.abs(g - w) <= bound + np.finfo(want.dtype).tiny
