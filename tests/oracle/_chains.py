@@ -50,10 +50,10 @@ class Graph:
 
     def pair(self):
         x, op = self.pick(), str(self.rng.choice(list(PAIRS)))
-        fits = []
+        fits, most = [], max(20000, np.prod(self.dims[x]))
         for n, d in self.dims.items():
             try:
-                if np.prod(np.broadcast_shapes(d, self.dims[x])) <= 20000:
+                if np.prod(np.broadcast_shapes(d, self.dims[x])) <= most:
                     fits.append(n)
             except ValueError:
                 pass
