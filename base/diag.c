@@ -278,3 +278,11 @@ int fv_did_you_mean(const char *word, const char *(*candidate)(void *user, int i
     }
   }
 }
+
+bool fv_note_meant(fv_diag_sink *s, const fv_span *span, const char *word,
+                   const char *(*candidate)(void *user, int i), void *user) {
+  const int near = fv_did_you_mean(word, candidate, user);
+  if (near >= 0)
+    fv_note(s, span, "did you mean '%s'?", candidate(user, near));
+  return near >= 0;
+}

@@ -35,5 +35,8 @@ void fv_diag_print(void *printer, const fv_diag *d);  // an emit callback
 // Index of the candidate nearest to `word` by edit distance, -1 if none is
 // near enough to be meant. candidate(user, i) returns NULL past the end.
 int fv_did_you_mean(const char *word, const char *(*candidate)(void *user, int i), void *user);
+// The same as a note; false if there is none.
+bool fv_note_meant(fv_diag_sink *s, const fv_span *span, const char *word,
+                   const char *(*candidate)(void *user, int i), void *user);
 
 #endif  // FOVEA_BASE_DIAG_H_

@@ -33,12 +33,18 @@ static void host_note(fv_report *r, const char *text) {
   fv_note(r->diag, r->span, "%s", text);
 }
 
+static void host_did_you_mean(fv_report *r, const char *word,
+                              const char *(*candidate)(void *user, int i), void *user) {
+  fv_note_meant(r->diag, r->span, word, candidate, user);
+}
+
 const fv_host *fv_host_table(void) {
   static const fv_host host = {.struct_size = sizeof host,
                                .abi = FV_ABI_VERSION,
                                .sanitizer = FV_ABI_SANITIZER,
                                .error = host_error,
-                               .note = host_note};
+                               .note = host_note,
+                               .did_you_mean = host_did_you_mean};
   return &host;
 }
 
@@ -147,9 +153,7 @@ static fv_status unknown(const char *name, fv_diag_sink *diag) {
   const fv_status s = fv_error(diag, FV_ERR_ARG, NULL,
                                "there is no backend '%s' (see `fovea list backends`)", name);
   fv_backend_each(add_name, &all, &silent);
-  const int near = fv_did_you_mean(name, name_at, &all);
-  if (near >= 0)
-    fv_note(diag, NULL, "did you mean '%s'?", all.item[near]);
+  fv_note_meant(diag, NULL, name, name_at, &all);
   return s;
 }
 

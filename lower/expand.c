@@ -30,18 +30,32 @@ static void inline_node(lw *l, fv_node *n, fv_value **forward) {
   (void)l;
 }
 
+static const lw_whole wholes[] = {{FV_OP_attention, LW_ATTENTION, lw_attention_refuses}};
+
+const lw_whole *lw_whole_of(const fv_node *n) {
+  for (size_t i = 0; i < FV_COUNTOF(wholes); i++)
+    if (wholes[i].op == n->op)
+      return &wholes[i];
+  return NULL;
+}
+
 static bool keeps(const lw *l, const fv_node *n) {
-  return n->op == FV_OP_attention && !lw_attention_refuses(l, n);
+  const lw_whole *w = lw_whole_of(n);
+  return w && !w->refuses(l, n);
 }
 
 // Once it is inlined nobody can tell why.
 static fv_status test_expect(const lw *l, const fv_node *n) {
-  if (n->op != FV_OP_attention || !n->expect || strcmp(n->expect, "attention") != 0)
+  const lw_whole *w = lw_whole_of(n);
+  if (!w || !n->expect || strcmp(n->expect, lw_family_name(w->family)) != 0)
     return FV_OK;
   return fv_error(l->diag, FV_ERR_NO, fv_node_span(n),
-                  "expected 'attention', but this is computed by its definition, by several "
-                  "kernels: %s",
-                  lw_attention_refuses(l, n));
+                  "expected '%s', but this is computed by its definition, by several kernels: %s",
+                  n->expect, w->refuses(l, n));
+}
+
+bool lw_composes(const fv_node *n) {
+  return n->meaning && (n->meaning->kind == FV_MEANS_NEST || n->meaning->kind == FV_MEANS_EXPAND);
 }
 
 static bool is_expand(const fv_node *n) {

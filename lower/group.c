@@ -316,9 +316,7 @@ static bool everywhere(grouping *gr, const fv_node *n) {
   for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
     if (!u->node || u->node->region != n->region)
       return false;
-    if (u->node->op == FV_OP_attention && u->node->meaning->kind == FV_MEANS_EXPAND)
-      continue;
-    if (!is_nest(u->node) || is_column_operand(l, u->node, n->out[0]))
+    if (!lw_composes(u->node) || is_column_operand(l, u->node, n->out[0]))
       return false;
   }
   return true;
@@ -368,7 +366,7 @@ static void place(grouping *gr, fv_node *n) {
   *g = (lw_group){.root = n, .size = 1};
   lw_contraction_shape shape;
   if (!is_nest(n)) {
-    g->family = n->meaning->kind == FV_MEANS_KERNEL ? LW_KERNEL : LW_ATTENTION;
+    g->family = n->meaning->kind == FV_MEANS_KERNEL ? LW_KERNEL : lw_whole_of(n)->family;
     g->anchor = n;
   } else if (is_map(n)) {
     g->family = LW_MAP;

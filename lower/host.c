@@ -162,9 +162,7 @@ static void copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t) {
 
 //===-- States ------------------------------------------------------------------------===//
 
-// tensor_scatter of the current version of a state, whose result becomes the
-// next one: only the new rows are written, in place.
-static bool scatter_in_place(lw *l, const fv_node *n, const fv_node **out_read) {
+bool lw_in_place(const lw *l, const fv_node *n, const fv_node **out_read) {
   if (n->op != FV_OP_tensor_scatter || !n->in[0]->def || n->in[0]->def->op != FV_OP_state_read)
     return false;
   const fv_node *read = n->in[0]->def;
@@ -233,8 +231,9 @@ static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
 static bool computes_into(const lw *l, const loop_frame *f, int i) {
   const fv_region *body = f->node->body;
   const fv_value *v = body->result[i];
+  const fv_node *read;
   if (!v->def || v->def->region != body || !l->group[v->id] || l->group[v->id]->root != v->def ||
-      v->def->op == FV_OP_tensor_scatter)
+      lw_in_place(l, v->def, &read))
     return false;
   for (int j = 0; j < i; j++)
     if (body->result[j] == v)
@@ -366,7 +365,7 @@ static fv_status emit_node(lw *l, fv_node *n) {
   const lw_group *g = l->group[n->out[0]->id];
   if (!g || g->root != n)
     return FV_OK;
-  if (scatter_in_place(l, n, &read)) {
+  if (lw_in_place(l, n, &read)) {
     emit_scatter(l, n, read);
     return FV_OK;
   }
@@ -418,9 +417,10 @@ static void place_ports(lw *l, fv_graph *g) {
   }
   for (int i = 0; i < g->region->n_result; i++) {
     const fv_value *v = g->region->result[i];
+    const fv_node *read;
     const lw_group *gr = v->def ? l->group[v->id] : NULL;
     if (!gr || gr->root != v->def || v->def->region != g->region ||
-        l->buffer[v->id] != FV_NO_SLOT || v->def->op == FV_OP_tensor_scatter)
+        l->buffer[v->id] != FV_NO_SLOT || lw_in_place(l, v->def, &read))
       continue;
     const fv_lbuffer b = {.space = FV_SPACE_OUTPUT,
                           .dtype = v->type.dtype,

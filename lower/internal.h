@@ -81,8 +81,20 @@ void lw_choose_layouts(lw *l, fv_graph *g);
 // group.c: fills l->group for the whole graph.
 FV_NODISCARD fv_status lw_group_graph(lw *l, fv_graph *g);
 bool lw_is_virtual(const lw *l, const fv_value *v);  // computed inside its consumer's kernel
-// attention.c: NULL if the family takes this node, else why not.
-lw_why lw_attention_refuses(const lw *l, const fv_node *n);
+// expand.c: composite ops that a family takes whole, if it does not refuse: NULL, or why.
+typedef struct lw_whole {
+  fv_op op;
+  lw_family family;
+  lw_why (*refuses)(const lw *l, const fv_node *n);
+} lw_whole;
+const lw_whole *lw_whole_of(const fv_node *n);
+// Does the kernel of n read its operands through expressions, whatever their layout and the
+// movement before them? Once definitions are inlined.
+bool lw_composes(const fv_node *n);
+lw_why lw_attention_refuses(const lw *l, const fv_node *n);  // attention.c
+// host.c: is n tensor_scatter of the current version of a state, whose result becomes the next
+// one? Then only the new rows are written, in place; *read is the state_read.
+bool lw_in_place(const lw *l, const fv_node *n, const fv_node **read);
 // report.c: what the groups of the graph are, and whether they are what `expect` says.
 void lw_record_groups(lw *l, fv_graph *g);
 FV_NODISCARD fv_status lw_test_expect(lw *l, fv_graph *g);

@@ -16,18 +16,14 @@ typedef struct layouts {
   bool *plain;  // by value id: some user reads the buffer as it lies
 } layouts;
 
-static bool composes(const fv_node *n) {
-  if (!n->meaning || n->op == FV_OP_tensor_scatter)
-    return false;
-  return n->meaning->kind == FV_MEANS_NEST || n->op == FV_OP_attention;
-}
-
 static void find_plain_users(layouts *s, fv_graph *g) {
   for (int i = 0; i < g->region->n_result; i++)
     s->plain[g->region->result[i]->id] = true;
   for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
+    const fv_node *read;
+    const bool composes = lw_composes(n) && !lw_in_place(s->l, n, &read);
     for (int i = 0; i < n->n_in; i++)
-      if (n->in[i] && !composes(n))
+      if (n->in[i] && !composes)
         s->plain[n->in[i]->id] = true;
     for (int i = 0; n->body && i < n->body->n_result; i++)
       s->plain[n->body->result[i]->id] = true;

@@ -39,7 +39,7 @@ else
   run_suite "release build" build -LE slow
 fi
 if [ "${ORACLE-}" = 1 ]; then
-  scripts/oracle.sh >"$results/oracle.log" 2>&1 || true
+  scripts/oracle.sh >"$results/oracle.log" 2>&1
   cat "$results/oracle.log"
   awk '{ last = $0 }
        END {

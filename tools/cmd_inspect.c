@@ -182,9 +182,7 @@ static fv_status unknown_name(tool *t, const char *what, const char *kind, const
   names all = {0};
   const fv_status s = usage_error(t, "there is no %s '%s' (`fovea list %s`)", what, name, kind);
   fv_list(kind, add_listed, &all);
-  const int near = fv_did_you_mean(name, name_at, &all);
-  if (near >= 0)
-    fv_note(t->diag, NULL, "did you mean '%s'?", all.item[near]);
+  fv_note_meant(t->diag, NULL, name, name_at, &all);
   return s;
 }
 

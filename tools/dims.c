@@ -45,10 +45,8 @@ fv_status dims_create(tool *t, const fv_model_info *info, const char *const *tex
     const int s = find_symbol(info, name, strlen(name));
     if (s < 0) {
       fv_model_info copy = *info;
-      const int near = fv_did_you_mean(name, symbol_name, &copy);
       const fv_status bad = usage_error(t, "--dim: the model has no dim '%s'", name);
-      if (near >= 0)
-        fv_note(t->diag, NULL, "did you mean '%s'?", info->symbol[near].name);
+      fv_note_meant(t->diag, NULL, name, symbol_name, &copy);
       return bad;
     }
     if (info->symbol[s].is_state_length)

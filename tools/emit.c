@@ -39,9 +39,7 @@ static fv_status find_kind(tool *t, const char *name, const struct emit_kind **o
     fv_str_printf(&all, "%s%s", i ? ", " : "", kinds[i].name);
   }
   const fv_status s = usage_error(t, "--emit: '%s' is none of %s", name, all.data);
-  const int near = fv_did_you_mean(name, kind_at, NULL);
-  if (near >= 0)
-    fv_note(t->diag, NULL, "did you mean '%s'?", kinds[near].name);
+  fv_note_meant(t->diag, NULL, name, kind_at, NULL);
   return s;
 }
 

@@ -34,9 +34,7 @@ fv_status safetensors_get(tool *t, const char *path, const fv_safetensors *file,
   if (!from) {
     fv_safetensors copy = *file;
     const fv_status s = fv_error(t->diag, FV_ERR_PARSE, NULL, "'%s' has no tensor '%s'", path, key);
-    const int near = fv_did_you_mean(key, key_at, &copy);
-    if (near >= 0)
-      fv_note(t->diag, NULL, "did you mean '%s'?", file->tensor[near].name);
+    fv_note_meant(t->diag, NULL, key, key_at, &copy);
     return s;
   }
   *out = (fv_tensor_io){.name = from->name, .dtype = from->dtype, .rank = from->rank};

@@ -86,10 +86,7 @@ static const command *find_command(const char *name) {
 
 static fv_status no_command(tool *t, const char *name) {
   const fv_status s = usage_error(t, "there is no command '%s'", name);
-  const int near = fv_did_you_mean(name, command_name, NULL);
-  if (near >= 0)
-    fv_note(t->diag, NULL, "did you mean '%s'?", command_name(NULL, near));
-  else
+  if (!fv_note_meant(t->diag, NULL, name, command_name, NULL))
     fv_note(t->diag, NULL, "`fovea help` lists the commands");
   return s;
 }

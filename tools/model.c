@@ -117,9 +117,7 @@ fv_status graph_find(tool *t, const model *m, const char *name, const fv_graph_i
   fv_model_info copy = *info;
   const fv_status s = usage_error(t, "'%s' has no graph '%s', but: %s", m->path, name,
                                   names.data ? names.data : "none");
-  const int near = fv_did_you_mean(name, graph_name, &copy);
-  if (near >= 0)
-    fv_note(t->diag, NULL, "did you mean '%s'?", graph_name(&copy, near));
+  fv_note_meant(t->diag, NULL, name, graph_name, &copy);
   return s;
 }
 

@@ -103,9 +103,7 @@ static fv_status parse_specs(tool *t, const fv_graph_info *g, const text_list *t
     if (i == g->n_input) {
       fv_graph_info copy = *g;
       const fv_status s = usage_error(t, "graph '%s' has no input '%s'", g->name, name);
-      const int near = fv_did_you_mean(name, input_name, &copy);
-      if (near >= 0)
-        fv_note(t->diag, NULL, "did you mean '%s'?", input_name(&copy, near));
+      fv_note_meant(t->diag, NULL, name, input_name, &copy);
       return s;
     }
     if (specs[i].given)

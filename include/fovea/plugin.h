@@ -42,6 +42,10 @@ struct fv_host {
   // Reports an error; `status` is returned. Values are those of fv_plugin_status.
   int32_t (*error)(fv_report *r, int32_t status, const char *text);
   void (*note)(fv_report *r, const char *text);
+  // Notes the candidate that is near enough to `word` to be meant; candidate(user, i) returns
+  // NULL past the end, else text that lives until the next call.
+  void (*did_you_mean)(fv_report *r, const char *word, const char *(*candidate)(void *user, int i),
+                       void *user);
 };
 
 // The part of the status codes that plugins return. REFUSED: a run whose data failed a
