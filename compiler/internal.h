@@ -7,7 +7,7 @@
 #include "compiler/plugin.h"
 #include "fovea/fovea.h"
 #include "frontend/frontend.h"
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
 #include "lower/lower.h"
 #include "runtime/exec/artifact.h"
 #include "runtime/exec/cpu.h"

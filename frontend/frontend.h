@@ -8,7 +8,7 @@
 #define FOVEA_FRONTEND_FRONTEND_H_
 
 #include "base/str.h"
-#include "ir/ir.h"
+#include "ir/graph/graph.h"
 
 // Replaces the value of an integer <let> of the model.
 typedef struct fv_let {

@@ -3,7 +3,7 @@
 #ifndef FOVEA_LOWER_INTERNAL_H_
 #define FOVEA_LOWER_INTERNAL_H_
 
-#include "ir/sem.h"
+#include "ir/sem/sem.h"
 #include "lower/lower.h"
 
 //===-- Groups ----------------------------------------------------------===//

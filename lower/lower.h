@@ -10,8 +10,8 @@
 #define FOVEA_LOWER_LOWER_H_
 
 #include "fovea/program.h"
-#include "ir/ir.h"
-#include "ir/kernel.h"
+#include "ir/graph/graph.h"
+#include "ir/kernel/kernel.h"
 
 // A constant of the program: a family of tensors in one layout and type.
 typedef struct fv_lconst {

@@ -7,7 +7,7 @@
 #ifndef FOVEA_PASSES_PASS_H_
 #define FOVEA_PASSES_PASS_H_
 
-#include "ir/ir.h"
+#include "ir/graph/graph.h"
 
 typedef struct fv_pass_cx {
   fv_diag_sink *diag;

@@ -2,7 +2,7 @@
 // Evaluates nodes whose operands are constants. A family (one tensor per trip
 // of a repeat) is folded member by member. Results that would be much larger
 // than their operands stay as they are.
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
 #include "passes/pass.h"
 
 enum { MAX_ELEMENTS = 1 << 26, GROWTH = 4, SMALL = 4096 };

@@ -11,7 +11,11 @@ cd "$1"
 cat >"${TMPDIR:-/tmp}/arrows.$$" <<'TABLE'
 base          include/fovea/dtype.h include/fovea/diag.h
 include/fovea
-ir            base/ include/fovea/
+ir/expr       base/ include/fovea/
+ir/graph      base/ include/fovea/ ir/expr/
+ir/kernel     base/ include/fovea/ ir/expr/
+ir/sem        base/ include/fovea/ ir/expr/ ir/graph/ ir/kernel/
+ir/eval       base/ include/fovea/ ir/expr/ ir/graph/ ir/kernel/ ir/sem/
 frontend      base/ ir/ include/fovea/ frontend/weights/ frontend/frontend.h
 passes        base/ ir/ include/fovea/ gen/fv_passes.inc
 lower         base/ ir/ include/fovea/
@@ -32,11 +36,11 @@ FNR == NR {
     allowed[$1] = allowed[$1] " " $i
   next
 }
-# The folder that a file or an include belongs to. Formats and backends are
-# rooms of their own: none includes another.
+# The folder that a file or an include belongs to. Formats, backends and the
+# folders of ir/ are rooms of their own.
 function home(path, part, n) {
   n = split(path, part, "/")
-  if (part[1] == "frontend" || part[1] == "backends")
+  if (part[1] == "frontend" || part[1] == "backends" || part[1] == "ir")
     return n > 2 ? part[1] "/" part[2] : part[1]
   if (part[1] == "runtime" && part[2] == "exec" && n > 2)
     return "runtime/exec"

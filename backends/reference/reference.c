@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The oracle: runs the graph as it was before lowering, by the evaluator of the
-// semantics (ir/eval.h), in double, one op after another. Plain C, no LLVM.
+// semantics (ir/eval/eval.h), in double, one op after another. Plain C, no LLVM.
 #include "fovea/plugin.h"
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
 
 static int32_t open_device(const fv_host *host, const fv_option *options, size_t n_options,
                            fv_report *r, fv_device **out) {

@@ -7,7 +7,7 @@
 #ifndef FOVEA_FRONTEND_WEIGHTS_WEIGHTS_H_
 #define FOVEA_FRONTEND_WEIGHTS_WEIGHTS_H_
 
-#include "ir/ir.h"
+#include "ir/graph/graph.h"
 
 typedef struct fv_weights fv_weights;
 

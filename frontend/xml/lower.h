@@ -13,8 +13,8 @@
 
 #include "frontend/weights/weights.h"
 #include "frontend/xml/tree.h"
-#include "ir/attr_text.h"
-#include "ir/sem.h"
+#include "ir/graph/attr_text.h"
+#include "ir/sem/sem.h"
 
 typedef struct fv_xml_cx fv_xml_cx;
 

@@ -67,8 +67,8 @@ typedef struct fv_option {  // from --backend-option, in order
 
 typedef struct fv_device fv_device;    // backend-private
 typedef struct fv_kernels fv_kernels;  // backend-private: a compiled set
-struct fv_graph;                       // ir/ir.h, for run_graph of built-in backends
-struct fv_run_io;                      // ir/eval.h, likewise
+struct fv_graph;                       // ir/graph/graph.h, for run_graph of built-in backends
+struct fv_run_io;                      // ir/eval/eval.h, likewise
 
 // Bytes handed out by emit: released by the plugin's own function.
 typedef struct fv_blob {

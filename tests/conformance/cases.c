@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "ir/sem.h"
+#include "ir/sem/sem.h"
 
 static const int64_t kSizes[] = {0, 1, 15, 16, 17, 33};
 enum { MAX_NUMBERS = 8, MAX_DIM = 64 };

@@ -4,7 +4,7 @@
 #ifndef FOVEA_TESTS_CONFORMANCE_CASES_H_
 #define FOVEA_TESTS_CONFORMANCE_CASES_H_
 
-#include "ir/example.h"
+#include "ir/graph/example.h"
 
 // A case's number is example * CASE_VARIANTS + variant. A variant:
 enum {

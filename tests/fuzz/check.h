@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "ir/ir.h"
+#include "ir/graph/graph.h"
 
 typedef enum fuzz_verdict {
   FUZZ_SAME,

@@ -13,7 +13,7 @@
 #ifndef FOVEA_TESTS_FUZZ_GEN_H_
 #define FOVEA_TESTS_FUZZ_GEN_H_
 
-#include "ir/sem.h"
+#include "ir/sem/sem.h"
 
 typedef struct fuzz_rng {
   uint64_t s;

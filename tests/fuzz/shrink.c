@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "ir/sem.h"
+#include "ir/sem/sem.h"
 #include "tests/fuzz/check.h"
 
 enum { SECONDS = 120 };  // when it is small enough

@@ -7,7 +7,7 @@
 // of the precision that it has in the module.
 #include <math.h>
 
-#include "ir/sem.h"
+#include "ir/sem/sem.h"
 #include "tests/compare.h"
 #include "tests/fuzz/check.h"
 

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ir/kernel.h"
-#include "ir/sem.h"
+#include "ir/kernel/kernel.h"
+#include "ir/sem/sem.h"
 
 typedef struct eval_tensor {
   fv_type type;

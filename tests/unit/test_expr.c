@@ -2,7 +2,7 @@
 //
 // Expressions against plain evaluation: what is built, simplified, proved,
 // divided, rewritten and printed must agree with the values at random points.
-#include "ir/expr.h"
+#include "ir/expr/expr.h"
 
 #include <math.h>
 #include <setjmp.h>

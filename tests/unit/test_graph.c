@@ -4,8 +4,8 @@
 // op table, and what the verifier finds.
 #include "unit.h"
 
-#include "ir/ir.h"
-#include "ir/sem.h"
+#include "ir/graph/graph.h"
+#include "ir/sem/sem.h"
 
 typedef struct env {
   fv_arena *arena;

@@ -2,7 +2,7 @@
 // The kernel builder: what it folds and merges, and that no folding, merging
 // or sweeping changes what a kernel computes: random programs with loops,
 // branches, registers and stores are run plainly and as finished kernels.
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 
 #include <math.h>
 

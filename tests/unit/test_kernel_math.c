@@ -5,7 +5,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "unit.h"
 
 enum { LANES = 16 };

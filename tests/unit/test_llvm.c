@@ -19,8 +19,8 @@
 
 #include "base/arena.h"
 #include "fovea/plugin.h"
-#include "ir/expr.h"
-#include "ir/kernel.h"
+#include "ir/expr/expr.h"
+#include "ir/kernel/kernel.h"
 
 //===-- The plugin ------------------------------------------------------===//
 

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "fovea/plugin.h"
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "unit.h"
 
 // Drivers keep things until the process ends.

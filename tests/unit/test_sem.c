@@ -10,8 +10,8 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "ir/attr_text.h"
-#include "ir/example.h"
+#include "ir/graph/attr_text.h"
+#include "ir/graph/example.h"
 #include "sem_eval.h"
 
 typedef struct env {

@@ -7,9 +7,9 @@
 
 #include <pthread.h>
 
-#include "ir/example.h"
-#include "ir/ir.h"
-#include "ir/sem.h"
+#include "ir/graph/example.h"
+#include "ir/graph/graph.h"
+#include "ir/sem/sem.h"
 
 typedef struct env {
   fv_arena *arena;

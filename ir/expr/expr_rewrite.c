@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Walks over expressions: rewriting, substitution, evaluation. All iterative.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "ir/expr/expr_walk.h"
+
+//===-- Walk ------------------------------------------------------------===//
+
+void fv_xwalk_init(fv_xwalk *w, const fv_xpool *p) {
+  w->p = p;
+  w->order = w->order_local;
+  w->n = 0;
+  w->cap = FV_XWALK_LOCAL;
+  w->slot = w->slot_local;
+  w->n_slots = FV_XWALK_SLOTS;
+  memset(w->slot_local, 0, sizeof w->slot_local);
+}
+
+static size_t first_slot(const fv_xwalk *w, const fv_expr *e) {
+  return (size_t)(e->id * 2654435769u) & (w->n_slots - 1);
+}
+
+size_t fv_xwalk_find(const fv_xwalk *w, const fv_expr *e) {
+  for (size_t k = first_slot(w, e); w->slot[k]; k = (k + 1) & (w->n_slots - 1))
+    if (w->order[w->slot[k] - 1] == e)
+      return w->slot[k] - 1;
+  return FV_XWALK_NONE;
+}
+
+static void enter(fv_xwalk *w, size_t position) {
+  size_t k = first_slot(w, w->order[position]);
+  while (w->slot[k])
+    k = (k + 1) & (w->n_slots - 1);
+  w->slot[k] = (uint32_t)position + 1;
+}
+
+static void append(fv_xwalk *w, const fv_expr *e) {
+  if (w->n == w->cap) {
+    const fv_expr **order = FV_NEW_N(w->p->arena, const fv_expr *, w->cap * 2);
+    memcpy(order, w->order, w->n * sizeof *order);
+    w->order = order;
+    w->cap *= 2;
+  }
+  w->order[w->n++] = e;
+  if (w->n * 2 <= w->n_slots) {
+    enter(w, w->n - 1);
+    return;
+  }
+  w->n_slots *= 4;
+  w->slot = FV_NEW_N(w->p->arena, uint32_t, w->n_slots);
+  for (size_t i = 0; i < w->n; i++)
+    enter(w, i);
+}
+
+typedef struct frame {
+  const fv_expr *e;
+  int next;  // argument to look at
+} frame;
+
+void fv_xwalk_postorder(fv_xwalk *w, const fv_expr *e, uint32_t flags) {
+  frame local[FV_XWALK_LOCAL], *stack = local;
+  size_t n = 0, cap = FV_XWALK_LOCAL;
+  if (!fv_xp_has(w->p, e, flags) || fv_xwalk_find(w, e) != FV_XWALK_NONE)
+    return;
+  stack[n++] = (frame){e, 0};
+  while (n > 0) {
+    frame *top = &stack[n - 1];
+    if (top->next == top->e->n) {
+      if (fv_xwalk_find(w, top->e) == FV_XWALK_NONE)
+        append(w, top->e);
+      n--;
+      continue;
+    }
+    const fv_expr *arg = top->e->arg[top->next++];
+    if (!fv_xp_has(w->p, arg, flags) || fv_xwalk_find(w, arg) != FV_XWALK_NONE)
+      continue;
+    if (n == cap) {
+      frame *wider = FV_NEW_N(w->p->arena, frame, cap * 2);
+      memcpy(wider, stack, n * sizeof *stack);
+      stack = wider;
+      cap *= 2;
+    }
+    stack[n++] = (frame){arg, 0};
+  }
+}
+
+//===-- Rewriting -------------------------------------------------------===//
+
+typedef const fv_expr *(*leaf_fn)(void *user, const fv_expr *e);
+
+static const fv_expr *rebuild(fv_xpool *p, const fv_expr *e, const fv_expr *const *arg) {
+  if (memcmp(arg, e->arg, e->n * sizeof *arg) == 0)
+    return e;
+  if (e->kind == FV_E_LOAD)
+    return fv_x_load(p, (fv_dtype)e->dtype, e->ref, e->n, arg);
+  if (e->op == FV_X_CAST)
+    return fv_x_cast(p, (fv_dtype)e->dtype, arg[0]);
+  if (e->op == FV_X_BITCAST)
+    return fv_x_bitcast(p, (fv_dtype)e->dtype, arg[0]);
+  return fv_x_op(p, (fv_scalar_op)e->op, arg[0], e->n > 1 ? arg[1] : NULL,
+                 e->n > 2 ? arg[2] : NULL);
+}
+
+static const fv_expr *rewrite(fv_xpool *p, const fv_expr *e, uint32_t flags, leaf_fn leaf,
+                              void *user) {
+  if (!fv_xp_has(p, e, flags))
+    return e;
+  fv_xwalk w;
+  fv_xwalk_init(&w, p);
+  fv_xwalk_postorder(&w, e, flags);
+  const fv_expr *local[FV_XWALK_LOCAL];
+  const fv_expr **made = w.n <= FV_XWALK_LOCAL ? local : FV_NEW_N(p->arena, const fv_expr *, w.n);
+  const fv_expr *arg[UINT8_MAX + 1];
+  for (size_t i = 0; i < w.n; i++) {
+    const fv_expr *x = w.order[i];
+    for (int k = 0; k < x->n; k++) {
+      const size_t at = fv_xwalk_find(&w, x->arg[k]);
+      arg[k] = at == FV_XWALK_NONE ? x->arg[k] : made[at];
+    }
+    const fv_expr *y = x->n ? rebuild(p, x, arg) : x;
+    made[i] = x->kind == FV_E_OP ? y : leaf(user, y);
+  }
+  return made[w.n - 1];
+}
+
+const fv_expr *fv_x_rewrite(fv_xpool *p, const fv_expr *e,
+                            const fv_expr *(*leaf)(void *user, const fv_expr *e), void *user) {
+  return rewrite(p, e, FV_XF_SYM | FV_XF_INDEX | FV_XF_LOAD, leaf, user);
+}
+
+typedef struct subst {
+  uint32_t kind, n;
+  const fv_expr *const *by;  // by ref - first
+  uint32_t first;
+} subst;
+
+static const fv_expr *subst_leaf(void *user, const fv_expr *e) {
+  const subst *s = user;
+  if (e->kind != s->kind || e->ref < s->first || e->ref - s->first >= s->n)
+    return e;
+  const fv_expr *by = s->by[e->ref - s->first];
+  return by ? by : e;
+}
+
+const fv_expr *fv_x_subst_index(fv_xpool *p, const fv_expr *e, const fv_expr *const *index,
+                                uint32_t n) {
+  subst s = {.kind = FV_E_INDEX, .n = n, .by = index};
+  return rewrite(p, e, FV_XF_INDEX, subst_leaf, &s);
+}
+
+const fv_expr *fv_x_subst_sym(fv_xpool *p, const fv_expr *e, uint32_t sym, const fv_expr *by) {
+  subst s = {.kind = FV_E_SYM, .n = 1, .by = &by, .first = sym};
+  return rewrite(p, e, FV_XF_SYM, subst_leaf, &s);
+}
+
+//===-- Evaluation ------------------------------------------------------===//
+// There is no pool here to take memory from: small expressions need none, the
+// rest takes it from libc and gives it back.
+
+enum { EVAL_LOCAL = 64 };
+
+typedef struct eval_slot {
+  const fv_expr *e;
+  fv_scalar v;
+} eval_slot;
+
+typedef struct evaluator {
+  const int64_t *symbol;
+  const fv_expr **stack, *stack_local[EVAL_LOCAL];
+  size_t n_stack, cap_stack;
+  eval_slot *slot, slot_local[EVAL_LOCAL];
+  size_t n_slot, cap_slot;  // a power of two
+} evaluator;
+
+static eval_slot *eval_find(const evaluator *v, const fv_expr *e) {
+  size_t k = (size_t)(e->id * 2654435769u) & (v->cap_slot - 1);
+  while (v->slot[k].e && v->slot[k].e != e)
+    k = (k + 1) & (v->cap_slot - 1);
+  return &v->slot[k];
+}
+
+static bool eval_set(evaluator *v, const fv_expr *e, fv_scalar value) {
+  if (v->n_slot * 2 >= v->cap_slot) {
+    eval_slot *old = v->slot;
+    const size_t n = v->cap_slot;
+    eval_slot *wider = calloc(n * 2, sizeof *wider);
+    if (!wider)
+      return false;
+    v->slot = wider;
+    v->cap_slot = n * 2;
+    for (size_t i = 0; i < n; i++)
+      if (old[i].e)
+        *eval_find(v, old[i].e) = old[i];
+    if (old != v->slot_local)
+      free(old);
+  }
+  *eval_find(v, e) = (eval_slot){e, value};
+  v->n_slot++;
+  return true;
+}
+
+static bool eval_push(evaluator *v, const fv_expr *e) {
+  if (v->n_stack == v->cap_stack) {
+    const bool is_local = v->stack == v->stack_local;
+    size_t bytes;
+    if (!fv_mul_size(v->cap_stack * 2, sizeof *v->stack, &bytes))
+      return false;
+    const fv_expr **wider = realloc(is_local ? NULL : v->stack, bytes);
+    if (!wider)
+      return false;
+    if (is_local)
+      memcpy(wider, v->stack_local, sizeof v->stack_local);
+    v->stack = wider;
+    v->cap_stack *= 2;
+  }
+  v->stack[v->n_stack++] = e;
+  return true;
+}
+
+static bool eval_op(const fv_expr *e, const fv_scalar *a, fv_scalar *out) {
+  const fv_dtype t = (fv_dtype)e->arg[e->op == FV_X_SELECT ? 1 : 0]->dtype;
+  const bool divides = e->op == FV_X_DIV || e->op == FV_X_FLOORDIV || e->op == FV_X_MOD;
+  if (t == FV_i64) {
+    int64_t r = 0;
+    switch (e->op) {
+    case FV_X_ADD: out->i = 0; return fv_add_i64(a[0].i, a[1].i, &out->i);
+    case FV_X_SUB: out->i = 0; return fv_sub_i64(a[0].i, a[1].i, &out->i);
+    case FV_X_MUL: out->i = 0; return fv_mul_i64(a[0].i, a[1].i, &out->i);
+    case FV_X_MAD: return fv_mul_i64(a[0].i, a[1].i, &r) && fv_add_i64(r, a[2].i, &out->i);
+    case FV_X_NEG:
+    case FV_X_ABS:
+      if (a[0].i == INT64_MIN)
+        return false;
+      break;
+    default:
+      if (divides && (a[1].i == 0 || (a[1].i == -1 && a[0].i == INT64_MIN)))
+        return false;
+    }
+  } else if (divides && !fv_dtype_is_float(t) && a[1].i == 0) {
+    return false;
+  }
+  *out = fv_scalar_eval((fv_scalar_op)e->op, t, (fv_dtype)e->dtype, a[0], a[1], a[2]);
+  if (fv_dtype_is_float((fv_dtype)e->dtype))
+    out->f = fv_round_to((fv_dtype)e->dtype, out->f);
+  return true;
+}
+
+// Evaluates the top of the stack or pushes what it needs first. Of a SELECT
+// only the arm that is taken is looked at: the other may divide by zero.
+static bool eval_step(evaluator *v) {
+  const fv_expr *e = v->stack[v->n_stack - 1];
+  fv_scalar a[3] = {{.i = 0}, {.i = 0}, {.i = 0}}, r = {.i = 0};
+  int want = e->n;
+  if (e->kind == FV_E_LIT) {
+    memcpy(&r, &e->lit, sizeof r);
+  } else if (e->kind == FV_E_SYM) {
+    r.i = v->symbol[e->ref];
+  } else if (e->kind == FV_E_OP) {
+    for (int i = 0; i < want; i++) {
+      if (e->op == FV_X_SELECT && i > 0 && (a[0].i != 0) != (i == 1))
+        continue;
+      const eval_slot *s = eval_find(v, e->arg[i]);
+      if (!s->e)
+        return eval_push(v, e->arg[i]);
+      a[i] = s->v;
+    }
+    if (!eval_op(e, a, &r))
+      return false;
+  } else {
+    return false;
+  }
+  v->n_stack--;
+  return eval_find(v, e)->e || eval_set(v, e, r);
+}
+
+bool fv_x_eval_i64(const fv_expr *e, const int64_t *symbol_values, int64_t *out) {
+  evaluator v = {.symbol = symbol_values, .cap_stack = EVAL_LOCAL, .cap_slot = EVAL_LOCAL};
+  v.stack = v.stack_local;
+  v.slot = v.slot_local;
+  bool ok = e->dtype == FV_i64 && eval_push(&v, e);
+  while (ok && v.n_stack > 0)
+    ok = eval_step(&v);
+  if (ok)
+    *out = eval_find(&v, e)->v.i;
+  if (v.stack != v.stack_local)
+    free(v.stack);
+  if (v.slot != v.slot_local)
+    free(v.slot);
+  return ok;
+}

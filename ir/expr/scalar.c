@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one evaluator of scalar primitives. Constant folding, the reference
+// backend and the kernel interpreter all end here.
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "ir/expr/expr.h"
+
+//===-- Names -----------------------------------------------------------===//
+
+static const struct {
+  const char *name;
+  int arity;
+} scalar_row[FV_X_COUNT] = {
+#define X(id, name, arity) {name, arity},
+    FV_SCALAR_TABLE(X)
+#undef X
+};
+
+const char *fv_scalar_name(fv_scalar_op op) {
+  return scalar_row[op].name;
+}
+
+int fv_scalar_arity(fv_scalar_op op) {
+  return scalar_row[op].arity;
+}
+
+//===-- Rounding --------------------------------------------------------===//
+
+// Nearest value, ties to even, of a binary format with `digits` significand
+// bits (the hidden one included) and exponents emin..emax.
+static double round_binary(double v, int digits, int emin, int emax) {
+  uint64_t u;
+  memcpy(&u, &v, sizeof u);
+  const uint64_t sign = u & (UINT64_C(1) << 63);
+  u ^= sign;
+  if (u >= UINT64_C(0x7ff) << 52)  // infinity, NaN
+    return v;
+  if (u < (uint64_t)(emin + 1023) << 52) {
+    // Subnormal in the target: adding 2^52 quanta leaves only whole quanta.
+    const uint64_t bits = (uint64_t)(52 + emin - (digits - 1) + 1023) << 52;
+    double a, quanta;
+    memcpy(&a, &u, sizeof a);
+    memcpy(&quanta, &bits, sizeof quanta);
+    a = (a + quanta) - quanta;
+    return sign ? -a : a;
+  }
+  const int drop = 53 - digits;
+  const uint64_t lsb = (u >> drop) & 1;
+  u += (UINT64_C(1) << (drop - 1)) - 1 + lsb;
+  u &= ~((UINT64_C(1) << drop) - 1);
+  if (u >= (uint64_t)(emax + 1 + 1023) << 52)
+    u = UINT64_C(0x7ff) << 52;
+  u |= sign;
+  memcpy(&v, &u, sizeof v);
+  return v;
+}
+
+double fv_round_to(fv_dtype t, double v) {
+  switch (t) {
+  case FV_f32: return (double)(float)v;
+  case FV_f16: return round_binary(v, 11, -14, 15);
+  case FV_bf16: return round_binary(v, 8, -126, 127);
+  default: return v;
+  }
+}
+
+static uint16_t encode_f16(double v) {
+  v = fv_round_to(FV_f16, v);
+  uint64_t u;
+  memcpy(&u, &v, sizeof u);
+  const unsigned sign = (unsigned)(u >> 63) << 15;
+  const int e = (int)(u >> 52 & 0x7ff) - 1023;
+  if (isnan(v))
+    return (uint16_t)(sign | 0x7e00u | (unsigned)(u >> 42 & 0x1ff));
+  if (isinf(v))
+    return (uint16_t)(sign | 0x7c00u);
+  if (e < -14)  // subnormal or zero: a whole number of quanta
+    return (uint16_t)(sign | (unsigned)(fabs(v) * 0x1p24));
+  return (uint16_t)(sign | (unsigned)(e + 15) << 10 | (unsigned)(u >> 42 & 0x3ff));
+}
+
+static double decode_f16(uint16_t h) {
+  const int e = h >> 10 & 0x1f;
+  const unsigned m = h & 0x3ffu;
+  uint64_t u;
+  double v;
+  if (e == 0) {
+    v = (double)m * 0x1p-24;
+  } else {
+    u = (uint64_t)(e == 31 ? 0x7ff : e - 15 + 1023) << 52 | (uint64_t)m << 42;
+    memcpy(&v, &u, sizeof v);
+  }
+  return h & 0x8000 ? -v : v;
+}
+
+static uint16_t encode_bf16(double v) {
+  const float f = (float)fv_round_to(FV_bf16, v);  // exact
+  uint32_t u;
+  memcpy(&u, &f, sizeof u);
+  return (uint16_t)(isnan(v) ? (u >> 16 | 0x40) : u >> 16);
+}
+
+static double decode_bf16(uint16_t h) {
+  const uint32_t u = (uint32_t)h << 16;
+  float f;
+  memcpy(&f, &u, sizeof f);
+  return (double)f;
+}
+
+//===-- Memory ----------------------------------------------------------===//
+
+#define LOAD_AS(T, member)            \
+  do {                                \
+    T x_;                             \
+    memcpy(&x_, p, sizeof x_);        \
+    return (fv_scalar){.member = x_}; \
+  } while (0)
+
+fv_scalar fv_scalar_load(fv_dtype t, const void *p) {
+  uint16_t h;
+  switch (t) {
+  case FV_f32: LOAD_AS(float, f);
+  case FV_f64: LOAD_AS(double, f);
+  case FV_f16: memcpy(&h, p, sizeof h); return (fv_scalar){.f = decode_f16(h)};
+  case FV_bf16: memcpy(&h, p, sizeof h); return (fv_scalar){.f = decode_bf16(h)};
+  case FV_i8: LOAD_AS(int8_t, i);
+  case FV_u8: LOAD_AS(uint8_t, i);
+  case FV_i16: LOAD_AS(int16_t, i);
+  case FV_i32: LOAD_AS(int32_t, i);
+  case FV_i64: LOAD_AS(int64_t, i);
+  case FV_bool: return (fv_scalar){.i = *(const uint8_t *)p != 0};
+  default: return (fv_scalar){.i = 0};
+  }
+}
+
+#define STORE_AS(T, value)     \
+  do {                         \
+    const T x_ = (T)(value);   \
+    memcpy(p, &x_, sizeof x_); \
+    return;                    \
+  } while (0)
+
+void fv_scalar_store(fv_dtype t, void *p, fv_scalar v) {
+  switch (t) {
+  case FV_f32: STORE_AS(float, v.f);
+  case FV_f64: STORE_AS(double, v.f);
+  case FV_f16: STORE_AS(uint16_t, encode_f16(v.f));
+  case FV_bf16: STORE_AS(uint16_t, encode_bf16(v.f));
+  case FV_i8:
+  case FV_u8: STORE_AS(uint8_t, (uint64_t)v.i);
+  case FV_i16: STORE_AS(uint16_t, (uint64_t)v.i);
+  case FV_i32: STORE_AS(uint32_t, (uint64_t)v.i);
+  case FV_i64: STORE_AS(int64_t, v.i);
+  case FV_bool: STORE_AS(uint8_t, v.i != 0);
+  default: return;
+  }
+}
+
+//===-- Integers --------------------------------------------------------===//
+
+static int int_bits(fv_dtype t) {
+  return 8 * fv_dtype_size(t);
+}
+
+static int64_t int_wrap(fv_dtype t, uint64_t v) {
+  switch (t) {
+  case FV_bool: return v != 0;
+  case FV_u8: return (uint8_t)v;
+  case FV_i8: return (int8_t)v;
+  case FV_i16: return (int16_t)v;
+  case FV_i32: return (int32_t)v;
+  default: return (int64_t)v;
+  }
+}
+
+static void int_limits(fv_dtype t, int64_t *lo, int64_t *hi) {
+  const int bits = int_bits(t);
+  *lo = t == FV_u8 ? 0 : (int64_t)(~UINT64_C(0) << (bits - 1));
+  *hi = t == FV_u8 ? 255 : ~*lo;
+}
+
+// Integer division by b != 0; INT64_MIN / -1 wraps.
+static int64_t int_quotient(int64_t a, int64_t b) {
+  return b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
+}
+
+static int64_t int_remainder(int64_t a, int64_t b) {
+  return b == -1 ? 0 : a % b;
+}
+
+static int64_t int_floordiv(int64_t a, int64_t b) {
+  const int64_t q = int_quotient(a, b), r = int_remainder(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? q - 1 : q;
+}
+
+static int64_t int_mod(int64_t a, int64_t b) {
+  const int64_t r = int_remainder(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+static uint64_t int_pow(int64_t a, int64_t b) {
+  if (b < 0)  // the truncated real power
+    return a == 1 ? 1 : a == -1 ? (b % 2 ? ~UINT64_C(0) : 1) : 0;
+  uint64_t r = 1, base = (uint64_t)a;
+  for (; b > 0; b >>= 1, base *= base)
+    if (b & 1)
+      r *= base;
+  return r;
+}
+
+// Bits beyond the width of the type do not take part in a shift amount.
+static uint64_t int_shift(fv_scalar_op op, fv_dtype t, int64_t a, int64_t b) {
+  const int by = (int)((uint64_t)b & (uint64_t)(int_bits(t) - 1));
+  if (op == FV_X_SHL)
+    return (uint64_t)a << by;
+  return a < 0 ? ~(~(uint64_t)a >> by) : (uint64_t)a >> by;
+}
+
+static int64_t int_unary(fv_scalar_op op, fv_dtype t, int64_t a) {
+  switch (op) {
+  case FV_X_NEG: return int_wrap(t, 0 - (uint64_t)a);
+  case FV_X_ABS: return int_wrap(t, a < 0 ? 0 - (uint64_t)a : (uint64_t)a);
+  case FV_X_NOT: return t == FV_bool ? !a : int_wrap(t, ~(uint64_t)a);
+  case FV_X_IS_NAN: return 0;
+  default: return a;  // FLOOR CEIL ROUND; the rest is for floats only
+  }
+}
+
+static int64_t int_eval(fv_scalar_op op, fv_dtype t, int64_t a, int64_t b, int64_t c) {
+  const uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
+  switch (op) {
+  case FV_X_ADD: return int_wrap(t, ua + ub);
+  case FV_X_SUB: return int_wrap(t, ua - ub);
+  case FV_X_MUL: return int_wrap(t, ua * ub);
+  case FV_X_DIV: return b == 0 ? 0 : int_wrap(t, (uint64_t)int_quotient(a, b));
+  case FV_X_FLOORDIV: return b == 0 ? 0 : int_wrap(t, (uint64_t)int_floordiv(a, b));
+  case FV_X_MOD: return b == 0 ? 0 : int_mod(a, b);
+  case FV_X_POW: return int_wrap(t, int_pow(a, b));
+  case FV_X_MAX: return a > b ? a : b;
+  case FV_X_MIN: return a < b ? a : b;
+  case FV_X_AND: return a & b;
+  case FV_X_OR: return a | b;
+  case FV_X_XOR: return a ^ b;
+  case FV_X_SHL:
+  case FV_X_SHR: return int_wrap(t, int_shift(op, t, a, b));
+  case FV_X_EQ: return a == b;
+  case FV_X_NE: return a != b;
+  case FV_X_LT: return a < b;
+  case FV_X_LE: return a <= b;
+  case FV_X_MAD: return int_wrap(t, ua * ub + (uint64_t)c);
+  default: return int_unary(op, t, a);
+  }
+}
+
+//===-- Floats ----------------------------------------------------------===//
+
+static double float_eval(fv_scalar_op op, double a, double b, double c) {
+  switch (op) {
+  case FV_X_NEG: return -a;
+  case FV_X_ABS: return fabs(a);
+  case FV_X_SQRT: return sqrt(a);
+  case FV_X_EXP: return exp(a);
+  case FV_X_LOG: return log(a);
+  case FV_X_SIN: return sin(a);
+  case FV_X_COS: return cos(a);
+  case FV_X_TANH: return tanh(a);
+  case FV_X_ERF: return erf(a);
+  case FV_X_FLOOR: return floor(a);
+  case FV_X_CEIL: return ceil(a);
+  case FV_X_ROUND: return nearbyint(a);
+  case FV_X_ADD: return a + b;
+  case FV_X_SUB: return a - b;
+  case FV_X_MUL: return a * b;
+  case FV_X_DIV: return a / b;
+  case FV_X_FLOORDIV: return floor(a / b);
+  case FV_X_MOD: return fmod(a, b);
+  case FV_X_POW: return pow(a, b);
+  case FV_X_MAX: return a > b || isnan(a) ? a : b;
+  case FV_X_MIN: return a < b || isnan(a) ? a : b;
+  case FV_X_MAD: return fma(a, b, c);
+  default: return a;
+  }
+}
+
+static bool float_test(fv_scalar_op op, double a, double b, int64_t *out) {
+  switch (op) {
+  case FV_X_IS_NAN: *out = isnan(a); return true;
+  case FV_X_EQ: *out = a == b; return true;
+  case FV_X_NE: *out = a != b; return true;
+  case FV_X_LT: *out = a < b; return true;
+  case FV_X_LE: *out = a <= b; return true;
+  default: return false;
+  }
+}
+
+//===-- Conversion ------------------------------------------------------===//
+
+static int64_t float_to_int(fv_dtype to, double v) {
+  if (to == FV_bool)
+    return v != 0;  // true for NaN
+  if (isnan(v))
+    return 0;
+  int64_t lo, hi;
+  int_limits(to, &lo, &hi);
+  v = trunc(v);
+  if (v <= (double)lo)
+    return lo;
+  return v >= (double)hi ? hi : (int64_t)v;  // (double)INT64_MAX is 2^63
+}
+
+// To odd, so that a second rounding to fewer bits gives the nearest value.
+static double int_to_double_odd(int64_t v) {
+  const uint64_t mag = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+  uint64_t kept = mag;
+  if (mag >> 53) {
+    const int drop = 11 - __builtin_clzll(mag);
+    const uint64_t mask = (UINT64_C(1) << drop) - 1;
+    kept = (mag & ~mask) | (mag & mask ? UINT64_C(1) << drop : 0);
+  }
+  return v < 0 ? -(double)kept : (double)kept;
+}
+
+static fv_scalar cast(fv_dtype t, fv_dtype to, fv_scalar a) {
+  if (fv_dtype_is_float(t))
+    return fv_dtype_is_float(to) ? (fv_scalar){.f = fv_round_to(to, a.f)}
+                                 : (fv_scalar){.i = float_to_int(to, a.f)};
+  if (to == FV_f64)
+    return (fv_scalar){.f = (double)a.i};
+  if (fv_dtype_is_float(to))
+    return (fv_scalar){.f = fv_round_to(to, int_to_double_odd(a.i))};
+  if (to == FV_bool)
+    return (fv_scalar){.i = a.i != 0};
+  int64_t lo, hi;
+  int_limits(to, &lo, &hi);
+  return (fv_scalar){.i = a.i < lo ? lo : a.i > hi ? hi : a.i};
+}
+
+static fv_scalar bitcast(fv_dtype t, fv_dtype to, fv_scalar a) {
+  uint64_t bits = 0;
+  fv_scalar_store(t, &bits, a);
+  return fv_scalar_load(to, &bits);
+}
+
+fv_scalar fv_scalar_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, fv_scalar a, fv_scalar b,
+                         fv_scalar c) {
+  switch (op) {
+  case FV_X_SELECT: return a.i ? b : c;
+  case FV_X_CAST: return cast(t, to, a);
+  case FV_X_BITCAST: return bitcast(t, to, a);
+  default: break;
+  }
+  int64_t truth;
+  if (!fv_dtype_is_float(t))
+    return (fv_scalar){.i = int_eval(op, t, a.i, b.i, c.i)};
+  if (float_test(op, a.f, b.f, &truth))
+    return (fv_scalar){.i = truth};
+  return (fv_scalar){.f = float_eval(op, a.f, b.f, c.f)};
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Construction of modules, graphs, regions and nodes, and walks over them.
+#include <string.h>
+
+#include "base/checked.h"
+#include "ir/graph/attr_text.h"
+#include "ir/graph/graph.h"
+
+// Arrays of the IR hold no capacity: they are full when their count is a power
+// of two, and then move to twice the room.
+static void *make_room(fv_arena *ar, void *items, size_t elem, int count) {
+  if (count & (count - 1))
+    return items;
+  void *wider = fv_arena_alloc_n(ar, elem, count ? 2 * (size_t)count : 1);
+  if (count)
+    memcpy(wider, items, elem * (size_t)count);
+  return wider;
+}
+
+#define APPEND(ar, items, count, item) \
+  ((items) = make_room((ar), (items), sizeof *(items), (count)), (items)[(count)++] = (item))
+
+//===-- Modules, graphs, regions ----------------------------------------===//
+
+fv_module *fv_module_create(fv_arena *ar, const char *name) {
+  fv_module *m = FV_NEW(ar, fv_module);
+  m->arena = ar;
+  m->pool = fv_xpool_create(ar);
+  m->name = fv_arena_strdup(ar, name);
+  m->file = "";
+  m->dir = "";
+  return m;
+}
+
+fv_region *fv_region_create(fv_graph *g, fv_node *owner) {
+  fv_region *r = FV_NEW(g->module->arena, fv_region);
+  r->graph = g;
+  r->owner = owner;
+  return r;
+}
+
+fv_graph *fv_graph_create(fv_module *m, const char *name, const fv_span *span) {
+  fv_graph *g = FV_NEW(m->arena, fv_graph);
+  g->module = m;
+  g->name = fv_arena_strdup(m->arena, name);
+  g->span = span;
+  g->region = fv_region_create(g, NULL);
+  APPEND(m->arena, m->graph, m->n_graph, g);
+  return g;
+}
+
+fv_value *fv_value_create(fv_module *m, const fv_type *t, fv_node *def, uint32_t index) {
+  fv_value *v = FV_NEW(m->arena, fv_value);
+  FV_CHECK(m->arena, m->n_value < UINT32_MAX);
+  v->type = *t;
+  v->def = def;
+  v->index = index;
+  v->id = m->n_value++;
+  return v;
+}
+
+fv_value *fv_region_add_param(fv_region *r, const fv_type *t, const char *name) {
+  fv_module *m = r->graph->module;
+  fv_value *v = fv_value_create(m, t, NULL, (uint32_t)r->n_param);
+  v->region = r;
+  v->name = name ? fv_arena_strdup(m->arena, name) : NULL;
+  APPEND(m->arena, r->param, r->n_param, v);
+  return v;
+}
+
+void fv_region_add_result(fv_region *r, fv_value *v) {
+  APPEND(r->graph->module->arena, r->result, r->n_result, v);
+}
+
+fv_value *fv_graph_add_input(fv_graph *g, const char *name, const fv_type *t) {
+  fv_arena *ar = g->module->arena;
+  int n = g->region->n_param;
+  APPEND(ar, g->input_name, n, fv_arena_strdup(ar, name));
+  return fv_region_add_param(g->region, t, name);
+}
+
+void fv_graph_add_output(fv_graph *g, const char *name, fv_value *v) {
+  fv_arena *ar = g->module->arena;
+  int n = g->region->n_result;
+  APPEND(ar, g->output_name, n, fv_arena_strdup(ar, name));
+  fv_region_add_result(g->region, v);
+}
+
+fv_state *fv_module_add_state(fv_module *m, const char *name, const fv_type *t, int members) {
+  fv_state *s = FV_NEW(m->arena, fv_state);
+  s->name = fv_arena_strdup(m->arena, name);
+  s->type = *t;
+  s->members = members;
+  s->length_axis = -1;
+  APPEND(m->arena, m->state, m->n_state, s);
+  return s;
+}
+
+//===-- Nodes -----------------------------------------------------------===//
+
+fv_node *fv_node_create(fv_region *r, fv_op op, int n_in, fv_value *const *in,
+                        const fv_span *span) {
+  fv_module *m = r->graph->module;
+  const fv_op_info *info = fv_op_get(op);
+  fv_node *n = FV_NEW(m->arena, fv_node);
+  n->region = r;
+  n->op = op;
+  n->n_in = n_in;
+  n->in = FV_NEW_N(m->arena, fv_value *, n_in);
+  if (n_in)
+    memcpy(n->in, in, (size_t)n_in * sizeof *in);
+  n->attr = FV_NEW_N(m->arena, fv_attr, info->n_attr);
+  for (int i = 0; i < info->n_attr; i++) {
+    const fv_param_info *a = &info->attr[i];
+    const char *why;
+    size_t at;
+    if (a->dflt)
+      FV_CHECK(m->arena, fv_attr_parse(n, a, a->dflt, a->dflt_len, NULL, NULL, &why, &at) == FV_OK);
+  }
+  if (info->flags & FV_OPF_REGION)
+    n->body = fv_region_create(r->graph, n);
+  fv_node_add_span(n, span);
+  return n;
+}
+
+void fv_node_insert_before(fv_node *n, fv_node *at) {
+  fv_region *r = at ? at->region : n->region;
+  n->region = r;
+  n->next = at;
+  n->prev = at ? at->prev : r->last;
+  if (n->prev)
+    n->prev->next = n;
+  else
+    r->first = n;
+  if (at)
+    at->prev = n;
+  else
+    r->last = n;
+}
+
+void fv_node_remove(fv_node *n) {
+  if (n->prev)
+    n->prev->next = n->next;
+  else
+    n->region->first = n->next;
+  if (n->next)
+    n->next->prev = n->prev;
+  else
+    n->region->last = n->prev;
+  n->prev = n->next = NULL;
+}
+
+void fv_node_add_span(fv_node *n, const fv_span *s) {
+  if (!s)
+    return;
+  for (int i = 0; i < n->n_span; i++)
+    if (n->span[i] == s)
+      return;
+  APPEND(n->region->graph->module->arena, n->span, n->n_span, s);
+}
+
+void fv_node_copy_spans(fv_node *n, const fv_node *from) {
+  for (int i = 0; i < from->n_span; i++)
+    fv_node_add_span(n, from->span[i]);
+}
+
+const fv_span *fv_node_span(const fv_node *n) {
+  return n->n_span ? n->span[0] : NULL;
+}
+
+//===-- Attributes ------------------------------------------------------===//
+
+fv_attr *fv_attr_get(const fv_node *n, const char *name) {
+  const fv_op_info *info = fv_op_get(n->op);
+  const size_t len = strlen(name);
+  for (int i = 0; i < info->n_attr; i++)
+    if (info->attr[i].len == len && memcmp(info->attr[i].name, name, len) == 0)
+      return &n->attr[i];
+  fv_arena_bug(n->region->graph->module->arena, "attribute that is not in the schema of its op");
+}
+
+static const fv_attr *attr_of_kind(const fv_node *n, const char *name, char kind) {
+  const fv_attr *a = fv_attr_get(n, name);
+  FV_CHECK(n->region->graph->module->arena, a->kind == kind);
+  return a;
+}
+
+int64_t fv_attr_int(const fv_node *n, const char *name) {
+  return attr_of_kind(n, name, 'i')->i;
+}
+double fv_attr_float(const fv_node *n, const char *name) {
+  return attr_of_kind(n, name, 'f')->f;
+}
+bool fv_attr_bool(const fv_node *n, const char *name) {
+  return attr_of_kind(n, name, 'b')->b;
+}
+const char *fv_attr_str(const fv_node *n, const char *name) {
+  return attr_of_kind(n, name, 's')->s;
+}
+
+static fv_arena *arena_of(const fv_node *n) {
+  return n->region->graph->module->arena;
+}
+
+static void set_attr(fv_node *n, const char *name, fv_attr v) {
+  const fv_op_info *info = fv_op_get(n->op);
+  fv_attr *a = fv_attr_get(n, name);
+  FV_CHECK(arena_of(n), info->attr[a - n->attr].kind == v.kind);
+  *a = v;
+}
+
+void fv_attr_set_int(fv_node *n, const char *name, int64_t v) {
+  set_attr(n, name, (fv_attr){.kind = 'i', .i = v});
+}
+void fv_attr_set_float(fv_node *n, const char *name, double v) {
+  set_attr(n, name, (fv_attr){.kind = 'f', .f = v});
+}
+void fv_attr_set_bool(fv_node *n, const char *name, bool v) {
+  set_attr(n, name, (fv_attr){.kind = 'b', .b = v});
+}
+void fv_attr_set_str(fv_node *n, const char *name, const char *v) {
+  set_attr(n, name, (fv_attr){.kind = 's', .s = fv_arena_strdup(arena_of(n), v)});
+}
+void fv_attr_set_ints(fv_node *n, const char *name, int count, const int64_t *v) {
+  const int64_t *copy = fv_arena_dup(arena_of(n), v, (size_t)count * sizeof *v);
+  set_attr(n, name, (fv_attr){.kind = 'I', .n = count, .ints = copy});
+}
+void fv_attr_set_dims(fv_node *n, const char *name, int count, const fv_expr *const *v) {
+  const fv_expr *const *copy = fv_arena_dup(arena_of(n), v, (size_t)count * sizeof *v);
+  set_attr(n, name, (fv_attr){.kind = 'D', .n = count, .dims = copy});
+}
+void fv_attr_set_dtype(fv_node *n, const char *name, fv_dtype t) {
+  set_attr(n, name, (fv_attr){.kind = 't', .t = t});
+}
+void fv_attr_set_expr(fv_node *n, const char *name, const fv_expr *x) {
+  set_attr(n, name, (fv_attr){.kind = 'x', .x = x});
+}
+
+//===-- Walks -----------------------------------------------------------===//
+
+// The first node in region r or, if it is empty, what follows its owner; NULL
+// when the walk over `top` has ended.
+static fv_node *climb(const fv_region *top, const fv_region *r) {
+  while (r != top) {
+    const fv_node *owner = r->owner;
+    if (owner->next)
+      return owner->next;
+    r = owner->region;
+  }
+  return NULL;
+}
+
+fv_node *fv_walk_first(fv_region *r) {
+  return r->first;
+}
+
+fv_node *fv_walk_next(fv_region *r, fv_node *n) {
+  if (n->body && n->body->first)
+    return n->body->first;
+  return n->next ? n->next : climb(r, n->region);
+}
+
+// A chain of replacements ends at a value that stays.
+static void forward_all(fv_value **v, int n, fv_value *const *forward) {
+  for (int i = 0; i < n; i++)
+    while (v[i] && forward[v[i]->id])
+      v[i] = forward[v[i]->id];
+}
+
+void fv_graph_forward(fv_graph *g, fv_value *const *forward) {
+  forward_all(g->region->result, g->region->n_result, forward);
+  for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
+    forward_all(n->in, n->n_in, forward);
+    if (n->body)
+      forward_all(n->body->result, n->body->n_result, forward);
+  }
+}
+
+static void count_all(fv_value *const *v, int n, uint32_t *uses) {
+  for (int i = 0; i < n; i++)
+    if (v[i])
+      uses[v[i]->id]++;
+}
+
+void fv_graph_count_uses(const fv_graph *g, uint32_t *uses) {
+  memset(uses, 0, g->module->n_value * sizeof *uses);
+  count_all(g->region->result, g->region->n_result, uses);
+  for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
+    count_all(n->in, n->n_in, uses);
+    if (n->body)
+      count_all(n->body->result, n->body->n_result, uses);
+  }
+}

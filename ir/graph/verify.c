@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verifier. It runs after every pass, and a fault it finds is the pass's,
+// never the user's: the message names the pass and the node.
+#include <string.h>
+
+#include "ir/graph/graph.h"
+
+typedef struct verifier {
+  fv_module *m;
+  const char *when;
+  fv_diag_sink *diag;
+  const fv_value **owner;  // by value id: who has this id
+  bool *defined;           // by value id: its definition was passed
+  uint32_t n_value;        // definitions that inference makes anew get ids beyond these
+  fv_graph *g;
+} verifier;
+
+static fv_status broken(verifier *v, const fv_node *n, const char *fmt, ...) FV_PRINTF(3, 4);
+
+static fv_status broken(verifier *v, const fv_node *n, const char *fmt, ...) {
+  fv_str s = {.arena = v->m->arena};
+  va_list ap;
+  va_start(ap, fmt);
+  fv_str_vprintf(&s, fmt, ap);
+  va_end(ap);
+  return fv_error(v->diag, FV_ERR_INTERNAL, n ? fv_node_span(n) : v->g->span,
+                  "internal error: after %s, graph '%s': %s%s%s", v->when, v->g->name,
+                  n ? fv_op_get(n->op)->name : "", n ? ": " : "", s.data);
+}
+
+static const fv_region *region_of(const fv_value *v) {
+  return v->def ? v->def->region : v->region;
+}
+
+static bool encloses(const fv_region *outer, const fv_region *r) {
+  while (r && r != outer)
+    r = r->owner ? r->owner->region : NULL;
+  return r != NULL;
+}
+
+static fv_status check_use(verifier *v, const fv_node *n, const fv_region *at, const fv_value *use,
+                           const char *what, int i) {
+  if (!use)
+    return broken(v, n, "%s %d is missing", what, i);
+  if (use->id >= v->n_value || v->owner[use->id] != use || !v->defined[use->id])
+    return broken(v, n, "%s %d is used before its definition, or defined nowhere", what, i);
+  if (!encloses(region_of(use), at))
+    return broken(v, n, "%s %d is defined in a region that does not enclose its use", what, i);
+  return FV_OK;
+}
+
+static fv_status check_type(verifier *v, const fv_node *n, const fv_type *t) {
+  if (t->dtype >= FV_DTYPE_COUNT || t->rank < 0 || t->rank > FV_MAX_RANK)
+    return broken(v, n, "a value has no valid type");
+  for (int i = 0; i < t->rank; i++)
+    if (!t->dim[i] || t->dim[i]->dtype != FV_i64)
+      return broken(v, n, "axis %d of a value has no valid extent", i);
+  if (!fv_layout_valid(&t->layout, t->rank))
+    return broken(v, n, "a layout does not store each axis once");
+  return FV_OK;
+}
+
+static fv_status enter_value(verifier *v, const fv_node *n, const fv_value *value) {
+  if (!value || value->id >= v->n_value || v->owner[value->id])
+    return broken(v, n, "a result or parameter has no id of its own");
+  v->owner[value->id] = value;
+  return check_type(v, n, &value->type);
+}
+
+static fv_status enter_params(verifier *v, const fv_node *n, const fv_region *r) {
+  if (r->graph != v->g || r->owner != n)
+    return broken(v, n, "a body belongs to another node or graph");
+  for (int i = 0; i < r->n_param; i++) {
+    FV_TRY(enter_value(v, n, r->param[i]));
+    if (r->param[i]->def || r->param[i]->region != r || r->param[i]->index != (uint32_t)i)
+      return broken(v, n, "parameter %d does not know its region", i);
+    v->defined[r->param[i]->id] = true;
+  }
+  return FV_OK;
+}
+
+static fv_status check_attrs(verifier *v, const fv_node *n) {
+  const fv_op_info *info = fv_op_get(n->op);
+  const uint32_t symbols = fv_symbol_count(v->m->pool);
+  for (int i = 0; i < info->n_attr; i++)
+    if (n->attr[i].kind != info->attr[i].kind)
+      return broken(v, n, "attribute '%.*s' is missing or of another kind", (int)info->attr[i].len,
+                    info->attr[i].name);
+  if (n->op != FV_OP_loop)
+    return FV_OK;
+  const int64_t counter = fv_attr_int(n, "counter"), count = fv_attr_int(n, "count");
+  if (counter < 0 || counter >= symbols || count >= symbols)
+    return broken(v, n, "the loop counts with a symbol that does not exist");
+  return FV_OK;
+}
+
+static fv_status enter_node(verifier *v, const fv_node *n, const fv_region *r,
+                            const fv_node *prev) {
+  if (n->op >= FV_OP_COUNT)
+    return broken(v, NULL, "a node has no op");
+  const fv_op_info *info = fv_op_get(n->op);
+  if (n->region != r || n->prev != prev || (n->next ? n->next->prev : r->last) != n)
+    return broken(v, n, "the list of nodes is damaged");
+  if ((n->body != NULL) != ((info->flags & FV_OPF_REGION) != 0))
+    return broken(v, n, "has a body without being a region op, or none");
+  if ((n->op == FV_OP_constant) != (n->n_data > 0))
+    return broken(v, n, "constants, and only these, have data");
+  FV_TRY(check_attrs(v, n));
+  for (int i = 0; i < n->n_in; i++)
+    if (n->in[i])  // the semantics know which operands may be absent
+      FV_TRY(check_use(v, n, r, n->in[i], "operand", i));
+  for (int i = 0; i < n->n_out; i++) {
+    FV_TRY(enter_value(v, n, n->out[i]));
+    if (n->out[i]->def != n || n->out[i]->index != (uint32_t)i)
+      return broken(v, n, "result %d does not know its node", i);
+  }
+  return n->body ? enter_params(v, n, n->body) : FV_OK;
+}
+
+// Do the semantics still give the types that the results have?
+static fv_status check_inference(verifier *v, fv_node *n) {
+  const int n_out = n->n_out;
+  fv_type *old = FV_NEW_N(v->m->arena, fv_type, n_out);
+  for (int i = 0; i < n_out; i++)
+    old[i] = n->out[i]->type;
+  if (fv_infer_node(n, v->diag) != FV_OK)
+    return broken(v, n, "the node is no longer valid");
+  if (n->n_out != n_out)
+    return broken(v, n, "has %d results where its semantics give %d", n_out, n->n_out);
+  for (int i = 0; i < n_out; i++) {
+    if (fv_type_eq(&old[i], &n->out[i]->type))
+      continue;
+    fv_str a = {.arena = v->m->arena}, b = {.arena = v->m->arena};
+    fv_type_print(v->m->pool, &a, &old[i]);
+    fv_type_print(v->m->pool, &b, &n->out[i]->type);
+    return broken(v, n, "result %d is %s where its semantics give %s", i, a.data, b.data);
+  }
+  return FV_OK;
+}
+
+static fv_status leave_node(verifier *v, fv_node *n) {
+  if (n->body)
+    for (int i = 0; i < n->body->n_param && i < n->n_in; i++)
+      if (n->in[i] && !fv_type_eq(&n->body->param[i]->type, &n->in[i]->type))
+        return broken(v, n, "carry %d has another type inside the body", i);
+  FV_TRY(check_inference(v, n));
+  for (int i = 0; i < n->n_out; i++)
+    v->defined[n->out[i]->id] = true;
+  return FV_OK;
+}
+
+static fv_status check_results(verifier *v, const fv_region *r) {
+  for (int i = 0; i < r->n_result; i++)
+    FV_TRY(check_use(v, r->owner, r, r->result[i], "result", i));
+  return FV_OK;
+}
+
+static fv_status check_graph(verifier *v) {
+  fv_region *r = v->g->region;
+  FV_TRY(enter_params(v, NULL, r));
+  fv_node *n = r->first, *prev = NULL;
+  for (;;) {
+    if (!n) {  // the end of a region
+      FV_TRY(check_results(v, r));
+      n = r->owner;
+      if (!n)
+        break;
+      r = n->region;
+    } else {
+      FV_TRY(enter_node(v, n, r, prev));
+      if (n->body) {
+        r = n->body;
+        n = r->first;
+        prev = NULL;
+        continue;
+      }
+    }
+    FV_TRY(leave_node(v, n));
+    prev = n;
+    n = n->next;
+  }
+  for (int i = 0; i < v->g->n_advance; i++)
+    if (v->g->advance[i].length >= fv_symbol_count(v->m->pool) || !v->g->advance[i].next)
+      return broken(v, NULL, "advance %d names no symbol", i);
+  return FV_OK;
+}
+
+fv_status fv_verify(fv_module *m, const char *when, fv_diag_sink *diag) {
+  verifier v = {.m = m, .when = when, .diag = diag, .n_value = m->n_value};
+  v.owner = FV_NEW_N(m->arena, const fv_value *, v.n_value);
+  v.defined = FV_NEW_N(m->arena, bool, v.n_value);
+  for (int i = 0; i < m->n_graph; i++) {
+    v.g = m->graph[i];
+    if (v.g->module != m)
+      return broken(&v, NULL, "the graph belongs to another module");
+    FV_TRY(check_graph(&v));
+  }
+  return FV_OK;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interprets kernel IR, one instruction after another, lane by lane. Plain
+// rather than fast: it is the meaning of the language, and runs the serial
+// kernels of the reference backend.
+#include <string.h>
+
+#include "ir/kernel/kernel_build.h"
+
+typedef struct machine {
+  const fv_kernel_code *k;
+  fv_scalar **value;  // of each instruction: its lanes
+  uint32_t *jump;     // FOR, IF: its ELSE or END; ELSE: its END; END: its head
+  unsigned char *base[UINT8_MAX + 1];
+  const int64_t *scalar;
+  int64_t block;
+  int32_t failed;  // 1 + site
+} machine;
+
+static unsigned char *element(const machine *m, const fv_kinst *in, int64_t index) {
+  return m->base[in->buf] + index * fv_dtype_size((fv_dtype)in->dtype);
+}
+
+//===-- Values ----------------------------------------------------------------===//
+
+static void run_op(const machine *m, const fv_kinst *in, fv_scalar *out) {
+  const fv_scalar none = {0};
+  const uint32_t typed = in->xop == FV_X_SELECT ? in->b : in->a;
+  const fv_dtype t = (fv_dtype)m->k->inst[typed].dtype;
+  for (int i = 0; i < in->lanes; i++) {
+    const fv_scalar v[3] = {m->value[in->a][i], in->b == FV_K_NONE ? none : m->value[in->b][i],
+                            in->c == FV_K_NONE ? none : m->value[in->c][i]};
+    out[i] = fv__k_eval((fv_scalar_op)in->xop, t, (fv_dtype)in->dtype, v);
+  }
+}
+
+static void run_convert(const machine *m, const fv_kinst *in, fv_scalar *out) {
+  const fv_scalar_op op = in->op == FV_K_CAST ? FV_X_CAST : FV_X_BITCAST;
+  const fv_dtype t = (fv_dtype)m->k->inst[in->a].dtype;
+  for (int i = 0; i < in->lanes; i++) {
+    const fv_scalar v[3] = {m->value[in->a][i], {0}, {0}};
+    out[i] = fv__k_eval(op, t, (fv_dtype)in->dtype, v);
+  }
+}
+
+static void run_reduce(const machine *m, const fv_kinst *in, fv_scalar *out) {
+  const fv_dtype t = (fv_dtype)in->dtype;
+  fv_scalar part[256];
+  int n = m->k->inst[in->a].lanes;
+  memcpy(part, m->value[in->a], sizeof *part * (size_t)n);
+  for (n /= 2; n >= 1; n /= 2)
+    for (int i = 0; i < n; i++) {
+      const fv_scalar v[3] = {part[i], part[i + n], {0}};
+      part[i] = fv__k_eval((fv_scalar_op)in->xop, t, t, v);
+    }
+  *out = part[0];
+}
+
+static void run_load(const machine *m, const fv_kinst *in, fv_scalar *out) {
+  const fv_dtype t = (fv_dtype)in->dtype;
+  const bool each = in->op == FV_K_GATHER;
+  const int64_t count = !each && in->b != FV_K_NONE ? m->value[in->b][0].i : in->lanes;
+  for (int i = 0; i < in->lanes; i++) {
+    const bool on = each ? in->b == FV_K_NONE || m->value[in->b][i].i : i < count;
+    const int64_t at = each ? m->value[in->a][i].i : m->value[in->a][0].i + i;
+    out[i] = on ? fv_scalar_load(t, element(m, in, at)) : (fv_scalar){0};
+  }
+}
+
+static void run_store(const machine *m, const fv_kinst *in) {
+  const fv_dtype t = (fv_dtype)in->dtype;
+  const bool each = in->op == FV_K_SCATTER;
+  const int64_t count = !each && in->c != FV_K_NONE ? m->value[in->c][0].i : in->lanes;
+  for (int i = 0; i < in->lanes; i++) {
+    const bool on = each ? in->c == FV_K_NONE || m->value[in->c][i].i : i < count;
+    const int64_t at = each ? m->value[in->a][i].i : m->value[in->a][0].i + i;
+    if (on)
+      fv_scalar_store(t, element(m, in, at), m->value[in->b][i]);
+  }
+}
+
+static void run_value(const machine *m, const fv_kinst *in, fv_scalar *out) {
+  const int lanes = in->lanes;
+  switch ((fv_kop)in->op) {
+  case FV_K_SCALAR: out->i = m->scalar[in->imm.i]; break;
+  case FV_K_BLOCK: out->i = m->block; break;
+  case FV_K_OP: run_op(m, in, out); break;
+  case FV_K_CAST:
+  case FV_K_BITCAST: run_convert(m, in, out); break;
+  case FV_K_SPLAT:
+    for (int i = 0; i < lanes; i++)
+      out[i] = m->value[in->a][0];
+    break;
+  case FV_K_RAMP:
+    for (int i = 0; i < lanes; i++)
+      out[i].i = (int64_t)((uint64_t)m->value[in->a][0].i + (uint64_t)i * (uint64_t)in->imm.i);
+    break;
+  case FV_K_LOAD:
+  case FV_K_GATHER: run_load(m, in, out); break;
+  case FV_K_STORE:
+  case FV_K_SCATTER: run_store(m, in); break;
+  case FV_K_REDUCE: run_reduce(m, in, out); break;
+  case FV_K_EXTRACT: *out = m->value[in->a][in->imm.i]; break;
+  case FV_K_VAR:
+  case FV_K_GET: memcpy(out, m->value[in->a], sizeof *out * (size_t)lanes); break;
+  case FV_K_SET: memcpy(m->value[in->a], m->value[in->b], sizeof *out * (size_t)lanes); break;
+  default: break;
+  }
+}
+
+//===-- Control ---------------------------------------------------------------===//
+
+// Runs instruction i; returns the number of the next.
+static uint32_t step(machine *m, uint32_t i) {
+  const fv_kinst *in = &m->k->inst[i];
+  fv_scalar *out = m->value[i];
+  switch (in->op) {
+  case FV_K_FOR:
+    out->i = m->value[in->a]->i;
+    return out->i < m->value[in->b]->i ? i + 1 : m->jump[i] + 1;
+  case FV_K_IF: return m->value[in->a]->i ? i + 1 : m->jump[i] + 1;
+  case FV_K_ELSE: return m->jump[i] + 1;  // reached from the taken branch
+  case FV_K_END: {
+    const fv_kinst *head = &m->k->inst[m->jump[i]];
+    if (head->op != FV_K_FOR)
+      return i + 1;
+    fv_scalar *index = m->value[m->jump[i]];
+    // No wrap-around: the bound is compared before the step is added.
+    if (m->value[head->b]->i - index->i <= head->imm.i)
+      return i + 1;
+    index->i += head->imm.i;
+    return m->jump[i] + 1;
+  }
+  case FV_K_CHECK:
+    if (!m->value[in->a]->i)
+      m->failed = (int32_t)(1 + in->imm.i);
+    return i + 1;
+  default: run_value(m, in, out); return i + 1;
+  }
+}
+
+static void match_scopes(machine *m, fv_arena *ar) {
+  const fv_kernel_code *k = m->k;
+  m->jump = FV_NEW_N(ar, uint32_t, k->n_inst);
+  uint32_t *open = FV_NEW_N(ar, uint32_t, k->n_inst);
+  uint32_t depth = 0;
+  for (uint32_t i = 0; i < k->n_inst; i++) {
+    const uint8_t op = k->inst[i].op;
+    if (op == FV_K_ELSE || op == FV_K_END) {
+      const uint32_t head = open[--depth];
+      m->jump[head] = i;
+      m->jump[i] = head;
+    }
+    if (op == FV_K_FOR || op == FV_K_IF || op == FV_K_ELSE)
+      open[depth++] = i;
+  }
+}
+
+static void prepare(machine *m, fv_arena *ar, void *const *buf, void *scratch) {
+  const fv_kernel_code *k = m->k;
+  size_t lanes = 0;
+  for (uint32_t i = 0; i < k->n_inst; i++)
+    lanes += k->inst[i].lanes;
+  m->value = FV_NEW_N(ar, fv_scalar *, k->n_inst);
+  fv_scalar *next = FV_NEW_N(ar, fv_scalar, lanes);
+  for (uint32_t i = 0; i < k->n_inst; i++) {
+    const fv_kinst *in = &k->inst[i];
+    m->value[i] = next;
+    next += in->lanes;
+    if (in->op == FV_K_CONST)
+      for (int j = 0; j < in->lanes; j++)
+        m->value[i][j].i = in->imm.i;  // either member: equal sizes
+  }
+  for (uint32_t i = 0; i < k->n_buffer; i++)
+    m->base[i] =
+        i < k->n_global ? buf[i] : (unsigned char *)scratch + m->scalar[k->buffer[i].offset_scalar];
+  match_scopes(m, ar);
+}
+
+int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *buf,
+                            const int64_t *scalar, void *scratch, int64_t begin, int64_t end) {
+  machine *m = FV_NEW(ar, machine);
+  m->k = k;
+  m->scalar = scalar;
+  prepare(m, ar, buf, scratch);
+  for (m->block = begin; m->block < end; m->block++)
+    for (uint32_t i = 0; i < k->n_inst;) {
+      i = step(m, i);
+      if (m->failed)
+        return m->failed;
+    }
+  return 0;
+}

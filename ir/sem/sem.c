@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Inference: runs the semantics function of a node, and the checks that
+// semantics functions are written with.
+#include "ir/sem/sem.h"
+
+#include "base/checked.h"
+#include "ir/sem/sem_util.h"
+
+typedef fv_status (*sem_fn)(fv_sem *s);
+
+static const sem_fn sem_of[] = {
+#define FV_OP(name, ...) fv_sem_##name,
+#include "fovea/ops.def"
+};
+
+//===-- Messages --------------------------------------------------------===//
+
+fv_status fv_sem_error(fv_sem *s, const char *fmt, ...) {
+  fv_str text = {.arena = s->arena};
+  fv_str_printf(&text, "%s: ", fv_op_get(s->node->op)->name);
+  va_list ap;
+  va_start(ap, fmt);
+  fv_str_vprintf(&text, fmt, ap);
+  va_end(ap);
+  return fv_error(s->diag, FV_ERR_TYPE, fv_node_span(s->node), "%s", text.data);
+}
+
+const char *fv_sem_operand_name(const fv_sem *s, int operand) {
+  const fv_op_info *op = fv_op_get(s->node->op);
+  if (op->n_operand == 0)
+    return "operand";
+  const fv_param_info *p = &op->operand[operand < op->n_operand ? operand : op->n_operand - 1];
+  const char *name = fv_arena_strndup(s->arena, p->name, p->len);
+  if (!p->variadic)
+    return name;
+  return fv_arena_printf(s->arena, "%s[%d]", name, operand - (op->n_operand - 1));
+}
+
+const char *fv_sem_dim_text(const fv_sem *s, const fv_expr *dim) {
+  fv_str text = {.arena = s->arena};
+  fv_x_print(s->pool, &text, dim);
+  return text.data;
+}
+
+const char *fv_sem_type_text(const fv_sem *s, const fv_type *t) {
+  fv_str text = {.arena = s->arena};
+  fv_type_print(s->pool, &text, t);
+  return text.data;
+}
+
+const char *fv_sem_shapes(const fv_sem *s) {
+  fv_str text = {.arena = s->arena};
+  fv_str_puts(&text, "");
+  for (int i = 0; i < s->node->n_in; i++)
+    if (s->node->in[i])
+      fv_str_printf(&text, "%s%s: %s", text.size ? ", " : "", fv_sem_operand_name(s, i),
+                    fv_sem_type_text(s, &s->node->in[i]->type));
+  return text.data;
+}
+
+//===-- Inference -------------------------------------------------------===//
+
+static fv_status check_operands(fv_sem *s) {
+  const fv_op_info *op = fv_op_get(s->node->op);
+  const int n = s->node->n_in;
+  const bool variadic = op->n_operand > 0 && op->operand[op->n_operand - 1].variadic;
+  if (n > op->n_operand && !variadic)
+    return fv_sem_error(s, "takes %d operand%s, not %d", op->n_operand,
+                        op->n_operand == 1 ? "" : "s", n);
+  for (int i = 0; i < op->n_operand; i++) {
+    const fv_param_info *p = &op->operand[i];
+    if (!p->optional && !p->variadic && !fv_sem_has(s, i))
+      return fv_sem_error(s, "operand '%.*s' is missing", (int)p->len, p->name);
+  }
+  for (int i = op->n_operand - variadic; i < n && variadic; i++)
+    if (!s->node->in[i])
+      return fv_sem_error(s, "operand '%s' is missing", fv_sem_operand_name(s, i));
+  return FV_OK;
+}
+
+static fv_status check_attrs(fv_sem *s) {
+  const fv_op_info *op = fv_op_get(s->node->op);
+  for (int i = 0; i < op->n_attr; i++)
+    if (s->node->attr[i].kind == 0)
+      return fv_sem_error(s, "attribute '%.*s' is missing", (int)op->attr[i].len, op->attr[i].name);
+  return FV_OK;
+}
+
+static fv_status check_result(fv_sem *s, const fv_type *t) {
+  int64_t dim[FV_MAX_RANK];
+  FV_CHECK(s->arena, t->rank >= 0 && t->rank <= FV_MAX_RANK);
+  for (int i = 0; i < t->rank; i++)
+    if (fv_x_range(s->pool, t->dim[i], NULL, 0).hi < 0)
+      return fv_sem_error(s, "axis %d of the result %s has a negative extent", i,
+                          fv_sem_type_text(s, t));
+  int64_t bytes;
+  if (fv_type_static(t, dim) && !fv_bytes_i64(dim, t->rank, fv_dtype_size(t->dtype), &bytes))
+    return fv_error(s->diag, FV_ERR_LIMIT, fv_node_span(s->node),
+                    "%s: the result %s is too large: a tensor has at most 2^46 bytes",
+                    fv_op_get(s->node->op)->name, fv_sem_type_text(s, t));
+  return FV_OK;
+}
+
+// Results keep their identity when a node is inferred again: uses stay valid.
+static void place_results(fv_sem *s, const fv_type *types) {
+  fv_node *n = s->node;
+  if (n->n_out != s->n_out) {
+    fv_value **out = FV_NEW_N(s->arena, fv_value *, s->n_out);
+    for (int i = 0; i < n->n_out && i < s->n_out; i++)
+      out[i] = n->out[i];
+    n->out = out;
+    n->n_out = s->n_out;
+  }
+  for (int i = 0; i < n->n_out; i++) {
+    if (!n->out[i]) {
+      n->out[i] = fv_value_create(s->module, &types[i], n, (uint32_t)i);
+      continue;
+    }
+    const fv_type old = n->out[i]->type;
+    n->out[i]->type = types[i];
+    if (old.rank == types[i].rank)  // a layout was chosen: semantics do not see it
+      n->out[i]->type.layout = old.layout;
+  }
+}
+
+fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag) {
+  fv_module *m = n->region->graph->module;
+  fv_sem s = {.node = n, .module = m, .pool = m->pool, .arena = m->arena, .diag = diag};
+  s.meaning = FV_NEW(m->arena, fv_meaning);
+  FV_TRY(check_operands(&s));
+  FV_TRY(check_attrs(&s));
+  FV_TRY(sem_of[n->op](&s));
+  const fv_type *types = s.types ? s.types : s.out;
+  for (int i = 0; i < s.n_out; i++)
+    FV_TRY(check_result(&s, &types[i]));
+  place_results(&s, types);
+  n->meaning = fv_op_get(n->op)->flags & FV_OPF_BUILTIN ? NULL : s.meaning;
+  return FV_OK;
+}
+
+// Carries of a loop have the types of their initial values: known before the
+// body is inferred.
+static void enter_body(fv_node *loop) {
+  for (int i = 0; i < loop->body->n_param && i < loop->n_in; i++)
+    if (loop->in[i])
+      loop->body->param[i]->type = loop->in[i]->type;
+}
+
+fv_status fv_infer_graph(fv_graph *g, fv_diag_sink *diag) {
+  fv_region *r = g->region;
+  fv_node *n = r->first;
+  for (;;) {
+    if (!n) {  // end of a region: its owner can be inferred now
+      if (r == g->region)
+        return FV_OK;
+      n = r->owner;
+      r = n->region;
+    } else if (n->body) {
+      enter_body(n);
+      r = n->body;
+      n = r->first;
+      continue;
+    }
+    FV_TRY(fv_infer_node(n, diag));
+    n = n->next;
+  }
+}
+
+//===-- Checking operands -----------------------------------------------===//
+
+bool fv_sem_has(const fv_sem *s, int operand) {
+  return operand < s->node->n_in && s->node->in[operand];
+}
+
+const fv_type *fv_sem_type(const fv_sem *s, int operand) {
+  FV_CHECK(s->arena, fv_sem_has(s, operand));
+  return &s->node->in[operand]->type;
+}
+
+int fv_sem_rank(const fv_sem *s, int operand) {
+  return fv_sem_type(s, operand)->rank;
+}
+
+const fv_expr *fv_sem_dim(const fv_sem *s, int operand, int axis) {
+  const fv_type *t = fv_sem_type(s, operand);
+  if (axis < 0)
+    axis += t->rank;
+  FV_CHECK(s->arena, axis >= 0 && axis < t->rank);
+  return t->dim[axis];
+}
+
+fv_status fv_sem_want_rank(fv_sem *s, int operand, int lo, int hi) {
+  const int rank = fv_sem_rank(s, operand);
+  if (rank >= lo && rank <= hi)
+    return FV_OK;
+  const char *name = fv_sem_operand_name(s, operand);
+  const char *type = fv_sem_type_text(s, fv_sem_type(s, operand));
+  if (lo == hi)
+    return fv_sem_error(s, "'%s' must have rank %d; it is %s", name, lo, type);
+  if (hi >= FV_MAX_RANK)
+    return fv_sem_error(s, "'%s' must have rank %d or more; it is %s", name, lo, type);
+  return fv_sem_error(s, "'%s' must have rank %d to %d; it is %s", name, lo, hi, type);
+}
+
+fv_status fv_sem_want_class(fv_sem *s, int operand, unsigned classes) {
+  static const char *const word[] = {"",     "floats",         "integers",         "numbers",
+                                     "bool", "floats or bool", "integers or bool", "any type"};
+  const fv_dtype t = fv_sem_type(s, operand)->dtype;
+  const unsigned have = fv_dtype_is_float(t) ? FV_CLASS_FLOAT
+                        : fv_dtype_is_int(t) ? FV_CLASS_INT
+                                             : FV_CLASS_BOOL;
+  if (have & classes)
+    return FV_OK;
+  return fv_sem_error(s, "'%s' must hold %s; it is %s; a <cast> in front mends it",
+                      fv_sem_operand_name(s, operand), word[classes & 7],
+                      fv_sem_type_text(s, fv_sem_type(s, operand)));
+}
+
+fv_status fv_sem_want_float(fv_sem *s, int operand) {
+  return fv_sem_want_class(s, operand, FV_CLASS_FLOAT);
+}
+fv_status fv_sem_want_int(fv_sem *s, int operand) {
+  return fv_sem_want_class(s, operand, FV_CLASS_INT);
+}
+fv_status fv_sem_want_bool(fv_sem *s, int operand) {
+  return fv_sem_want_class(s, operand, FV_CLASS_BOOL);
+}
+
+fv_status fv_sem_same_dtype(fv_sem *s, int a, int b) {
+  if (fv_sem_type(s, a)->dtype == fv_sem_type(s, b)->dtype)
+    return FV_OK;
+  return fv_sem_error(s, "element types differ (%s); a <cast> in front mends it", fv_sem_shapes(s));
+}
+
+fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b, const char *what) {
+  const fv_truth equal = fv_prove_eq(s->pool, a, b);
+  if (equal == FV_YES)
+    return FV_OK;
+  const char *ta = fv_sem_dim_text(s, a);
+  const char *tb = fv_sem_dim_text(s, b);
+  if (equal == FV_NO)
+    return fv_sem_error(s, "%s must be equal: %s is not %s (%s)", what, ta, tb, fv_sem_shapes(s));
+  return fv_sem_error(s, "%s must be equal: cannot prove %s == %s; declare them as one dim (%s)",
+                      what, ta, tb, fv_sem_shapes(s));
+}
+
+fv_status fv_sem_axis(fv_sem *s, const char *attr, int rank, int *out) {
+  const int64_t axis = fv_attr_int(s->node, attr);
+  if (axis < -rank || axis >= rank) {
+    if (rank == 0)
+      return fv_sem_error(s, "%s = %lld, but a tensor of rank 0 has no axes (%s)", attr,
+                          (long long)axis, fv_sem_shapes(s));
+    return fv_sem_error(s, "%s = %lld is out of range: it must be in %d..%d for rank %d (%s)", attr,
+                        (long long)axis, -rank, rank - 1, rank, fv_sem_shapes(s));
+  }
+  *out = (int)(axis < 0 ? axis + rank : axis);
+  return FV_OK;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// ir/sem/sem.h - what an op means, as data.
+//
+// A semantics function fv_sem_<op>() runs once per node. It checks operands,
+// and gives the node exactly one meaning:
+//   nest    parallel and reduced dims, one scalar expression, a combiner
+//   expand  a graph of other ops: the op's definition
+//   kernel  a builder of serial kernel IR, with the result types
+// From that come verification, shape inference, constant folding, the
+// reference interpreter and the generic lowering of every code generator.
+#ifndef FOVEA_IR_SEM_SEM_H_
+#define FOVEA_IR_SEM_SEM_H_
+
+#include "ir/graph/graph.h"
+
+enum { FV_MAX_LOOPS = 16 };
+
+typedef enum fv_combine {
+  FV_COMBINE_NONE,
+  FV_COMBINE_SUM,
+  FV_COMBINE_PROD,
+  FV_COMBINE_MAX,  // NaN wins
+  FV_COMBINE_MIN,
+  FV_COMBINE_ANY,      // bool or
+  FV_COMBINE_ALL,      // bool and
+  FV_COMBINE_ARG_MAX,  // result i64: index[n_par] of the first largest; NaN is largest
+  FV_COMBINE_ARG_MIN,
+} fv_combine;
+
+// out[index 0..n_par) = post(combine over index n_par..n_par+n_red of value).
+// Parallel dim i is axis i of the result; its extent is dim i of `type`.
+// `value` loads operands: LOAD ref = operand number of the node. In `post`
+// (optional) LOAD ref == FV_NEST_ACC, n == 0 stands for the combined value.
+// The dtype of ACC is that of `value`. A sum over f16 or bf16 runs in f32 (as all
+// f16 and bf16 expressions do, see fv_dtype_compute); over an empty range it is 0 (max: -inf,
+// min: inf, prod 1, any false, all true). Loads out of range may stand only in
+// an arm of SELECT whose condition excludes them.
+enum { FV_NEST_ACC = 0xffff };
+typedef struct fv_nest {
+  int n_par, n_red;
+  const fv_expr *extent[FV_MAX_LOOPS];
+  fv_combine combine;
+  const fv_expr *value;
+  const fv_expr *post;  // NULL = the combined value itself
+  // Run-time check of data (an index in range): a bool expression over the
+  // parallel indices that must hold everywhere, or NULL.
+  const fv_expr *check;
+  const char *check_text;
+} fv_nest;
+
+struct fv_kb;  // kernel builder, ir/kernel/kernel.h
+
+typedef enum fv_meaning_kind { FV_MEANS_NEST, FV_MEANS_EXPAND, FV_MEANS_KERNEL } fv_meaning_kind;
+
+typedef struct fv_meaning {
+  fv_meaning_kind kind;
+  fv_nest nest;
+  // EXPAND: a region whose parameters are the operands that are present (in
+  // order) and whose results are the results of the node.
+  fv_region *expansion;
+  // KERNEL: emits the body; grid of one block per element of the first
+  // `grid_rank` dims of result 0. Buffers of kb: operands (absent ones
+  // skipped), then results. Loads and stores take offsets in elements of the
+  // row-major tensors.
+  void (*build)(const fv_node *n, struct fv_kb *kb);
+  int grid_rank;
+} fv_meaning;
+
+// The working state of one semantics function.
+typedef struct fv_sem {
+  fv_node *node;
+  fv_module *module;
+  fv_xpool *pool;
+  fv_arena *arena;
+  fv_diag_sink *diag;
+  fv_meaning *meaning;
+  fv_type out[FV_MAX_RESULTS];
+  int n_out;
+  fv_region *build;      // EXPAND: where fv_sb_* put nodes
+  fv_status failed;      // EXPAND: the first failure of a fv_sb_* call
+  const fv_type *types;  // optional: instead of `out`, for an op without a bound on its results
+} fv_sem;
+
+//===-- Checking operands -----------------------------------------------===//
+
+fv_status fv_sem_error(fv_sem *s, const char *fmt, ...) FV_PRINTF(2, 3);  // ERR_TYPE at the node
+bool fv_sem_has(const fv_sem *s, int operand);
+const fv_type *fv_sem_type(const fv_sem *s, int operand);
+int fv_sem_rank(const fv_sem *s, int operand);
+const fv_expr *fv_sem_dim(const fv_sem *s, int operand, int axis);  // axis may be negative
+FV_NODISCARD fv_status fv_sem_want_rank(fv_sem *s, int operand, int lo, int hi);
+FV_NODISCARD fv_status fv_sem_want_float(fv_sem *s, int operand);
+FV_NODISCARD fv_status fv_sem_want_int(fv_sem *s, int operand);
+FV_NODISCARD fv_status fv_sem_want_bool(fv_sem *s, int operand);
+FV_NODISCARD fv_status fv_sem_same_dtype(fv_sem *s, int a, int b);
+// Equal dims: proved unequal is an error; unknown is an error, too, that names
+// both expressions ("cannot prove S == T; declare them as one dim").
+FV_NODISCARD fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b,
+                                       const char *what);
+// An axis attribute, normalised to 0..rank-1; diagnosed when out of range.
+FV_NODISCARD fv_status fv_sem_axis(fv_sem *s, const char *attr, int rank, int *out);
+
+//===-- Nests -----------------------------------------------------------===//
+
+// The result type of a nest (dims are the parallel extents).
+void fv_sem_result(fv_sem *s, fv_dtype t, int rank, const fv_expr *const *dims);
+const fv_expr *fv_sem_index(fv_sem *s, int i);  // loop index i
+// Adds a reduced dim, returns its index number. Call after fv_sem_result.
+int fv_sem_reduce(fv_sem *s, const fv_expr *extent);
+const fv_expr *fv_sem_load(fv_sem *s, int operand, const fv_expr *const *index);
+// Operand at the parallel indices, broadcast from the right (numpy rules).
+const fv_expr *fv_sem_arg(fv_sem *s, int operand);
+// Result type = broadcast of the operands [first, first+count), dtype t.
+FV_NODISCARD fv_status fv_sem_broadcast(fv_sem *s, int first, int count, fv_dtype t);
+fv_status fv_sem_yield(fv_sem *s, const fv_expr *value);  // combine NONE
+fv_status fv_sem_combine(fv_sem *s, fv_combine c, const fv_expr *value, const fv_expr *post);
+void fv_sem_check(fv_sem *s, const fv_expr *cond, const char *text);
+
+//===-- Expansions ------------------------------------------------------===//
+
+// Starts an expansion; the parameters stand for the operands.
+void fv_sem_begin_expansion(fv_sem *s);
+fv_value *fv_sem_param(fv_sem *s, int operand);  // NULL if absent
+// Appends a node. Attributes are given as alternating name, value by the
+// setters above on the returned node's... use the fv_sb_* helpers. A failed
+// inference was already reported; the helpers then return NULL and accept
+// NULL operands, so that a definition reads as straight code and only its
+// end, fv_sem_results, tests.
+fv_node *fv_sb_node(fv_sem *s, fv_op op, int n_in, fv_value *const *in);  // not inferred yet
+fv_value *fv_sb_done(fv_sem *s, fv_node *n);  // infers and places it; result 0
+fv_value *fv_sb_1(fv_sem *s, fv_op op, fv_value *a);
+fv_value *fv_sb_2(fv_sem *s, fv_op op, fv_value *a, fv_value *b);
+fv_value *fv_sb_3(fv_sem *s, fv_op op, fv_value *a, fv_value *b, fv_value *c);
+fv_value *fv_sb_scalar(fv_sem *s, fv_dtype t, double v);  // rank-0 constant
+fv_value *fv_sb_reduce(fv_sem *s, fv_op op, fv_value *a, int axis, bool keepdims);
+fv_value *fv_sb_reshape(fv_sem *s, fv_value *a, int rank, const fv_expr *const *dims);
+fv_value *fv_sb_transpose(fv_sem *s, fv_value *a, int rank, const int64_t *perm);
+fv_value *fv_sb_cast(fv_sem *s, fv_value *a, fv_dtype t);
+fv_value *fv_sb_slice(fv_sem *s, fv_value *a, int axis, const fv_expr *start, const fv_expr *end);
+// Names the results; ERR_TYPE if any is NULL.
+fv_status fv_sem_results(fv_sem *s, int n, fv_value *const *v);
+
+//===-- Kernel ops ------------------------------------------------------===//
+
+fv_status fv_sem_kernel(fv_sem *s, int grid_rank,
+                        void (*build)(const fv_node *n, struct fv_kb *kb));
+void fv_sem_add_result(fv_sem *s, const fv_type *t);
+
+// One declaration per row of the op table.
+#define FV_OP(name, operands, results, flags, ...) fv_status fv_sem_##name(fv_sem *s);
+#include "fovea/ops.def"
+
+#endif  // FOVEA_IR_SEM_SEM_H_

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Values that come from outside a graph, and the one region op. These rows have
+// no meaning as data; here are their types and checks only.
+#include "base/checked.h"
+#include "ir/sem/sem_util.h"
+
+fv_status fv_sem_constant(fv_sem *s) {
+  const fv_node *n = s->node;
+  FV_CHECK(s->arena, n->n_data > 0);
+  const fv_tensor *first = n->data[0];
+  int64_t bytes;
+  FV_TRY(fv_sem_rank_fits(s, first->rank));
+  if (!fv_bytes_i64(first->dim, first->rank, fv_dtype_size(first->dtype), &bytes))
+    return fv_sem_error(s, "the dims of '%s' are not those of a tensor", first->name);
+  fv_type t = {.dtype = first->dtype, .rank = first->rank};
+  for (int i = 0; i < t.rank; i++)
+    t.dim[i] = fv_x_i64(s->pool, first->dim[i]);
+  for (int m = 1; m < n->n_data; m++) {
+    const fv_tensor *other = n->data[m];
+    bool equal = other->dtype == first->dtype && other->rank == first->rank;
+    for (int i = 0; i < t.rank && equal; i++)
+      equal = other->dim[i] == first->dim[i];
+    if (!equal)
+      return fv_sem_error(s, "members of a family must have one type: '%s' differs from '%s'",
+                          other->name, first->name);
+  }
+  if (fv_sem_in_range(s, fv_attr_get(n, "member")->x, fv_x_i64(s->pool, n->n_data)) == FV_NO)
+    return fv_sem_error(s, "member = %s, but '%s' has %d member%s",
+                        fv_sem_dim_text(s, fv_attr_get(n, "member")->x), first->name, n->n_data,
+                        n->n_data == 1 ? "" : "s");
+  fv_sem_add_result(s, &t);
+  return FV_OK;
+}
+
+static fv_status state_of(fv_sem *s, const fv_state **out) {
+  const int64_t i = fv_attr_int(s->node, "state");
+  if (i < 0 || i >= s->module->n_state)
+    return fv_sem_error(s, "state = %lld, but the model has %d", (long long)i, s->module->n_state);
+  const fv_state *state = s->module->state[i];
+  const fv_expr *member = fv_attr_get(s->node, "member")->x;
+  if (fv_sem_in_range(s, member, fv_x_i64(s->pool, state->members)) == FV_NO)
+    return fv_sem_error(s, "member = %s, but state '%s' has %d member%s",
+                        fv_sem_dim_text(s, member), state->name, state->members,
+                        state->members == 1 ? "" : "s");
+  *out = state;
+  return FV_OK;
+}
+
+fv_status fv_sem_state_read(fv_sem *s) {
+  const fv_state *state = NULL;
+  FV_TRY(state_of(s, &state));
+  fv_sem_add_result(s, &state->type);
+  return FV_OK;
+}
+
+// A value that takes the place of another must have its type.
+static fv_status same_type(fv_sem *s, const char *what, const fv_type *have, const fv_type *want) {
+  bool known = have->dtype == want->dtype && have->rank == want->rank;
+  bool equal = known;
+  for (int i = 0; i < want->rank && known; i++) {
+    const fv_truth t = fv_prove_eq(s->pool, have->dim[i], want->dim[i]);
+    equal = equal && t == FV_YES;
+    known = t != FV_NO;
+  }
+  if (equal)
+    return FV_OK;
+  return fv_sem_error(s, "%s must be %s; it is %s%s", what, fv_sem_type_text(s, want),
+                      fv_sem_type_text(s, have),
+                      known ? "; cannot prove that these are equal, declare the dims as one" : "");
+}
+
+fv_status fv_sem_state_write(fv_sem *s) {
+  const fv_state *state = NULL;
+  FV_TRY(state_of(s, &state));
+  return same_type(s, fv_arena_printf(s->arena, "the new value of state '%s'", state->name),
+                   fv_sem_type(s, 0), &state->type);
+}
+
+//===-- Loop --------------------------------------------------------------===//
+
+static fv_status check_trips(fv_sem *s) {
+  const fv_expr *trips = fv_attr_get(s->node, "trips")->x;
+  const int64_t counter = fv_attr_int(s->node, "counter");
+  FV_CHECK(s->arena, counter >= 0 && counter < fv_symbol_count(s->pool));
+  return fv_sem_want_not_negative(s, trips, "trips");
+}
+
+static fv_status check_while(fv_sem *s) {
+  const int64_t carry = fv_attr_int(s->node, "while_carry");
+  if (carry < 0)
+    return FV_OK;
+  if (carry >= s->node->n_in)
+    return fv_sem_error(s, "while_carry = %lld, but the loop carries %d value%s", (long long)carry,
+                        s->node->n_in, s->node->n_in == 1 ? "" : "s");
+  const fv_type *t = fv_sem_type(s, (int)carry);
+  if (t->dtype != FV_bool || t->rank != 0)
+    return fv_sem_error(s, "the carry that 'while' tests must be bool[]; it is %s",
+                        fv_sem_type_text(s, t));
+  return FV_OK;
+}
+
+// A value of each trip becomes one value with a new axis of `trips` entries.
+static fv_status collected(fv_sem *s, const fv_expr *trips, int which, const fv_type *each,
+                           fv_type *out) {
+  const int64_t axis = fv_attr_get(s->node, "collect_axes")->ints[which];
+  const int rank = each->rank + 1;
+  FV_TRY(fv_sem_rank_fits(s, rank));
+  if (axis < -rank || axis >= rank)
+    return fv_sem_error(s, "collect_axes[%d] = %lld is out of range for rank %d", which,
+                        (long long)axis, rank);
+  const int at = (int)(axis < 0 ? axis + rank : axis);
+  *out = (fv_type){.dtype = each->dtype, .rank = rank};
+  for (int i = 0; i < rank; i++)
+    out->dim[i] = i == at ? trips : each->dim[i < at ? i : i - 1];
+  return FV_OK;
+}
+
+fv_status fv_sem_loop(fv_sem *s) {
+  const fv_node *n = s->node;
+  const fv_region *body = n->body;
+  FV_CHECK(s->arena, body);
+  FV_TRY(check_trips(s));
+  FV_TRY(check_while(s));
+  const int carries = n->n_in;
+  const int collects = body->n_result - carries;
+  if (body->n_param != carries || collects < 0)
+    return fv_sem_error(s, "%d value%s carried, but the body takes %d and gives %d", carries,
+                        carries == 1 ? " is" : "s are", body->n_param, body->n_result);
+  if (fv_attr_get(n, "collect_axes")->n != collects)
+    return fv_sem_error(s, "%d value%s collected, but collect_axes has %d entries", collects,
+                        collects == 1 ? " is" : "s are", fv_attr_get(n, "collect_axes")->n);
+  const int64_t count = fv_attr_int(n, "count");
+  if (count < 0 && collects > 0 && fv_attr_int(n, "while_carry") >= 0)
+    return fv_sem_error(s, "a while loop that collects values needs a count symbol");
+  const fv_expr *trips =
+      count >= 0 ? fv_x_sym(s->pool, (uint32_t)count) : fv_attr_get(n, "trips")->x;
+  fv_type *types = FV_NEW_N(s->arena, fv_type, body->n_result);
+  for (int i = 0; i < carries; i++) {
+    const char *name = body->param[i]->name ? body->param[i]->name : "";
+    const char *what = fv_arena_printf(s->arena, "the next value of carry %d%s%s%s", i,
+                                       *name ? " '" : "", name, *name ? "'" : "");
+    types[i] = *fv_sem_type(s, i);
+    FV_TRY(same_type(s, what, &body->result[i]->type, &types[i]));
+  }
+  for (int i = 0; i < collects; i++)
+    FV_TRY(collected(s, trips, i, &body->result[carries + i]->type, &types[carries + i]));
+  s->types = types;
+  s->n_out = body->n_result;
+  return FV_OK;
+}

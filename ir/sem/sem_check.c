@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checks of attributes and index ranges, shared by the semantics functions.
+#include <math.h>
+#include <string.h>
+
+#include "ir/sem/sem_util.h"
+
+fv_status fv_sem_rank_fits(fv_sem *s, int rank) {
+  if (rank <= FV_MAX_RANK)
+    return FV_OK;
+  return fv_sem_error(s, "the result would have rank %d; at most %d is possible (%s)", rank,
+                      FV_MAX_RANK, fv_sem_shapes(s));
+}
+
+fv_status fv_sem_int_in(fv_sem *s, const char *attr, int64_t lo, int64_t hi) {
+  const int64_t v = fv_attr_int(s->node, attr);
+  if (v >= lo && v <= hi)
+    return FV_OK;
+  if (hi == INT64_MAX)
+    return fv_sem_error(s, "%s = %lld is out of range: it must be %lld or more", attr, (long long)v,
+                        (long long)lo);
+  return fv_sem_error(s, "%s = %lld is out of range: it must be in %lld..%lld", attr, (long long)v,
+                      (long long)lo, (long long)hi);
+}
+
+fv_status fv_sem_float_min(fv_sem *s, const char *attr, double lo) {
+  const double v = fv_attr_float(s->node, attr);
+  if (v >= lo && isfinite(v))
+    return FV_OK;
+  return fv_sem_error(s, "%s = %g is out of range: it must be finite and %g or more", attr, v, lo);
+}
+
+fv_status fv_sem_ints(fv_sem *s, const char *attr, int want, int64_t lo, int64_t hi, int64_t dflt,
+                      int64_t *out) {
+  const fv_attr *a = fv_attr_get(s->node, attr);
+  if (a->n != 0 && a->n != want)
+    return fv_sem_error(s, "%s has %d entries, but %d are needed (%s)", attr, a->n, want,
+                        fv_sem_shapes(s));
+  for (int i = 0; i < want; i++) {
+    out[i] = a->n ? a->ints[i] : dflt;
+    if (out[i] < lo || out[i] > hi)
+      return fv_sem_error(s, "%s[%d] = %lld is out of range: it must be in %lld..%lld", attr, i,
+                          (long long)out[i], (long long)lo, (long long)hi);
+  }
+  return FV_OK;
+}
+
+fv_status fv_sem_axes(fv_sem *s, const char *attr, int rank, bool empty_is_all, bool *is_member) {
+  const fv_attr *a = fv_attr_get(s->node, attr);
+  for (int i = 0; i < rank; i++)
+    is_member[i] = a->n == 0 && empty_is_all;
+  for (int i = 0; i < a->n; i++) {
+    const int64_t axis = a->ints[i];
+    if (axis < -rank || axis >= rank)
+      return fv_sem_error(s, "%s[%d] = %lld is out of range for rank %d (%s)", attr, i,
+                          (long long)axis, rank, fv_sem_shapes(s));
+    const int64_t k = axis < 0 ? axis + rank : axis;
+    if (is_member[k])
+      return fv_sem_error(s, "%s names axis %lld twice", attr, (long long)k);
+    is_member[k] = true;
+  }
+  return FV_OK;
+}
+
+fv_status fv_sem_choice(fv_sem *s, const char *attr, const char *choices, int *out) {
+  const char *word = fv_attr_str(s->node, attr);
+  const size_t len = strlen(word);
+  const char *p = choices;
+  for (int i = 0; *p; i++) {
+    const size_t n = strcspn(p, " ");
+    if (n == len && memcmp(p, word, n) == 0) {
+      *out = i;
+      return FV_OK;
+    }
+    p += n + (p[n] == ' ');
+  }
+  return fv_sem_error(s, "%s = '%s' is unknown; it is one of: %s", attr, word, choices);
+}
+
+bool fv_sem_is_one(const fv_sem *s, const fv_expr *dim) {
+  int64_t v;
+  if (fv_x_is_lit(dim, &v))
+    return v == 1;
+  return fv_prove_eq(s->pool, dim, fv_x_i64(s->pool, 1)) == FV_YES;
+}
+
+//===-- Index ranges ----------------------------------------------------===//
+
+static fv_truth between(fv_sem *s, const fv_expr *e, const fv_expr *extent) {
+  const fv_truth lo = fv_prove_le(s->pool, fv_x_i64(s->pool, 0), e);
+  const fv_truth hi = fv_prove_le(s->pool, fv_x_add(s->pool, e, fv_x_i64(s->pool, 1)), extent);
+  if (lo == FV_NO || hi == FV_NO)
+    return FV_NO;
+  return lo == FV_YES && hi == FV_YES ? FV_YES : FV_UNKNOWN;
+}
+
+fv_truth fv_sem_in_range(fv_sem *s, const fv_expr *e, const fv_expr *extent) {
+  fv_truth t = between(s, e, extent);
+  const fv_expr *one = fv_x_i64(s->pool, 1);
+  // The counter of a loop stays below the loop's trips, which may be a symbol:
+  // an index of constant slope in it is in range if both of its ends are.
+  for (const fv_node *n = s->node->region->owner; n && t == FV_UNKNOWN; n = n->region->owner) {
+    if (n->op != FV_OP_loop || fv_attr_get(n, "counter")->kind == 0 ||
+        fv_attr_get(n, "trips")->kind == 0)
+      continue;
+    const uint32_t counter = (uint32_t)fv_attr_int(n, "counter");
+    const fv_expr *c = fv_x_sym(s->pool, counter);
+    const fv_expr *step = fv_x_subst_sym(s->pool, e, counter, fv_x_add(s->pool, c, one));
+    int64_t slope;
+    if (!fv_x_is_lit(fv_x_sub(s->pool, step, e), &slope) || slope == 0)
+      continue;
+    const fv_expr *last = fv_x_sub(s->pool, fv_attr_get(n, "trips")->x, one);
+    const fv_expr *at_first = fv_x_subst_sym(s->pool, e, counter, fv_x_i64(s->pool, 0));
+    const fv_expr *at_last = fv_x_subst_sym(s->pool, e, counter, last);
+    const fv_expr *low = slope > 0 ? at_first : at_last;
+    const fv_expr *high = slope > 0 ? at_last : at_first;
+    if (fv_prove_le(s->pool, fv_x_i64(s->pool, 0), low) == FV_YES &&
+        fv_prove_le(s->pool, fv_x_add(s->pool, high, one), extent) == FV_YES)
+      t = FV_YES;
+  }
+  return t;
+}
+
+fv_status fv_sem_want_in_range(fv_sem *s, const fv_expr *e, const fv_expr *extent,
+                               const char *what) {
+  switch (fv_sem_in_range(s, e, extent)) {
+  case FV_YES: return FV_OK;
+  case FV_NO:
+    return fv_sem_error(
+        s, "%s = %s is out of range: it must be in 0..%s (%s)", what, fv_sem_dim_text(s, e),
+        fv_sem_dim_text(s, fv_x_sub(s->pool, extent, fv_x_i64(s->pool, 1))), fv_sem_shapes(s));
+  default:
+    fv_sem_check(
+        s, fv_sem_bounds(s, e, extent),
+        fv_arena_printf(s->arena, "%s: %s is out of range", fv_op_get(s->node->op)->name, what));
+    return FV_OK;
+  }
+}
+
+fv_status fv_sem_want_not_negative(fv_sem *s, const fv_expr *dim, const char *what) {
+  const fv_truth ok = fv_prove_le(s->pool, fv_x_i64(s->pool, 0), dim);
+  if (ok == FV_YES)
+    return FV_OK;
+  if (ok == FV_NO)
+    return fv_sem_error(s, "%s would be %s, which is negative (%s)", what, fv_sem_dim_text(s, dim),
+                        fv_sem_shapes(s));
+  return fv_sem_error(s,
+                      "%s would be %s, which may be negative; declare a larger min for its "
+                      "dims (%s)",
+                      what, fv_sem_dim_text(s, dim), fv_sem_shapes(s));
+}
+
+fv_status fv_sem_shape_attr(fv_sem *s, const char *attr, int *rank, const fv_expr **dims) {
+  const fv_attr *a = fv_attr_get(s->node, attr);
+  FV_TRY(fv_sem_rank_fits(s, a->n));
+  *rank = a->n;
+  for (int i = 0; i < a->n; i++) {
+    dims[i] = a->dims[i];
+    FV_TRY(fv_sem_want_not_negative(s, dims[i], fv_arena_printf(s->arena, "%s[%d]", attr, i)));
+  }
+  return FV_OK;
+}
+
+fv_status fv_sem_expr(fv_sem *s, const char *attr, const fv_expr **out) {
+  const int64_t limit = INT64_C(1) << 48;
+  *out = fv_attr_get(s->node, attr)->x;
+  int64_t v;
+  if (fv_x_is_lit(*out, &v) && (v < -limit || v > limit))
+    return fv_sem_error(s, "%s = %lld is out of range", attr, (long long)v);
+  return FV_OK;
+}
+
+fv_status fv_sem_literal(fv_sem *s, const char *attr, fv_dtype t, const fv_expr **out) {
+  const double v = fv_attr_float(s->node, attr);
+  if (fv_dtype_is_float(t)) {
+    *out = fv_x_lit_f(s->pool, t, v);
+    return FV_OK;
+  }
+  const int bits = 8 * fv_dtype_size(t);
+  const double lo = t == FV_bool || t == FV_u8 ? 0 : -ldexp(1, bits - 1);
+  const double end = t == FV_bool ? 2 : t == FV_u8 ? 256 : ldexp(1, bits - 1);
+  if (!(v >= lo && v < end) || v != floor(v))
+    return fv_sem_error(s, "%s = %g cannot be represented in %s", attr, v, fv_dtype_name(t));
+  *out = fv_x_lit_i(s->pool, t, (int64_t)v);
+  return FV_OK;
+}

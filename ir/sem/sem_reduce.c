@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reductions over axes, and pooling over windows.
+#include <math.h>
+
+#include "base/checked.h"
+#include "ir/sem/sem_util.h"
+
+// Sets the result of a reduction over `reduced` axes and gives the element of
+// operand 0 at parallel and reduced indices. *count: elements of one reduction.
+static const fv_expr *reduced_arg(fv_sem *s, fv_dtype t, const bool *reduced, bool keepdims,
+                                  const fv_expr **count) {
+  const fv_type x = *fv_sem_type(s, 0);
+  const fv_expr *dims[FV_MAX_RANK];
+  const fv_expr *at[FV_MAX_RANK];
+  int rank = 0;
+  for (int i = 0; i < x.rank; i++)
+    if (!reduced[i] || keepdims)
+      dims[rank++] = reduced[i] ? fv_x_i64(s->pool, 1) : x.dim[i];
+  fv_sem_result(s, t, rank, dims);
+  *count = fv_x_i64(s->pool, 1);
+  int par = 0;
+  for (int i = 0; i < x.rank; i++) {
+    if (reduced[i]) {
+      at[i] = fv_sem_index(s, fv_sem_reduce(s, x.dim[i]));
+      *count = fv_x_mul(s->pool, *count, x.dim[i]);
+      par += keepdims;
+    } else {
+      at[i] = fv_sem_index(s, par++);
+    }
+  }
+  return fv_sem_load(s, 0, at);
+}
+
+static fv_status reduce_axes(fv_sem *s, fv_combine c, const bool *reduced, bool keepdims,
+                             bool mean) {
+  const fv_dtype t = fv_sem_type(s, 0)->dtype;
+  const fv_expr *count;
+  const fv_expr *x = reduced_arg(s, t, reduced, keepdims, &count);
+  if (!mean)
+    return fv_sem_combine(s, c, x, NULL);
+  // The count is not rounded to f16.
+  const fv_expr *sum = fv_sem_widen(s, fv_sem_acc(s, t));
+  const fv_expr *post =
+      fv_sem_x2(s, FV_X_DIV, sum, fv_x_cast(s->pool, (fv_dtype)sum->dtype, count));
+  return fv_sem_combine(s, c, x, fv_x_cast(s->pool, t, post));
+}
+
+static fv_status reduce(fv_sem *s, fv_combine c, unsigned classes, bool mean) {
+  bool reduced[FV_MAX_RANK] = {false};
+  FV_TRY(fv_sem_want_class(s, 0, classes));
+  FV_TRY(fv_sem_axes(s, "axes", fv_sem_rank(s, 0), true, reduced));
+  return reduce_axes(s, c, reduced, fv_attr_bool(s->node, "keepdims"), mean);
+}
+
+static fv_status reduce_extreme(fv_sem *s, fv_combine number, fv_combine truth) {
+  const bool b = fv_sem_type(s, 0)->dtype == FV_bool;
+  return reduce(s, b ? truth : number, FV_CLASS_ANY, false);
+}
+
+fv_status fv_sem_reduce_sum(fv_sem *s) {
+  return reduce(s, FV_COMBINE_SUM, FV_CLASS_NUMBER, false);
+}
+fv_status fv_sem_reduce_prod(fv_sem *s) {
+  return reduce(s, FV_COMBINE_PROD, FV_CLASS_NUMBER, false);
+}
+fv_status fv_sem_reduce_mean(fv_sem *s) {
+  return reduce(s, FV_COMBINE_SUM, FV_CLASS_FLOAT, true);
+}
+fv_status fv_sem_reduce_max(fv_sem *s) {
+  return reduce_extreme(s, FV_COMBINE_MAX, FV_COMBINE_ANY);
+}
+fv_status fv_sem_reduce_min(fv_sem *s) {
+  return reduce_extreme(s, FV_COMBINE_MIN, FV_COMBINE_ALL);
+}
+
+static fv_status arg_reduce(fv_sem *s, fv_combine c) {
+  bool reduced[FV_MAX_RANK] = {false};
+  int axis;
+  FV_TRY(fv_sem_want_class(s, 0, FV_CLASS_NUMBER));
+  FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
+  FV_TRY(fv_sem_axis(s, "axis", fv_sem_rank(s, 0), &axis));
+  int64_t extent;
+  if (fv_x_is_lit(fv_sem_dim(s, 0, axis), &extent) && extent == 0)
+    return fv_sem_error(s, "axis %d has no elements to choose from (%s)", axis, fv_sem_shapes(s));
+  reduced[axis] = true;
+  const fv_expr *count;
+  const fv_expr *x = reduced_arg(s, FV_i64, reduced, fv_attr_bool(s->node, "keepdims"), &count);
+  return fv_sem_combine(s, c, x, NULL);
+}
+fv_status fv_sem_arg_max(fv_sem *s) {
+  return arg_reduce(s, FV_COMBINE_ARG_MAX);
+}
+fv_status fv_sem_arg_min(fv_sem *s) {
+  return arg_reduce(s, FV_COMBINE_ARG_MIN);
+}
+
+//===-- Global pooling ----------------------------------------------------===//
+
+static fv_status global_pool(fv_sem *s, fv_combine c, unsigned classes, bool mean) {
+  bool reduced[FV_MAX_RANK] = {false};
+  FV_TRY(fv_sem_want_class(s, 0, classes));
+  FV_TRY(fv_sem_want_rank(s, 0, 3, FV_MAX_RANK));
+  for (int i = 2; i < fv_sem_rank(s, 0); i++)
+    reduced[i] = true;
+  return reduce_axes(s, c, reduced, true, mean);
+}
+fv_status fv_sem_global_average_pool(fv_sem *s) {
+  return global_pool(s, FV_COMBINE_SUM, FV_CLASS_FLOAT, true);
+}
+fv_status fv_sem_global_max_pool(fv_sem *s) {
+  return global_pool(s, FV_COMBINE_MAX, FV_CLASS_NUMBER, false);
+}
