@@ -99,8 +99,10 @@ static fv_status reference_body(void *user) {
     print_params(s, "operands", o->operand, o->n_operand);
     print_params(s, "results", o->result, o->n_result);
     print_attrs(s, o);
-    if (o->examples[0])
-      fv_str_printf(s, "- examples: `%s`\n", o->examples);
+    for (int k = 0; o->examples && o->examples[k]; k++)
+      fv_str_printf(s, "%s%s", k ? " | " : "- examples: `", o->examples[k]);
+    if (o->examples)
+      fv_str_puts(s, "`\n");
     if (o->tolerance > 0)
       fv_str_printf(s, "- bound: %g eps\n", o->tolerance);
   }

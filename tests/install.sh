@@ -38,6 +38,12 @@ cat >use.c <<'C'
 #include <fovea/fovea.h>
 #include <stdio.h>
 
+enum {
+#define FV_OP(name, ...) OP_##name,
+#include <fovea/ops.def>
+  OP_COUNT
+};
+
 int main(int argc, char **argv) {
   fv_model *model;
   fv_diag_sink sink = {0};
@@ -48,7 +54,7 @@ int main(int argc, char **argv) {
   fv_rt_model *library = NULL;
   const int32_t status = argc > 1 ? fv_rt_load(argv[1], &library, &error) : FV_RT_OK;
   fv_rt_unload(library);
-  printf("%s %s\n", fv_version(), error.text);
+  printf("%s %d %s\n", fv_version(), (int)OP_COUNT, error.text);
   return status != FV_RT_OK;
 }
 C

@@ -21,25 +21,10 @@ static bool take(cursor *c, char ch) {
   return true;
 }
 
-// The text of case i; false past the end. An op without examples has none.
-static bool find_case(fv_op op, int i, cursor *out) {
-  const char *p = fv_op_get(op)->examples;
-  if (!*p)
-    return false;
-  for (; i > 0; i--) {
-    p = strchr(p, '|');
-    if (!p)
-      return false;
-    p++;
-  }
-  *out = (cursor){p, p + strcspn(p, "|")};
-  return true;
-}
-
 int fv_example_count(fv_op op) {
-  cursor c;
+  const char *const *p = fv_op_get(op)->examples;
   int n = 0;
-  while (find_case(op, n, &c))
+  while (p && p[n])
     n++;
   return n;
 }
@@ -54,7 +39,7 @@ static bool take_number(cursor *c, int64_t *out) {
 // [dtype ':'] ('s' | dims) ['<' limit] ['>0'], or '-'
 static bool take_operand(cursor *c, fv_example_operand *o) {
   *o = (fv_example_operand){0};
-  const size_t word = strcspn(c->p, " |;:");
+  const size_t word = strcspn(c->p, " ;:");
   if (c->p + word < c->end && c->p[word] == ':') {
     char name[8] = {0};
     if (word >= sizeof name)
@@ -99,10 +84,11 @@ static bool take_attr(cursor *c, fv_example_attr *a) {
 }
 
 bool fv_example_get(fv_op op, int i, fv_example *out) {
-  cursor c;
   *out = (fv_example){0};
-  if (i < 0 || !find_case(op, i, &c))
+  if (i < 0 || i >= fv_example_count(op))
     return false;
+  const char *text = fv_op_get(op)->examples[i];
+  cursor c = {text, text + strlen(text)};
   for (skip_blanks(&c); c.p < c.end && *c.p != ';'; skip_blanks(&c))
     if (out->n_operand == FV_MAX_OPERANDS || !take_operand(&c, &out->operand[out->n_operand++]))
       return false;

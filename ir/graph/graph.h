@@ -83,8 +83,6 @@ typedef enum fv_op_flags {
   FV_OPF_BUILTIN = 1 << 5,  // constant, state_read, ...: types only, no meaning as data
 } fv_op_flags;
 
-struct fv_sem;
-
 typedef struct fv_param_info {  // one operand, result or attribute of the schema
   const char *name;
   size_t len;
@@ -98,15 +96,16 @@ typedef struct fv_param_info {  // one operand, result or attribute of the schem
 enum { FV_MAX_OPERANDS = 16, FV_MAX_RESULTS = 8, FV_MAX_ATTRS = 12 };
 
 typedef struct fv_op_info {
-  const char *name;
-  const char *operands, *results, *attrs;  // schema texts, see ops.def
+  // The columns of ops.def, which says what they mean; NULL = left out.
+  const char *name, *doc;
+  const char *operands, *results, *attrs;
   unsigned flags;
-  const char *dtypes;  // classes that the conformance suite runs
-  const char *examples;
-  double tolerance;  // bound in units of eps, see ops.def
-  const char *doc;
-  fv_status (*sem)(struct fv_sem *s);
-  int n_operand, n_result, n_attr;  // parsed schema
+  const char *dtypes;
+  double tolerance;
+  const char *const *examples;  // ends with NULL
+  // Derived from the table.
+  const char *section, *section_doc;
+  int n_operand, n_result, n_attr;
   fv_param_info operand[FV_MAX_OPERANDS], result[FV_MAX_RESULTS], attr[FV_MAX_ATTRS];
 } fv_op_info;
 

@@ -6,34 +6,25 @@
 
 #include "ir/graph/graph.h"
 
-#define FV_OP(name, ...) fv_status fv_sem_##name(struct fv_sem *s);
-#include "fovea/ops.def"
-
 typedef struct op_table {
   fv_op_info info[FV_OP_COUNT];
   uint16_t by_name[FV_OP_COUNT];  // op numbers, sorted by name
 } op_table;
 
-static const fv_op_info rows[FV_OP_COUNT] = {
-#define FV_OP(name_, operands_, results_, flags_, attrs_, dtypes_, tolerance_, examples_, doc_) \
-  {.name = #name_,                                                                              \
-   .operands = operands_,                                                                       \
-   .results = results_,                                                                         \
-   .attrs = attrs_,                                                                             \
-   .flags = flags_,                                                                             \
-   .dtypes = dtypes_,                                                                           \
-   .examples = examples_,                                                                       \
-   .tolerance = tolerance_,                                                                     \
-   .doc = doc_,                                                                                 \
-   .sem = fv_sem_##name_},
+// The rows as they are written; one without a name begins a section.
+static const fv_op_info rows[] = {
+#define FV_OP_SECTION(title_, doc_) {.section = (title_), .doc = (doc_)},
+#define FV_OP(name_, ...) {.name = #name_, __VA_ARGS__},
 #include "fovea/ops.def"
 };
 
 static op_table table;
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
-// Cuts the next word off a text at blanks; false at its end.
+// Cuts the next word off a text at blanks; false at its end, or without a text.
 static bool next_word(const char **text, const char **word, size_t *len) {
+  if (!*text)
+    return false;
   *text += strspn(*text, " ");
   *word = *text;
   *len = strcspn(*text, " ");
@@ -88,17 +79,28 @@ static int parse_attrs(const char *text, fv_param_info *out, int max) {
   return n;
 }
 
+static void fill_row(fv_op_info *o, const fv_op_info *row, const fv_op_info *section) {
+  *o = *row;
+  o->section = section->section;
+  o->section_doc = section->doc;
+  o->n_operand = parse_names(o->operands, o->operand, FV_MAX_OPERANDS);
+  o->n_result = parse_names(o->results, o->result, FV_MAX_RESULTS);
+  o->n_attr = parse_attrs(o->attrs, o->attr, FV_MAX_ATTRS);
+}
+
 static void fill_table(void) {
-  for (int i = 0; i < FV_OP_COUNT; i++) {
-    fv_op_info *o = &table.info[i];
-    *o = rows[i];
-    o->n_operand = parse_names(o->operands, o->operand, FV_MAX_OPERANDS);
-    o->n_result = parse_names(o->results, o->result, FV_MAX_RESULTS);
-    o->n_attr = parse_attrs(o->attrs, o->attr, FV_MAX_ATTRS);
-    int k = i;
-    for (; k > 0 && strcmp(rows[table.by_name[k - 1]].name, o->name) > 0; k--)
+  const fv_op_info *section = rows;
+  int n = 0;
+  for (size_t r = 0; r < FV_COUNTOF(rows); r++) {
+    if (!rows[r].name) {
+      section = &rows[r];
+      continue;
+    }
+    fill_row(&table.info[n], &rows[r], section);
+    int k = n;
+    for (; k > 0 && strcmp(table.info[table.by_name[k - 1]].name, rows[r].name) > 0; k--)
       table.by_name[k] = table.by_name[k - 1];
-    table.by_name[k] = (uint16_t)i;
+    table.by_name[k] = (uint16_t)n++;
   }
 }
 
@@ -112,7 +114,7 @@ fv_op fv_op_find(const char *name, size_t len) {
   int lo = 0, hi = FV_OP_COUNT;
   while (lo < hi) {
     const int mid = (lo + hi) / 2;
-    const char *at = rows[table.by_name[mid]].name;
+    const char *at = table.info[table.by_name[mid]].name;
     int order = strncmp(at, name, len);
     if (order == 0)
       order = at[len] != 0;

@@ -136,12 +136,18 @@ static void test_every_example(void **state) {
   with_env(all_examples);
 }
 
-// Schemas are what the kinds table says, docs are there.
+// Schemas are what the kinds table says, docs are there; a row stands where its
+// name and section say.
 static void test_rows_are_complete(void **state) {
   (void)state;
   for (int op = 0; op < FV_OP_COUNT; op++) {
     const fv_op_info *o = fv_op_get((fv_op)op);
     assert_true(strlen(o->doc) > 0);
+    assert_non_null(o->dtypes);
+    assert_true(strlen(o->section) > 0);
+    const fv_op_info *before = op ? fv_op_get((fv_op)(op - 1)) : NULL;
+    if (before && before->section == o->section && strcmp(before->name, o->name) >= 0)
+      fail_msg("%s stands behind %s", o->name, before->name);
     assert_true(o->tolerance >= 0);
     for (int i = 0; i < o->n_attr; i++)
       assert_true(o->attr[i].kind != 0);
