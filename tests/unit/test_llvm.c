@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/diag.h"
 #include "fovea/plugin.h"
 #include "ir/expr/expr.h"
 #include "ir/kernel/kernel.h"
@@ -39,11 +40,19 @@ static void on_note(fv_report *r, const char *text) {
   snprintf(r->note, sizeof r->note, "%s", text);
 }
 
+static void on_did_you_mean(fv_report *r, const char *word,
+                            const char *(*candidate)(void *user, int i), void *user) {
+  const int near = fv_did_you_mean(word, candidate, user);
+  if (near >= 0)
+    on_note(r, candidate(user, near));
+}
+
 static const fv_host host = {.struct_size = sizeof host,
                              .abi = FV_ABI_VERSION,
                              .sanitizer = FV_ABI_SANITIZER,
                              .error = on_error,
-                             .note = on_note};
+                             .note = on_note,
+                             .did_you_mean = on_did_you_mean};
 
 static const fv_backend *plugin(void) {
   void *so = dlopen(FV_BINARY_DIR "/lib/fovea/llvm.so", RTLD_NOW | RTLD_LOCAL);

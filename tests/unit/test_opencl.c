@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <math.h>
 
+#include "base/diag.h"
 #include "fovea/plugin.h"
 #include "ir/kernel/kernel.h"
 #include "unit.h"
@@ -34,11 +35,19 @@ static void on_note(fv_report *r, const char *text) {
   snprintf(r->text + n, sizeof r->text - n, "\n%s", text);
 }
 
+static void on_did_you_mean(fv_report *r, const char *word,
+                            const char *(*candidate)(void *user, int i), void *user) {
+  const int near = fv_did_you_mean(word, candidate, user);
+  if (near >= 0)
+    on_note(r, candidate(user, near));
+}
+
 static const fv_host host = {.struct_size = sizeof host,
                              .abi = FV_ABI_VERSION,
                              .sanitizer = FV_ABI_SANITIZER,
                              .error = on_error,
-                             .note = on_note};
+                             .note = on_note,
+                             .did_you_mean = on_did_you_mean};
 
 typedef struct env {
   const fv_backend *backend;
