@@ -284,7 +284,7 @@ static void put_common(header *h) {
       "  return @_create_with(&o, out, 0);\n"
       "}\n\n"
       "static inline void @_destroy(@_ctx *c) { @_get()->destroy(c); }  // NULL is fine\n\n"
-      "// What was wrong with the last call; \"\" if nothing was.\n"
+      "// What was wrong with the last call; \"\" if nothing was, or c is NULL.\n"
       "static inline const char *@_error(const @_ctx *c) { return @_get()->error(c); }\n\n"
       "static inline const char *@_status_text(int32_t status) {\n"
       "  return @_get()->status_text(status);\n"

@@ -30,7 +30,7 @@ static const libc_group libc_groups[] = {
      "memmove memset memcmp bcmp memchr strlen strnlen strcmp strncmp strchr strrchr strstr "
      "strtol strtoll strtoul strtoull strerror snprintf vsnprintf malloc calloc realloc free "
      "posix_memalign qsort getenv __errno_location sysconf syscall open close read pread write "
-     "lseek mmap munmap mprotect madvise fopen fclose fread fgets nanosleep sched_yield "
+     "lseek getpid mmap munmap mprotect madvise fopen fclose fread fgets nanosleep sched_yield "
      "pthread_create pthread_join pthread_detach pthread_self pthread_once pthread_attr_init "
      "pthread_attr_destroy pthread_attr_setstacksize pthread_sigmask sigfillset "
      "pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock "

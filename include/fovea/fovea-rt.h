@@ -12,6 +12,7 @@
 // libM.so are enough. libfovea-rt needs libc only. It prints nothing; errors
 // are a status and a text. Threads: a model is immutable and may be shared, a
 // context is used by one thread at a time; the model outlives its contexts.
+// The child of a fork may use and destroy the contexts that no thread was in when it forked.
 #ifndef FOVEA_FOVEA_RT_H_
 #define FOVEA_FOVEA_RT_H_
 

@@ -90,6 +90,8 @@ static int32_t create(const fv_model_api *api, const fv_model_options *options, 
 }
 
 static const char *error(const fv_model_ctx *c) {
+  if (!c)
+    return "";
   return c->error[0] ? c->error : fv_exec_error(c->exec);
 }
 

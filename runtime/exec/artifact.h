@@ -13,6 +13,7 @@
 // the model's own names and adds typed wrappers.
 // Threads: the table and everything behind it is constant; no lock, no lazy
 // initialisation. One thread at a time uses a context; any number of contexts.
+// The child of a fork may use and destroy the contexts that no thread was in when it forked.
 #ifndef FOVEA_RUNTIME_EXEC_ARTIFACT_H_
 #define FOVEA_RUNTIME_EXEC_ARTIFACT_H_
 
@@ -106,8 +107,9 @@ struct fv_model_api {
   // sentence or status text.
   int32_t (*create)(const fv_model_api *api, const fv_model_options *options, fv_model_ctx **out,
                     const char **why);
-  void (*destroy)(fv_model_ctx *c);             // NULL ok
-  const char *(*error)(const fv_model_ctx *c);  // sentence for the last failure; "" if none
+  void (*destroy)(fv_model_ctx *c);  // NULL ok
+  const char *(*error)(
+      const fv_model_ctx *c);  // sentence for the last failure; "" if none, or NULL
   const char *(*status_text)(int32_t status);
 
   // What the model has. Indices count from 0; names are unique.
@@ -133,7 +135,8 @@ struct fv_model_api {
                    int64_t *out_bytes);
   int64_t (*workspace_bytes)(const fv_model_ctx *c);  // held by the context, states apart
 
-  // Row-major tensors of the bound dims; pointers aligned to their element.
+  // Row-major tensors of the bound dims; pointers aligned to their element. An output that is
+  // NULL (or all of them, where `outputs` is) is not wanted.
   // On failure the states are as before and outputs are undefined.
   int32_t (*run)(fv_model_ctx *c, uint32_t entry, const void *const *inputs, void *const *outputs);
 

@@ -46,10 +46,17 @@ static int32_t gather_symbols(fv_exec_ctx *c, ex_entry *e, const int64_t *symbol
     if (status != FV_MODEL_OK)
       return status;
   }
-  for (uint32_t i = 0; i < e->prog->used_symbols.count; i++)
-    if (!e->wanted_known[e->used[i]])
+  for (uint32_t i = 0; i < e->prog->used_symbols.count; i++) {
+    const uint32_t y = e->used[i];
+    const fv_prog_symbol *s = &c->image.symbol[y];
+    if (!e->wanted_known[y] && s->min == s->max) {
+      e->wanted[y] = s->min;
+      e->wanted_known[y] = true;
+    }
+    if (!e->wanted_known[y])
       return ex_fail(c, FV_MODEL_ERR_DIM, "the dim '%s' does not follow from the inputs: give it",
-                     ex_symbol_name(c, e->used[i]));
+                     ex_symbol_name(c, y));
+  }
   for (uint32_t y = 0; y < n; y++) {
     const fv_prog_symbol *s = &c->image.symbol[y];
     if (e->wanted_known[y] && (e->wanted[y] < s->min || e->wanted[y] > s->max))

@@ -70,6 +70,16 @@ static void number_items(const fv_exec_ctx *c, ex_entry *e) {
   }
 }
 
+static uint32_t deepest_nest(const ex_entry *e) {
+  uint32_t depth = 0, most = 0;
+  for (uint32_t pc = 0; pc < e->prog->insts.count; pc++) {
+    depth += e->inst[pc].op == FV_H_LOOP;
+    most = depth > most ? depth : most;
+    depth -= e->inst[pc].op == FV_H_END_LOOP;
+  }
+  return most;
+}
+
 static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   const fv_exec_image *im = &c->image;
   e->prog = p;
@@ -97,18 +107,24 @@ static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   e->item = zeroed(items, sizeof *e->item);
   e->order = zeroed(items, 2 * sizeof *e->order);
   e->place = zeroed(p->buffers.count, sizeof *e->place);
+  e->loop = zeroed(deepest_nest(e), sizeof *e->loop);
+  e->spare = zeroed(out, sizeof *e->spare);
+  e->spare_bytes = zeroed(out, sizeof *e->spare_bytes);
   if (!e->slot || !e->given || !e->wanted || !e->known || !e->wanted_known || !e->in_dim ||
       !e->out_dim || !e->in_bytes || !e->out_bytes || !e->size || !e->item_of || !e->item ||
-      !e->order || !e->place)
+      !e->order || !e->place || !e->loop || !e->spare || !e->spare_bytes)
     return false;
   number_items(c, e);
   return true;
 }
 
-static void free_entry(ex_entry *e) {
-  void *const own[] = {e->slot,   e->given,    e->wanted, e->known,    e->wanted_known,
-                       e->in_dim, e->out_dim,  e->size,   e->item_of,  e->item,
-                       e->order,  e->in_bytes, e->place,  e->out_bytes};
+static void free_entry(fv_exec_ctx *c, ex_entry *e) {
+  for (uint32_t i = 0; e->spare && e->spare_bytes && i < e->prog->outputs.count; i++)
+    if (e->spare[i])
+      c->opt.ops->free(c->opt.dev, e->spare[i], e->spare_bytes[i]);
+  void *const own[] = {e->slot,    e->given, e->wanted,  e->known,     e->wanted_known, e->in_dim,
+                       e->out_dim, e->size,  e->item_of, e->item,      e->order,        e->in_bytes,
+                       e->place,   e->loop,  e->spare,   e->out_bytes, e->spare_bytes};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     free(own[i]);
 }
@@ -189,7 +205,7 @@ void fv_exec_destroy(fv_exec_ctx *c) {
   for (uint32_t i = 0; c->state && i < c->image.head->states.count; i++)
     ex_state_free(c, i);
   for (uint32_t i = 0; c->entry && i < c->image.head->entries.count; i++)
-    free_entry(&c->entry[i]);
+    free_entry(c, &c->entry[i]);
   if (c->arena)
     ops->free(c->opt.dev, c->arena, c->arena_bytes);
   if (c->pad)

@@ -6,7 +6,7 @@
 #include "runtime/exec/libc.h"
 #include "runtime/exec/pool.h"
 
-enum { MAX_BUFFERS = 256, ALIGN = 64 };
+enum { ALIGN = 64 };
 // Less work than this is not worth another thread.
 #define TASK_NANOSECONDS 4000.0
 
@@ -19,6 +19,8 @@ struct fv_cpu_device {
   void *user;
   void *scratch;  // scratch_bytes for each thread
   int64_t scratch_bytes;
+  void **buf;  // addresses of a launch; it grows only
+  uint32_t buf_room;
 };
 
 //===-- Floating-point environment --------------------------------------------===//
@@ -61,7 +63,6 @@ static void fp_leave(fp_env old) {
 typedef struct job {
   fv_cpu_device *d;
   fv_cpu_kernel_fn kernel;
-  void *buf[MAX_BUFFERS];
   const int64_t *scalar;
   int64_t blocks;
   uint32_t tasks;
@@ -85,7 +86,7 @@ static void run_range(void *arg, uint32_t task) {
   char *scratch = (char *)j->d->scratch + (int64_t)task * j->d->scratch_bytes;
   const int64_t start = task == 0 ? now() : 0;
   const fp_env old = fp_enter();
-  j->result[task] = j->kernel(j->buf, j->scalar, j->d->scratch ? scratch : NULL,
+  j->result[task] = j->kernel(j->d->buf, j->scalar, j->d->scratch ? scratch : NULL,
                               range_begin(j, task), range_begin(j, task + 1));
   fp_leave(old);
   if (task == 0)
@@ -121,6 +122,15 @@ static int32_t cpu_reserve(void *dev, int64_t scratch_bytes) {
   return 0;
 }
 
+static bool make_room(fv_cpu_device *d, uint32_t n_buf) {
+  if (n_buf <= d->buf_room)
+    return true;
+  free(d->buf);
+  d->buf = calloc(n_buf, sizeof *d->buf);
+  d->buf_room = d->buf ? n_buf : 0;
+  return d->buf != NULL;
+}
+
 static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_memref *buf,
                           uint32_t n_scalar, const int64_t *scalar, int64_t blocks,
                           int64_t scratch_bytes) {
@@ -128,13 +138,13 @@ static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_m
   (void)n_scalar;
   if (blocks <= 0)
     return 0;
-  if (kernel >= d->count || n_buf > MAX_BUFFERS || cpu_reserve(d, scratch_bytes))
+  if (kernel >= d->count || !make_room(d, n_buf) || cpu_reserve(d, scratch_bytes))
     return -1;
   int32_t result[FV_POOL_MAX];
   job j = {
       .d = d, .kernel = d->kernel[kernel], .scalar = scalar, .blocks = blocks, .result = result};
   for (uint32_t i = 0; i < n_buf; i++)
-    j.buf[i] = (char *)buf[i].object + buf[i].offset;
+    d->buf[i] = (char *)buf[i].object + buf[i].offset;
   j.tasks = choose_tasks(d, kernel, blocks);
   if (j.tasks == 1) {
     run_range(&j, 0);
@@ -192,7 +202,7 @@ static int32_t cpu_read(void *dev, void *dst, fv_memref src, int64_t bytes) {
 
 static const char *cpu_error(void *dev) {
   (void)dev;
-  return "out of memory for scratch";
+  return "out of memory";
 }
 
 const fv_device_ops *fv_cpu_ops(void) {
@@ -250,6 +260,7 @@ void fv_cpu_destroy(fv_cpu_device *d) {
     return;
   fv_pool_destroy(d->pool);
   free(d->scratch);
+  free(d->buf);
   free(d->cost);
   free(d);
 }

@@ -91,7 +91,8 @@ static const char *check_module(const checker *k) {
   }
   for (uint32_t i = 0; i < p->kernels.count; i++) {
     const fv_prog_kernel *n = &im->kernel[i];
-    if (!string_ok(k, n->name) || n->n_buffer > EX_MAX_BUFFERS || n->n_scalar > EX_MAX_SCALARS)
+    // A launch lists them, so there are fewer than words in the image.
+    if (!string_ok(k, n->name) || n->n_buffer > k->size / 4 || n->n_scalar > k->size / 4)
       return "a kernel of the program image is malformed";
   }
   for (uint32_t i = 0; i < p->sites.count; i++)
@@ -260,22 +261,22 @@ static bool inst_ok(const checker *k, const fv_hinst *inst, uint32_t pc) {
 
 // Fills k->loop; LOOP belongs to the loop around it, END_LOOP to its own.
 static bool nest_loops(checker *k, const fv_hinst *inst) {
-  uint32_t stack[EX_MAX_DEPTH], depth = 0;
+  uint32_t inner = FV_NO_SLOT;
   const uint32_t n = k->e->insts.count;
   for (uint32_t pc = 0; pc < n; pc++) {
     const fv_hinst *h = &inst[pc];
-    k->loop[pc] = depth ? stack[depth - 1] : FV_NO_SLOT;
+    k->loop[pc] = inner;
     if (h->op == FV_H_LOOP) {
-      if (depth == EX_MAX_DEPTH || h->c <= pc + 1 || h->c > n || inst[h->c - 1].op != FV_H_END_LOOP)
+      if (h->c <= pc + 1 || h->c > n || inst[h->c - 1].op != FV_H_END_LOOP)
         return false;
-      stack[depth++] = pc;
+      inner = pc;
     } else if (h->op == FV_H_END_LOOP) {
-      if (!depth || h->a != stack[depth - 1] || inst[h->a].c != pc + 1)
+      if (inner == FV_NO_SLOT || h->a != inner || inst[h->a].c != pc + 1)
         return false;
-      depth--;
+      inner = k->loop[inner];
     }
   }
-  return depth == 0;
+  return inner == FV_NO_SLOT;
 }
 
 static const char *check_entry(checker *k) {

@@ -6,7 +6,7 @@
 #include "runtime/exec/exec.h"
 #include "runtime/exec/libc.h"
 
-enum { EX_ALIGN = 64, EX_MAX_DEPTH = 64, EX_MAX_BUFFERS = 256, EX_MAX_SCALARS = 4096 };
+enum { EX_ALIGN = 64 };
 #define EX_MAX_BYTES (INT64_C(1) << 46)
 #define EX_MAX_SLOTS (1u << 24)
 
@@ -22,6 +22,12 @@ typedef struct ex_state {
   int64_t bytes;         // of all
   uint8_t *written;      // per member: the next version was written in this run
 } ex_state;
+
+// A loop that a run is in.
+typedef struct ex_loop {
+  uint32_t pc;  // of its LOOP
+  int64_t trip, trips;
+} ex_loop;
 
 // What an entry has bound.
 typedef struct ex_entry {
@@ -47,6 +53,10 @@ typedef struct ex_entry {
   uint32_t n_item;
   uint32_t *order;  // workspace of the planner
   uint32_t *place;  // per buffer: whose memory it has at the moment (SWAP)
+  ex_loop *loop;    // those that a run is in, from the outermost on: room for the deepest nest
+  uint32_t depth;
+  void **spare;  // per output: memory for one that the caller does not want
+  int64_t *spare_bytes;
   int64_t arena_bytes;
 } ex_entry;
 
@@ -65,7 +75,7 @@ struct fv_exec_ctx {
   fv_memref *ref;                   // max_buffer
   int64_t *scalar;                  // max_scalar
   const void *const *inputs;        // during a run
-  void *const *outputs;
+  void *const *outputs;             // NULL, as each of them may be: not wanted
   char error[512];
 };
 

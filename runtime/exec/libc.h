@@ -32,6 +32,7 @@ enum { EX_O_RDONLY = 0, EX_O_CLOEXEC = 02000000 };
 int open(const char *path, int flags, ...);
 ptrdiff_t read(int fd, void *out, size_t n);
 int close(int fd);
+int getpid(void);
 
 int sched_getaffinity(int pid, size_t size, void *mask);
 int sched_yield(void);

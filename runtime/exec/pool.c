@@ -11,6 +11,7 @@
 #include "runtime/exec/libc.h"
 
 enum { SPINS = 2000, COUNT_BITS = 16 };
+_Static_assert(FV_POOL_MAX < 1 << COUNT_BITS, "the count of tasks has its place in the ticket");
 
 typedef struct worker {
   fv_pool *pool;
@@ -25,7 +26,8 @@ struct fv_pool {
   atomic_bool caller_sleeps, quit;
   void (*task)(void *arg, uint32_t index);
   void *arg;
-  uint32_t threads;  // the caller included
+  uint32_t threads, wanted;  // the caller included
+  int process;               // that the workers belong to
   ex_mutex lock;
   ex_cond wake, done;
   worker w[];  // threads - 1
@@ -100,16 +102,49 @@ static void join(fv_pool *p) {
   pthread_mutex_unlock(&p->lock);
 }
 
+// A process that was forked has none of the workers, and locks as they stood: it begins anew.
+static void start(fv_pool *p) {
+  p->process = getpid();
+  atomic_init(&p->ticket, 0);
+  atomic_init(&p->pending, 0);
+  atomic_init(&p->sleepers, 0);
+  atomic_init(&p->caller_sleeps, false);
+  atomic_init(&p->quit, false);
+  memset(&p->lock, 0, sizeof p->lock);
+  memset(&p->wake, 0, sizeof p->wake);
+  memset(&p->done, 0, sizeof p->done);
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_cond_init(&p->wake, NULL);
+  pthread_cond_init(&p->done, NULL);
+  // Signals are the host program's: its own threads take them. Faults stay.
+  ex_sigset all, old;
+  ex_sigset_fill(&all);
+  pthread_sigmask(EX_SIG_SETMASK, &all, &old);
+  for (p->threads = 1; p->threads < p->wanted; p->threads++) {
+    worker *w = &p->w[p->threads - 1];
+    w->pool = p;
+    w->index = p->threads;
+    if (pthread_create(&w->thread, NULL, work, w))
+      break;
+  }
+  pthread_sigmask(EX_SIG_SETMASK, &old, NULL);
+}
+
 void fv_pool_run(fv_pool *p, uint32_t count, void (*task)(void *arg, uint32_t index), void *arg) {
-  if (count > 1) {
+  if (count > 1 && p->process != getpid())
+    start(p);
+  const uint32_t shared = count < p->threads ? count : p->threads;
+  if (shared > 1) {
     p->task = task;
     p->arg = arg;
-    atomic_store_explicit(&p->pending, count - 1, memory_order_relaxed);
-    post(p, count);
+    atomic_store_explicit(&p->pending, shared - 1, memory_order_relaxed);
+    post(p, shared);
   }
   if (count)
     task(arg, 0);
-  if (count > 1)
+  for (uint32_t i = shared; i < count; i++)
+    task(arg, i);
+  if (shared > 1)
     join(p);
 }
 
@@ -124,38 +159,22 @@ fv_pool *fv_pool_create(uint32_t threads) {
   if (!p)
     return NULL;
   memset(p, 0, bytes);
-  atomic_init(&p->ticket, 0);
-  atomic_init(&p->pending, 0);
-  atomic_init(&p->sleepers, 0);
-  atomic_init(&p->caller_sleeps, false);
-  atomic_init(&p->quit, false);
-  pthread_mutex_init(&p->lock, NULL);
-  pthread_cond_init(&p->wake, NULL);
-  pthread_cond_init(&p->done, NULL);
-  // Signals are the host program's: its own threads take them. Faults stay.
-  ex_sigset all, old;
-  ex_sigset_fill(&all);
-  pthread_sigmask(EX_SIG_SETMASK, &all, &old);
-  for (p->threads = 1; p->threads < threads; p->threads++) {
-    worker *w = &p->w[p->threads - 1];
-    w->pool = p;
-    w->index = p->threads;
-    if (pthread_create(&w->thread, NULL, work, w))
-      break;
-  }
-  pthread_sigmask(EX_SIG_SETMASK, &old, NULL);
+  p->wanted = threads;
+  start(p);
   return p;
 }
 
 void fv_pool_destroy(fv_pool *p) {
   if (!p)
     return;
-  atomic_store(&p->quit, true);
-  post(p, 0);
-  for (uint32_t i = 0; i + 1 < p->threads; i++)
-    pthread_join(p->w[i].thread, NULL);
-  pthread_cond_destroy(&p->done);
-  pthread_cond_destroy(&p->wake);
-  pthread_mutex_destroy(&p->lock);
+  if (p->process == getpid()) {
+    atomic_store(&p->quit, true);
+    post(p, 0);
+    for (uint32_t i = 0; i + 1 < p->threads; i++)
+      pthread_join(p->w[i].thread, NULL);
+    pthread_cond_destroy(&p->done);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+  }
   free(p);
 }

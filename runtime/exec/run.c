@@ -45,6 +45,10 @@ static fv_memref staged(const fv_exec_ctx *c, const ex_entry *e, uint32_t port) 
   return (fv_memref){c->arena, e->item[item].offset};
 }
 
+static void *output_of(const fv_exec_ctx *c, const ex_entry *e, uint32_t i) {
+  return c->outputs && c->outputs[i] ? c->outputs[i] : e->spare[i];
+}
+
 static fv_memref base_of(fv_exec_ctx *c, const ex_entry *e, uint32_t i, int64_t offset) {
   const fv_prog_buffer *b = &e->buffer[i];
   const bool host = c->opt.ops->host_memory;
@@ -54,7 +58,7 @@ static fv_memref base_of(fv_exec_ctx *c, const ex_entry *e, uint32_t i, int64_t 
   case FV_SPACE_INPUT:
     return host ? (fv_memref){(void *)(uintptr_t)c->inputs[b->index], 0} : staged(c, e, b->index);
   case FV_SPACE_OUTPUT:
-    return host ? (fv_memref){c->outputs[b->index], 0}
+    return host ? (fv_memref){output_of(c, e, b->index), 0}
                 : staged(c, e, e->prog->inputs.count + b->index);
   case FV_SPACE_STATE: {
     const ex_state *s = &c->state[b->index];
@@ -149,19 +153,9 @@ static int32_t read_flag(fv_exec_ctx *c, ex_entry *e, uint32_t buffer, bool *out
 
 //===-- Loops ---------------------------------------------------------------===//
 
-typedef struct loop {
-  uint32_t pc;  // of its LOOP
-  int64_t trip, trips;
-} loop;
-
-typedef struct loops {
-  loop at[EX_MAX_DEPTH];
-  uint32_t depth;
-} loops;
-
 // Before each trip: into the body, or past the end.
-static int32_t next_trip(fv_exec_ctx *c, ex_entry *e, loops *l, uint32_t *pc) {
-  loop *top = &l->at[l->depth - 1];
+static int32_t next_trip(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
+  ex_loop *top = &e->loop[e->depth - 1];
   const fv_hinst *h = &e->inst[top->pc];
   bool go = top->trip < top->trips;
   if (go && h->d != FV_NO_SLOT) {
@@ -178,17 +172,17 @@ static int32_t next_trip(fv_exec_ctx *c, ex_entry *e, loops *l, uint32_t *pc) {
   if (result != FV_NO_SLOT)
     e->slot[result] = top->trip;
   *pc = h->c;
-  l->depth--;
+  e->depth--;
   return FV_MODEL_OK;
 }
 
-static int32_t step(fv_exec_ctx *c, ex_entry *e, loops *l, uint32_t *pc) {
+static int32_t step(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
   const fv_hinst *h = &e->inst[*pc];
   switch (h->op) {
   case FV_H_LOOP:
-    l->at[l->depth++] = (loop){.pc = *pc, .trip = 0, .trips = e->slot[h->b]};
-    return next_trip(c, e, l, pc);
-  case FV_H_END_LOOP: l->at[l->depth - 1].trip++; return next_trip(c, e, l, pc);
+    e->loop[e->depth++] = (ex_loop){.pc = *pc, .trip = 0, .trips = e->slot[h->b]};
+    return next_trip(c, e, pc);
+  case FV_H_END_LOOP: e->loop[e->depth - 1].trip++; return next_trip(c, e, pc);
   case FV_H_IF: *pc = e->slot[h->a] ? *pc + 1 : h->b; return FV_MODEL_OK;
   default: break;
   }
@@ -203,13 +197,13 @@ static int32_t step(fv_exec_ctx *c, ex_entry *e, loops *l, uint32_t *pc) {
 }
 
 static int32_t run_section(fv_exec_ctx *c, ex_entry *e) {
-  loops l = {.depth = 0};
   uint64_t steps = 0;
+  e->depth = 0;
   for (uint32_t pc = e->prog->bind_end; pc < e->prog->insts.count;) {
     if (c->opt.max_steps && ++steps > c->opt.max_steps)
       return ex_fail(c, FV_MODEL_ERR_LIMIT, "the run takes more than %llu steps",
                      (unsigned long long)c->opt.max_steps);
-    const int32_t status = step(c, e, &l, &pc);
+    const int32_t status = step(c, e, &pc);
     if (status != FV_MODEL_OK)
       return status;
   }
@@ -218,21 +212,53 @@ static int32_t run_section(fv_exec_ctx *c, ex_entry *e) {
 
 //===-- The run -------------------------------------------------------------===//
 
-static int32_t check_pointers(fv_exec_ctx *c, const ex_entry *e) {
-  const fv_prog_entry *p = e->prog;
-  const uint32_t n = p->inputs.count + p->outputs.count;
-  for (uint32_t i = 0; i < n; i++) {
-    const bool in = i < p->inputs.count;
-    const uint32_t k = in ? i : i - p->inputs.count;
-    const fv_prog_port *port = in ? &e->input[k] : &e->output[k];
-    const void *data = in ? (c->inputs ? c->inputs[k] : NULL) : c->outputs ? c->outputs[k] : NULL;
-    const char *kind = in ? "input" : "output", *name = fv_exec_string(&c->image, port->name);
-    if ((in ? e->in_bytes[k] : e->out_bytes[k]) == 0)
+static int32_t check_alignment(fv_exec_ctx *c, const char *kind, const fv_prog_port *p,
+                               const void *data) {
+  if ((uintptr_t)data % (uintptr_t)fv_exec_dtype_size(p->dtype) == 0)
+    return FV_MODEL_OK;
+  return ex_fail(c, FV_MODEL_ERR_ARG, "%s '%s' is not aligned to its elements", kind,
+                 fv_exec_string(&c->image, p->name));
+}
+
+static int32_t check_inputs(fv_exec_ctx *c, const ex_entry *e) {
+  for (uint32_t i = 0; i < e->prog->inputs.count; i++) {
+    const void *data = c->inputs ? c->inputs[i] : NULL;
+    if (e->in_bytes[i] == 0)
       continue;
     if (!data)
-      return ex_fail(c, FV_MODEL_ERR_ARG, "%s '%s' is NULL", kind, name);
-    if ((uintptr_t)data % (uintptr_t)fv_exec_dtype_size(port->dtype))
-      return ex_fail(c, FV_MODEL_ERR_ARG, "%s '%s' is not aligned to its elements", kind, name);
+      return ex_fail(c, FV_MODEL_ERR_ARG, "input '%s' is NULL",
+                     fv_exec_string(&c->image, e->input[i].name));
+    const int32_t status = check_alignment(c, "input", &e->input[i], data);
+    if (status != FV_MODEL_OK)
+      return status;
+  }
+  return FV_MODEL_OK;
+}
+
+// Kernels write into the caller's memory, or where an output is not wanted into memory of ours.
+static int32_t make_spare(fv_exec_ctx *c, ex_entry *e, uint32_t i) {
+  const fv_device_ops *ops = c->opt.ops;
+  const int64_t bytes = e->out_bytes[i];
+  if (!ops->host_memory || bytes <= e->spare_bytes[i])
+    return FV_MODEL_OK;
+  if (e->spare[i])
+    ops->free(c->opt.dev, e->spare[i], e->spare_bytes[i]);
+  e->spare[i] = ops->alloc(c->opt.dev, bytes);
+  e->spare_bytes[i] = e->spare[i] ? bytes : 0;
+  return e->spare[i] ? FV_MODEL_OK
+                     : ex_fail(c, FV_MODEL_ERR_OOM, "out of memory for output '%s' of %lld bytes",
+                               fv_exec_string(&c->image, e->output[i].name), (long long)bytes);
+}
+
+static int32_t check_outputs(fv_exec_ctx *c, ex_entry *e) {
+  for (uint32_t i = 0; i < e->prog->outputs.count; i++) {
+    const void *data = c->outputs ? c->outputs[i] : NULL;
+    if (e->out_bytes[i] == 0)
+      continue;
+    const int32_t status =
+        data ? check_alignment(c, "output", &e->output[i], data) : make_spare(c, e, i);
+    if (status != FV_MODEL_OK)
+      return status;
   }
   return FV_MODEL_OK;
 }
@@ -265,7 +291,7 @@ static int32_t finish_outputs(fv_exec_ctx *c, const ex_entry *e) {
       if (dim[d] < 0 || dim[d] > e->out_dim[FV_MAX_RANK * i + d])
         return damaged(c, "an output is larger than it was bound");
     }
-    if (c->opt.ops->host_memory)
+    if (c->opt.ops->host_memory || !c->outputs || !c->outputs[i])
       continue;
     if (!ex_bytes(dim, p->rank, fv_exec_dtype_size(p->dtype), EX_MAX_BYTES, &bytes))
       return damaged(c, "an output is too large");
@@ -301,7 +327,9 @@ int32_t fv_exec_run(fv_exec_ctx *c, uint32_t entry, const void *const *inputs,
   c->inputs = inputs;
   c->outputs = outputs;
   if (status == FV_MODEL_OK)
-    status = check_pointers(c, e);
+    status = check_inputs(c, e);
+  if (status == FV_MODEL_OK)
+    status = check_outputs(c, e);
   clean_up(c, e);
   if (status == FV_MODEL_OK && !c->opt.ops->host_memory)
     status = write_inputs(c, e);

@@ -8,7 +8,7 @@
 
 #include "fovea/program.h"
 
-enum { IB_MAX = 128, IB_ENTRIES = 2, IB_BYTES = 1 << 17 };
+enum { IB_MAX = 1024, IB_ENTRIES = 2, IB_BYTES = 1 << 17 };
 
 typedef struct ib_entry {
   const char *name;

@@ -199,6 +199,15 @@ static void straight_on(bool host) {
   assert_string_equal(fv_exec_error(t.c), "input 'x' is NULL");
   assert_int_equal(fv_exec_run(t.c, 0, (const void *[]){(char *)z + 1}, (void *[]){z, z}),
                    FV_MODEL_ERR_ARG);
+  // An output that is not wanted.
+  float y[2] = {0};
+  memset(z, 0, sizeof z);
+  const void *x[] = {(float[]){1, 2}};
+  assert_int_equal(fv_exec_run(t.c, 0, x, (void *[]){NULL, z}), FV_MODEL_OK);
+  assert_true(z[0] == 100 && z[3] == 400);
+  assert_int_equal(fv_exec_run(t.c, 0, x, (void *[]){y, NULL}), FV_MODEL_OK);
+  assert_true(y[0] == 6 && y[1] == 8);
+  assert_int_equal(fv_exec_run(t.c, 0, x, NULL), FV_MODEL_OK);
   stop(&t);
   assert_int_equal(live, 0);
 }
@@ -371,6 +380,54 @@ static void test_nested(void **state) {
   assert_int_equal(fv_exec_open(b.image, b.size, &im, NULL), FV_MODEL_ERR_IMAGE);
   inst[skip].b = e->n_inst;
   assert_int_equal(fv_exec_open(b.image, b.size, &im, NULL), FV_MODEL_ERR_IMAGE);
+}
+
+//===-- As wide and as deep as it comes ----------------------------------------------===//
+
+enum { WIDE = 400, DEEP = 200 };
+static int32_t k_sum(void *const *buf, const int64_t *scalar, void *scratch, int64_t begin,
+                     int64_t end) {
+  (void)scalar;
+  (void)scratch;
+  (void)begin;
+  (void)end;
+  for (int i = 0; i < WIDE - 1; i++)
+    ((float *)buf[WIDE - 1])[0] += ((const float *)buf[i])[0];
+  return 0;
+}
+
+// A kernel of many buffers within many loops of one trip each.
+static void test_wide_and_deep(void **state) {
+  (void)state;
+  static const fv_cpu_kernel_fn wide[] = {k_sum, k_sum, k_sum, k_sum, k_sum};
+  float x = 2, y = -1;
+  ib_start(&b);
+  ib_kernel(&b, "sum", WIDE, 0, 0);
+  ib_entry *e = ib_begin(&b, "main");
+  const uint32_t one = ib_lit(e, 1), four = ib_lit(e, 4);
+  e->bind_end = e->n_inst;
+  uint32_t arg[WIDE], loop[DEEP];
+  for (int i = 0; i < WIDE; i++)
+    arg[i] = ib_buffer(e, i < WIDE - 1 ? FV_SPACE_INPUT : FV_SPACE_OUTPUT, FV_f32, 0, 0);
+  ib_inst(e, FV_H_ZERO, 0, arg[WIDE - 1], 0, four, 0);
+  for (int i = 0; i < DEEP; i++) {
+    loop[i] = e->n_inst;
+    ib_inst(e, FV_H_LOOP, 0, e->n_slot++, one, 0, FV_NO_SLOT);
+  }
+  ib_launch(e, 0, one, FV_NO_SLOT, WIDE, arg);
+  for (int i = DEEP; i-- > 0;) {
+    ib_inst(e, FV_H_END_LOOP, 0, loop[i], FV_NO_SLOT, 0, 0);
+    e->inst[loop[i]].c = e->n_inst;
+  }
+  ib_port(&b, &e->input[e->n_input++], "x", FV_f32, 0, NULL);
+  ib_port(&b, &e->output[e->n_output++], "y", FV_f32, 0, NULL);
+  ib_finish(&b);
+  bench t;
+  assert_int_equal(try_start(&t, &b, fv_cpu_ops(), 2, NULL, wide), FV_MODEL_OK);
+  assert_int_equal(fv_exec_bind(t.c, 0, NULL, NULL), FV_MODEL_OK);
+  assert_int_equal(fv_exec_run(t.c, 0, (const void *[]){&x}, (void *[]){&y}), FV_MODEL_OK);
+  assert_true(y == 2 * (WIDE - 1));
+  stop(&t);
 }
 
 //===-- States -----------------------------------------------------------------------===//
@@ -609,8 +666,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_straight),         cmocka_unit_test(test_device_memory),
       cmocka_unit_test(test_allocation_fails), cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_nested),           cmocka_unit_test(test_states),
-      cmocka_unit_test(test_planner),          cmocka_unit_test(test_hostile),
+      cmocka_unit_test(test_nested),           cmocka_unit_test(test_wide_and_deep),
+      cmocka_unit_test(test_states),           cmocka_unit_test(test_planner),
+      cmocka_unit_test(test_hostile),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

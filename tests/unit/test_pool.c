@@ -5,6 +5,7 @@
 
 #include <fenv.h>
 #include <pthread.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,6 +59,45 @@ static void test_sleepers(void **state) {
     assert_true(t.count[0] == 1 && t.count[1] == 1 && t.count[2] == 1);
   }
   usleep(2000);
+  fv_pool_destroy(p);
+}
+
+// After a fork the child has none of the threads; the pool makes them again, and does not wait for
+// those that are gone. The workers sleep or spin at the time.
+static void test_fork(void **state) {
+  (void)state;
+  for (int round = 0; round < 6; round++) {
+    fv_pool *p = fv_pool_create(3);
+    tally t = {{0}, {0}};
+    fv_pool_run(p, 3, count_task, &t);
+    usleep(round % 2 ? 20000 : 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(20);
+      for (int i = 0; i < 100 && round < 4; i++)
+        fv_pool_run(p, 3, count_task, &t);
+      const bool ok = round >= 4 || (t.count[0] == 101 && t.count[1] == 101 && t.count[2] == 101 &&
+                                     !pthread_equal(t.thread[1], t.thread[2]));
+      fv_pool_destroy(p);
+      _exit(ok ? 0 : 1);
+    }
+    int status;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    fv_pool_run(p, 3, count_task, &t);
+    assert_true(t.count[0] == 2 && t.count[1] == 2 && t.count[2] == 2);
+    fv_pool_destroy(p);
+  }
+}
+
+// More tasks than threads: the caller takes the rest.
+static void test_more_tasks(void **state) {
+  (void)state;
+  fv_pool *p = fv_pool_create(2);
+  tally t = {{0}, {0}};
+  fv_pool_run(p, 16, count_task, &t);
+  for (uint32_t i = 0; i < 16; i++)
+    assert_int_equal(t.count[i], 1);
   fv_pool_destroy(p);
 }
 
@@ -213,9 +253,14 @@ static void test_features(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_sleepers),
-      cmocka_unit_test(test_many_pools),      cmocka_unit_test(test_count),
-      cmocka_unit_test(test_same_bits),       cmocka_unit_test(test_environment),
+      cmocka_unit_test(test_every_task_once),
+      cmocka_unit_test(test_sleepers),
+      cmocka_unit_test(test_many_pools),
+      cmocka_unit_test(test_count),
+      cmocka_unit_test(test_fork),
+      cmocka_unit_test(test_more_tasks),
+      cmocka_unit_test(test_same_bits),
+      cmocka_unit_test(test_environment),
       cmocka_unit_test(test_features),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
