@@ -17,15 +17,8 @@ static void load_literal(im_entry *m, im_code *c, uint32_t slot, int64_t v) {
 }
 
 // Known when the run is bound: no symbol that the run itself sets.
-static bool at_bind(const im_entry *m, const fv_expr *x) {
-  if (x->kind == FV_E_SYM) {
-    const fv_symbol_kind k = fv_symbol_get(m->pool, x->ref)->kind;
-    return k == FV_SYM_DIM || k == FV_SYM_STATE;
-  }
-  for (int i = 0; i < x->n; i++)
-    if (!at_bind(m, x->arg[i]))
-      return false;
-  return true;
+static bool at_bind(const fv_expr *x) {
+  return !fv_x_has(x, FV_XF_RUN);
 }
 
 // Where the slot of x is noted; expressions may still be made, so it grows.
@@ -41,7 +34,7 @@ static uint32_t compute(im_entry *m, im_code *c, const fv_expr *x) {
     m->symbol_used[x->ref] = true;
     return x->ref;
   }
-  const bool known = at_bind(m, x);
+  const bool known = at_bind(x);
   if (known && *known_slot(m, x) != FV_NO_SLOT)
     return *known_slot(m, x);
   im_code *to = known ? &m->bind : c;
@@ -84,7 +77,7 @@ static void refresh(im_entry *m, uint32_t b) {
   const fv_lbuffer *s = &m->e->buffer[b];
   if (s->space == FV_SPACE_VIEW)
     refresh(m, s->index);
-  if (!s->stride || at_bind(m, s->stride))
+  if (!s->stride || at_bind(s->stride))
     return;
   const uint32_t slot = im_slot(m, s->stride);
   if (m->buffer[b].stride_slot == slot)
@@ -111,7 +104,7 @@ static void make_buffers(im_entry *m) {
       b->size_slot = im_bound_slot(m, s->bytes);
     if (!s->stride)
       continue;
-    if (at_bind(m, s->stride))
+    if (at_bind(s->stride))
       b->stride_slot = im_slot(m, s->stride);
     else
       b->stride_slot = s->stride->kind == FV_E_SYM ? s->stride->ref : m->n_slot++;

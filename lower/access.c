@@ -203,15 +203,6 @@ void lw_each_load(lw *l, const fv_expr *x, void (*f)(void *user, const fv_expr *
     f(user, load[i]);
 }
 
-bool lw_uses_index(const fv_expr *e, uint32_t index) {
-  if (e->kind == FV_E_INDEX)
-    return e->ref == index;
-  for (int i = 0; i < e->n; i++)
-    if (lw_uses_index(e->arg[i], index))
-      return true;
-  return false;
-}
-
 //===-- Ranges ----------------------------------------------------------------===//
 
 const fv_expr *lw_split_index(lw_kernel *k, const fv_expr *extent, int64_t block,

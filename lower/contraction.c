@@ -32,14 +32,15 @@ static bool bare_load(const fv_expr *e) {
 static bool match_factors(const fv_node *n, const fv_expr *a, const fv_expr *b,
                           lw_contraction_shape *out) {
   const fv_nest *t = &n->meaning->nest;
+  const fv_xpool *p = n->region->graph->module->pool;
   if (!bare_load(b))
     return false;
   for (int i = t->n_par; i < t->n_par + t->n_red; i++)
-    if (!lw_uses_index(b, (uint32_t)i) || !lw_uses_index(a, (uint32_t)i))
+    if (!fv_x_uses_index(p, b, (uint32_t)i) || !fv_x_uses_index(p, a, (uint32_t)i))
       return false;
   for (int i = t->n_par - 1; i >= 0; i--) {
     int64_t extent;
-    if (lw_uses_index(a, (uint32_t)i) || !lw_uses_index(b, (uint32_t)i))
+    if (fv_x_uses_index(p, a, (uint32_t)i) || !fv_x_uses_index(p, b, (uint32_t)i))
       continue;
     if (fv_x_is_lit(t->extent[i], &extent) && extent < 8)
       continue;
@@ -157,7 +158,7 @@ static void shape_loops(tile *c, const fv_expr *const *index) {
   for (int i = 0; i < t->n_par; i++) {
     if (i == c->shape.col)
       continue;
-    if (lw_uses_index(c->shape.a, (uint32_t)i) && !lw_uses_index(c->shape.b, (uint32_t)i))
+    if (fv_x_uses_index(p, c->shape.a, (uint32_t)i) && !fv_x_uses_index(p, c->shape.b, (uint32_t)i))
       lw_add_loop(&m, index[i], t->extent[i]);
     else
       lw_add_loop(&c->outer, index[i], t->extent[i]);
@@ -529,8 +530,8 @@ static const fv_expr *row_count(lw *l, const lw_group *g, bool *one_k) {
   lw_contraction_match(l, g->anchor, &c.shape);
   const fv_expr *rows = fv_x_i64(l->pool, 1);
   for (int i = 0; i < t->n_par; i++)
-    if (i != c.shape.col && lw_uses_index(c.shape.a, (uint32_t)i) &&
-        !lw_uses_index(c.shape.b, (uint32_t)i))
+    if (i != c.shape.col && fv_x_uses_index(l->pool, c.shape.a, (uint32_t)i) &&
+        !fv_x_uses_index(l->pool, c.shape.b, (uint32_t)i))
       rows = fv_x_mul(l->pool, rows, t->extent[i]);
   *one_k = t->n_red == 1;
   return rows;

@@ -108,7 +108,7 @@ typedef enum motion { INVARIANT, LINEAR, FREE } motion;
 
 static motion motion_of(lw_emit *e, const fv_expr *x, int64_t *step) {
   fv_xpool *p = e->k->l->pool;
-  if (e->lane < 0 || !lw_uses_index(x, (uint32_t)e->lane))
+  if (e->lane < 0 || !fv_x_uses_index(p, x, (uint32_t)e->lane))
     return INVARIANT;
   const fv_expr *sub[LW_MAX_INDEX] = {0};
   sub[e->lane] = fv_x_add(p, fv_x_index(p, (uint32_t)e->lane), fv_x_i64(p, 1));
@@ -177,15 +177,6 @@ fv_kv lw_emit_host(lw_kernel *k, const fv_expr *x) {
   return fv_kb_host(k->kb, x);
 }
 
-static bool symbols_only(const fv_expr *x) {
-  if (x->kind == FV_E_INDEX || x->kind == FV_E_LOAD)
-    return false;
-  for (int i = 0; i < x->n; i++)
-    if (!symbols_only(x->arg[i]))
-      return false;
-  return true;
-}
-
 static fv_kv emit_index(lw_emit *e, const fv_expr *x) {
   const fv_kv base = e->index[x->ref];
   if (e->lanes > 1 && (int)x->ref == e->lane)
@@ -238,7 +229,7 @@ fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x) {
     return emit_lit(e, x);
   if (x->kind == FV_E_INDEX)
     return emit_index(e, x);
-  if (x->dtype == FV_i64 && symbols_only(x))
+  if (x->dtype == FV_i64 && !fv_x_has(x, FV_XF_INDEX | FV_XF_LOAD))
     return lw_emit_host(e->k, x);
   fv_kv v = lw_memo_get(e->memo, x);
   if (v != FV_K_NONE)

@@ -50,60 +50,13 @@ static bool is_map(const fv_node *n) {
 
 //===-- Cost ----------------------------------------------------------------===//
 
-static bool transcendental(int op) {
-  switch (op) {
-  case FV_X_EXP:
-  case FV_X_LOG:
-  case FV_X_SIN:
-  case FV_X_COS:
-  case FV_X_TANH:
-  case FV_X_ERF:
-  case FV_X_POW: return true;
-  default: return false;
-  }
-}
-
-// Operations on data (not on indices) of an expression, as a tree.
-static int data_cost(const fv_expr *e, int depth) {
-  if (e->kind == FV_E_LOAD) {
-    int c = 0;
-    for (int i = 0; i < e->n; i++)
-      c += e->arg[i]->kind == FV_E_LOAD ? 4 : 0;
-    return c;
-  }
-  if (e->kind != FV_E_OP)
-    return 0;
-  if (depth > 24)
-    return 1000;
-  int c = transcendental(e->op) ? 20 : e->op == FV_X_DIV || e->op == FV_X_SQRT ? 6 : 1;
-  for (int i = 0; i < e->n; i++)
-    c += data_cost(e->arg[i], depth + 1);
-  return c;
-}
-
-static bool index_loads(const fv_expr *e) {
-  if (e->kind == FV_E_LOAD)
-    return true;
-  for (int i = 0; i < e->n; i++)
-    if (index_loads(e->arg[i]))
-      return true;
-  return false;
-}
-
 // An element of the result is an element of one operand at computed indices,
 // or known without data: free to repeat.
 static bool pure_move(const fv_node *n) {
   if (!is_map(n) || n->meaning->nest.check)
     return false;
   const fv_expr *v = n->meaning->nest.value;
-  if (v->kind == FV_E_LIT)
-    return true;
-  if (v->kind != FV_E_LOAD)
-    return false;
-  for (int i = 0; i < v->n; i++)
-    if (index_loads(v->arg[i]))
-      return false;
-  return true;
+  return v->kind == FV_E_LIT || (v->kind == FV_E_LOAD && !fv_x_has(v, FV_XF_INDIRECT));
 }
 
 // Points of the iteration space of a nest, and elements of its result.
@@ -270,7 +223,7 @@ static lw_why join_map(grouping *gr, fv_node *n, lw_group *g) {
   lw *l = gr->l;
   if (g->family == LW_ROW && epilogue_of_contraction(l, n))
     return "it is computed with the product before it";
-  const int cost = data_cost(n->meaning->nest.value, 0);
+  const int cost = n->meaning->nest.value->cost;
   const fv_expr *count = points(l, n);
   for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
     if (u->node == g->anchor && g->family == LW_CONTRACTION)

@@ -163,7 +163,6 @@ void lw_kernel_launch(lw_kernel *k, const char *family, const fv_expr *grid);
 // Calls f for each distinct LOAD in x (loads inside the arguments included).
 void lw_each_load(lw *l, const fv_expr *x, void (*f)(void *user, const fv_expr *load), void *user);
 const fv_expr *lw_ceil_div(fv_xpool *p, const fv_expr *a, int64_t b);
-bool lw_uses_index(const fv_expr *e, uint32_t index);
 
 //===-- Emission of expressions -------------------------------------------===//
 

@@ -58,9 +58,9 @@ typedef struct stride_cx {
 
 static void look_stride(void *user, const fv_expr *e) {
   stride_cx *c = user;
-  if (e->ref >= LW_MAX_OPERANDS || !lw_uses_index(e->arg[0], c->index))
-    return;
   fv_xpool *p = c->k->l->pool;
+  if (e->ref >= LW_MAX_OPERANDS || !fv_x_uses_index(p, e->arg[0], c->index))
+    return;
   const fv_expr *sub[LW_MAX_INDEX] = {0};
   sub[c->index] = fv_x_add(p, fv_x_index(p, c->index), fv_x_i64(p, 1));
   int64_t step;

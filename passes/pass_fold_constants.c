@@ -108,22 +108,13 @@ static fv_status fold(fv_pass_cx *cx, fv_node *n, int members, const fv_expr *me
 }
 
 // A symbol in an attribute makes a node depend on the run.
-static bool uses_symbols(const fv_expr *x) {
-  if (x->kind == FV_E_SYM)
-    return true;
-  for (int i = 0; i < x->n; i++)
-    if (uses_symbols(x->arg[i]))
-      return true;
-  return false;
-}
-
 static bool depends_on_run(const fv_node *n) {
   for (int i = 0; i < fv_op_get(n->op)->n_attr; i++) {
     const fv_attr *a = &n->attr[i];
-    if (a->kind == 'x' && a->x && uses_symbols(a->x))
+    if (a->kind == 'x' && a->x && fv_x_has(a->x, FV_XF_SYM))
       return true;
     for (int d = 0; a->kind == 'D' && d < a->n; d++)
-      if (uses_symbols(a->dims[d]))
+      if (fv_x_has(a->dims[d], FV_XF_SYM))
         return true;
   }
   return false;

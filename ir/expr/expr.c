@@ -79,15 +79,57 @@ static fv_range leaf_range(const fv_xpool *p, const fv_expr *e) {
   }
 }
 
-static void fill_meta(fv_xpool *p, const fv_expr *e, uint64_t hash) {
+static uint16_t op_flags(const fv_expr *e) {
+  switch (e->op) {
+  case FV_X_EXP:
+  case FV_X_LOG:
+  case FV_X_SIN:
+  case FV_X_COS:
+  case FV_X_TANH:
+  case FV_X_ERF:
+  case FV_X_POW: return FV_XF_TRANSCENDENTAL;
+  default: return 0;
+  }
+}
+
+static uint16_t own_flags(const fv_xpool *p, const fv_expr *e) {
+  switch (e->kind) {
+  case FV_E_SYM: {
+    const fv_symbol_kind k = p->symbol[e->ref].kind;
+    return FV_XF_SYM | (k == FV_SYM_COUNTER || k == FV_SYM_RESULT ? FV_XF_RUN : 0);
+  }
+  case FV_E_INDEX: return FV_XF_INDEX;
+  case FV_E_LOAD: {
+    uint16_t f = FV_XF_LOAD;
+    for (int i = 0; i < e->n; i++)
+      f |= fv_x_has(e->arg[i], FV_XF_LOAD) ? FV_XF_INDIRECT : 0;
+    return f;
+  }
+  case FV_E_OP: return op_flags(e);
+  default: return 0;
+  }
+}
+
+static uint16_t cost_of(const fv_expr *e) {
+  enum { TRANSCENDENTAL = 20, QUOTIENT = 6, INDIRECT = 4 };
+  uint32_t c = 0;
+  if (e->kind == FV_E_OP)
+    c = op_flags(e) ? TRANSCENDENTAL : e->op == FV_X_DIV || e->op == FV_X_SQRT ? QUOTIENT : 1;
+  for (int i = 0; i < e->n; i++)
+    c += e->kind == FV_E_OP ? e->arg[i]->cost : fv_x_has(e->arg[i], FV_XF_LOAD) ? INDIRECT : 0;
+  return (uint16_t)(c < UINT16_MAX ? c : UINT16_MAX);
+}
+
+static void fill_meta(fv_xpool *p, fv_expr *e, uint64_t hash) {
   fv_xmeta *m = &p->meta[e->id];
   m->hash = hash;
-  m->flags = e->kind == FV_E_SYM     ? FV_XF_SYM
-             : e->kind == FV_E_INDEX ? FV_XF_INDEX
-             : e->kind == FV_E_LOAD  ? FV_XF_LOAD
-                                     : 0;
-  for (int i = 0; i < e->n; i++)
-    m->flags |= fv_xp_meta(p, e->arg[i])->flags;
+  m->index_set = e->kind == FV_E_INDEX ? UINT64_C(1) << e->ref % 64 : 0;
+  e->flags = own_flags(p, e);
+  e->cost = cost_of(e);
+  for (int i = 0; i < e->n; i++) {
+    e->flags |= e->arg[i]->flags;
+    m->index_set |= fv_xp_meta(p, e->arg[i])->index_set;
+  }
   if (e->kind != FV_E_OP) {
     m->range = leaf_range(p, e);
     return;
@@ -95,7 +137,7 @@ static void fill_meta(fv_xpool *p, const fv_expr *e, uint64_t hash) {
   fv_range arg[3];
   for (int i = 0; i < e->n; i++)
     arg[i] = fv_xp_meta(p, e->arg[i])->range;
-  m->range = fv_xp_op_range(p, e, arg);
+  m->range = fv_xp_op_range(e, arg);
 }
 
 const fv_expr *fv_xp_cons(fv_xpool *p, const fv_expr *shape, const fv_expr *const *arg) {
@@ -224,6 +266,8 @@ const fv_expr *fv_x_sym(fv_xpool *p, uint32_t sym) {
 
 const fv_expr *fv_x_index(fv_xpool *p, uint32_t index) {
   const fv_expr shape = {.kind = FV_E_INDEX, .dtype = FV_i64, .ref = index};
+  if (index >= p->n_index)
+    p->n_index = index + 1;
   return fv_xp_cons(p, &shape, NULL);
 }
 

@@ -24,10 +24,25 @@ typedef enum fv_expr_kind {
   FV_E_OP,     // scalar primitive `op` of arg[0..n)
 } fv_expr_kind;
 
+// What occurs anywhere in an expression, itself included: noted when it is made,
+// so that such questions need no walk.
+enum {
+  FV_XF_SYM = 1,              // a symbol
+  FV_XF_INDEX = 2,            // a loop index
+  FV_XF_LOAD = 4,             // a load: integers may wrap around
+  FV_XF_RUN = 8,              // a symbol that only the run knows: a counter, a result
+  FV_XF_INDIRECT = 16,        // a load at an index that is itself loaded
+  FV_XF_TRANSCENDENTAL = 32,  // exp, log, sin, cos, tanh, erf, pow
+};
+
 typedef struct fv_expr {
   uint8_t kind, op, dtype, n;
   uint32_t ref;
-  uint32_t id;  // dense in the pool, in order of creation: arguments come first
+  uint32_t id;     // dense in the pool, in order of creation: arguments come first
+  uint16_t flags;  // FV_XF_*
+  // What it costs to evaluate as a tree, in additions, at most UINT16_MAX. Indices of
+  // loads are free unless they are loaded.
+  uint16_t cost;
   union {
     int64_t i;
     double f;
@@ -99,7 +114,11 @@ static inline const fv_expr *fv_x_mod(fv_xpool *p, const fv_expr *a, const fv_ex
 
 //===-- Questions -------------------------------------------------------===//
 
-bool fv_x_is_lit(const fv_expr *e, int64_t *out);  // integer literal?
+bool fv_x_is_lit(const fv_expr *e, int64_t *out);                // integer literal?
+static inline bool fv_x_has(const fv_expr *e, unsigned flags) {  // any of FV_XF_*
+  return (e->flags & flags) != 0;
+}
+bool fv_x_uses_index(const fv_xpool *p, const fv_expr *e, uint32_t index);
 // Interval of an i64 expression: inclusive bounds that hold for every value of
 // the symbols (in their ranges) and, if index_max is given, of the loop
 // indices (0 .. index_max[ref], expressions of symbols; NULL entries unknown).

@@ -168,7 +168,7 @@ static const fv_expr *wrapping(fv_xpool *p, fv_scalar_op op, const fv_expr *a, c
 
 const fv_expr *fv_xp_floordiv(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
   int64_t k;
-  if (fv_xp_has(p, a, FV_XF_LOAD) || fv_xp_has(p, b, FV_XF_LOAD))
+  if (fv_x_has(a, FV_XF_LOAD) || fv_x_has(b, FV_XF_LOAD))
     return wrapping(p, FV_X_FLOORDIV, a, b);
   if (fv_x_is_lit(b, &k)) {
     if (k == 0 || k == INT64_MIN)  // zero stays, for the run to report
@@ -188,7 +188,7 @@ const fv_expr *fv_xp_floordiv(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
 
 const fv_expr *fv_xp_mod(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
   int64_t k;
-  if (fv_xp_has(p, a, FV_XF_LOAD) || fv_xp_has(p, b, FV_XF_LOAD))
+  if (fv_x_has(a, FV_XF_LOAD) || fv_x_has(b, FV_XF_LOAD))
     return wrapping(p, FV_X_MOD, a, b);
   if (fv_x_is_lit(b, &k)) {
     if (k == 1 || k == -1)

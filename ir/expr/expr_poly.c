@@ -167,7 +167,7 @@ static void recombine(fv_xpool *p, fv_xpoly *a) {
   for (int i = 0; i < a->n;) {
     const fv_expr *m = a->t[i].mono;
     const bool candidate =
-        a->n > 1 && fv_xp_is_op(m, FV_X_MOD) && m->dtype == FV_i64 && !fv_xp_has(p, m, FV_XF_LOAD);
+        a->n > 1 && fv_xp_is_op(m, FV_X_MOD) && m->dtype == FV_i64 && !fv_x_has(m, FV_XF_LOAD);
     i = candidate && recombine_at(p, a, i) ? 0 : i + 1;
   }
   p->depth--;

@@ -5,17 +5,11 @@
 
 #include "ir/expr/expr.h"
 
-enum {
-  FV_XF_SYM = 1,    // a symbol occurs
-  FV_XF_INDEX = 2,  // a loop index occurs
-  FV_XF_LOAD = 4,   // a load occurs: integers may wrap around
-};
-
 // What the pool knows about each expression, by id.
 typedef struct fv_xmeta {
-  uint64_t hash;   // of the structure: the same in every pool
-  fv_range range;  // integers: from the ranges of the symbols
-  uint32_t flags;
+  uint64_t hash;       // of the structure: the same in every pool
+  fv_range range;      // integers: from the ranges of the symbols
+  uint64_t index_set;  // bit ref % 64 of each loop index that occurs
 } fv_xmeta;
 
 struct fv_xpool {
@@ -25,6 +19,7 @@ struct fv_xpool {
   fv_xmeta *meta;
   size_t cap_meta;
   uint32_t count;
+  uint32_t n_index;  // loop indices have numbers below this
   fv_symbol *symbol;
   size_t n_symbol, cap_symbol;
   uint32_t *symbol_table;  // symbol number + 1
@@ -39,9 +34,6 @@ const fv_expr *fv_xp_cons_op(fv_xpool *p, fv_scalar_op op, fv_dtype t, int n, co
 
 static inline const fv_xmeta *fv_xp_meta(const fv_xpool *p, const fv_expr *e) {
   return &p->meta[e->id];
-}
-static inline bool fv_xp_has(const fv_xpool *p, const fv_expr *e, uint32_t flags) {
-  return (p->meta[e->id].flags & flags) != 0;
 }
 static inline bool fv_xp_is_op(const fv_expr *e, fv_scalar_op op) {
   return e->kind == FV_E_OP && e->op == op;
@@ -85,6 +77,6 @@ const fv_expr *fv_xp_mod(fv_xpool *p, const fv_expr *a, const fv_expr *b);
 #define FV_RANGE_ALL ((fv_range){INT64_MIN, INT64_MAX})
 fv_range fv_xp_type_range(fv_dtype t);
 // Interval of a node from those of its arguments.
-fv_range fv_xp_op_range(const fv_xpool *p, const fv_expr *e, const fv_range *arg);
+fv_range fv_xp_op_range(const fv_expr *e, const fv_range *arg);
 
 #endif  // FOVEA_IR_EXPR_EXPR_POOL_H_

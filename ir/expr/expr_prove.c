@@ -124,7 +124,7 @@ static bool range_choice(fv_scalar_op op, const fv_range *a, fv_range *out) {
   }
 }
 
-fv_range fv_xp_op_range(const fv_xpool *p, const fv_expr *e, const fv_range *arg) {
+fv_range fv_xp_op_range(const fv_expr *e, const fv_range *arg) {
   const fv_dtype t = (fv_dtype)e->dtype;
   const fv_range all = fv_xp_type_range(t);
   fv_range r;
@@ -143,7 +143,7 @@ fv_range fv_xp_op_range(const fv_xpool *p, const fv_expr *e, const fv_range *arg
   r = range_i64((fv_scalar_op)e->op, arg);
   if (r.lo == INT64_MAX || r.hi == INT64_MIN)
     return all;
-  if (!fv_xp_has(p, e, FV_XF_LOAD))
+  if (!fv_x_has(e, FV_XF_LOAD))
     return r;
   // Elements of tensors wrap around where dims may not.
   bool bounded = r.lo != INT64_MIN && r.hi != INT64_MAX;
@@ -227,7 +227,7 @@ static const fv_expr *relax(const bound_ctx *c, const fv_expr *e, bool upper) {
         b = fv_xp_mul(c->p, a.t[i].mono, fv_x_i64(c->p, a.t[i].coef));
       sum = fv_xp_add(c->p, sum, b, 1);
     }
-    if (!changed || fv_xp_has(c->p, sum, FV_XF_LOAD))
+    if (!changed || fv_x_has(sum, FV_XF_LOAD))
       return e;
     e = sum;
   }
@@ -250,7 +250,7 @@ static bool can_relax(const fv_xpool *p, const fv_expr *e) {
 
 static fv_range tighten(fv_xpool *p, const fv_expr *e, fv_range r, const fv_expr *const *extent,
                         uint32_t n) {
-  if (e->dtype != FV_i64 || fv_xp_has(p, e, FV_XF_LOAD) || p->depth >= 4 || !can_relax(p, e))
+  if (e->dtype != FV_i64 || fv_x_has(e, FV_XF_LOAD) || p->depth >= 4 || !can_relax(p, e))
     return r;
   p->depth++;
   for (int arm = 0; arm < 2; arm++) {
@@ -292,7 +292,7 @@ static fv_range walk_range(fv_xpool *p, const fv_expr *e, const fv_expr *const *
         const size_t at = fv_xwalk_find(&w, x->arg[k]);
         arg[k] = at == FV_XWALK_NONE ? fv_xp_meta(p, x->arg[k])->range : r[at];
       }
-      r[i] = fv_xp_op_range(p, x, arg);
+      r[i] = fv_xp_op_range(x, arg);
     }
   }
   return r[w.n - 1];
@@ -303,7 +303,7 @@ fv_range fv_x_range(fv_xpool *p, const fv_expr *e, const fv_expr *const *index_e
   fv_range r = fv_xp_meta(p, e)->range;
   if (r.lo == r.hi || fv_dtype_is_float((fv_dtype)e->dtype))
     return r;
-  if (n_index > 0 && fv_xp_has(p, e, FV_XF_INDEX))
+  if (n_index > 0 && fv_x_has(e, FV_XF_INDEX))
     r = walk_range(p, e, index_extent, n_index);
   return tighten(p, e, r, index_extent, n_index);
 }
@@ -340,7 +340,7 @@ fv_truth fv_prove_eq(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
   int64_t v;
   if (fv_x_is_lit(d, &v))  // modulo 2^64, so for wrapping elements too
     return v == 0 ? FV_YES : FV_NO;
-  if (fv_xp_has(p, d, FV_XF_LOAD))
+  if (fv_x_has(d, FV_XF_LOAD))
     return FV_UNKNOWN;
   const fv_range r = fv_x_range(p, d, NULL, 0);
   if (r.lo > 0 || r.hi < 0 || never_zero_by_gcd(p, d))
@@ -356,8 +356,8 @@ fv_truth fv_prove_le(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
     return FV_YES;
   if (ra.lo > rb.hi)
     return FV_NO;
-  if (a->dtype != FV_i64 || b->dtype != FV_i64 || fv_xp_has(p, a, FV_XF_LOAD) ||
-      fv_xp_has(p, b, FV_XF_LOAD))
+  if (a->dtype != FV_i64 || b->dtype != FV_i64 || fv_x_has(a, FV_XF_LOAD) ||
+      fv_x_has(b, FV_XF_LOAD))
     return FV_UNKNOWN;
   const fv_range r = fv_x_range(p, fv_xp_add(p, b, a, -1), NULL, 0);
   if (r.lo >= 0)

@@ -63,7 +63,7 @@ typedef struct frame {
 void fv_xwalk_postorder(fv_xwalk *w, const fv_expr *e, uint32_t flags) {
   frame local[FV_XWALK_LOCAL], *stack = local;
   size_t n = 0, cap = FV_XWALK_LOCAL;
-  if (!fv_xp_has(w->p, e, flags) || fv_xwalk_find(w, e) != FV_XWALK_NONE)
+  if (!fv_x_has(e, flags) || fv_xwalk_find(w, e) != FV_XWALK_NONE)
     return;
   stack[n++] = (frame){e, 0};
   while (n > 0) {
@@ -75,7 +75,7 @@ void fv_xwalk_postorder(fv_xwalk *w, const fv_expr *e, uint32_t flags) {
       continue;
     }
     const fv_expr *arg = top->e->arg[top->next++];
-    if (!fv_xp_has(w->p, arg, flags) || fv_xwalk_find(w, arg) != FV_XWALK_NONE)
+    if (!fv_x_has(arg, flags) || fv_xwalk_find(w, arg) != FV_XWALK_NONE)
       continue;
     if (n == cap) {
       frame *wider = FV_NEW_N(w->p->arena, frame, cap * 2);
@@ -85,6 +85,20 @@ void fv_xwalk_postorder(fv_xwalk *w, const fv_expr *e, uint32_t flags) {
     }
     stack[n++] = (frame){arg, 0};
   }
+}
+
+bool fv_x_uses_index(const fv_xpool *p, const fv_expr *e, uint32_t index) {
+  if (!(fv_xp_meta(p, e)->index_set >> index % 64 & 1))
+    return false;
+  if (p->n_index <= 64)
+    return true;
+  fv_xwalk w;
+  fv_xwalk_init(&w, p);
+  fv_xwalk_postorder(&w, e, FV_XF_INDEX);
+  for (size_t i = 0; i < w.n; i++)
+    if (w.order[i]->kind == FV_E_INDEX && w.order[i]->ref == index)
+      return true;
+  return false;
 }
 
 //===-- Rewriting -------------------------------------------------------===//
@@ -106,7 +120,7 @@ static const fv_expr *rebuild(fv_xpool *p, const fv_expr *e, const fv_expr *cons
 
 static const fv_expr *rewrite(fv_xpool *p, const fv_expr *e, uint32_t flags, leaf_fn leaf,
                               void *user) {
-  if (!fv_xp_has(p, e, flags))
+  if (!fv_x_has(e, flags))
     return e;
   fv_xwalk w;
   fv_xwalk_init(&w, p);

@@ -368,6 +368,65 @@ static void test_long_chains(void **state) {
   fv_arena_destroy(ar);
 }
 
+// What is noted when an expression is made, against a walk.
+static unsigned walked_flags(const fv_xpool *p, const fv_expr *e) {
+  unsigned f = 0;
+  if (e->kind == FV_E_SYM)
+    f = fv_symbol_get(p, e->ref)->kind == FV_SYM_COUNTER ? FV_XF_SYM | FV_XF_RUN : FV_XF_SYM;
+  else if (e->kind == FV_E_INDEX)
+    f = FV_XF_INDEX;
+  else if (e->kind == FV_E_LOAD)
+    f = FV_XF_LOAD;
+  else if (e->kind == FV_E_OP && (e->op == FV_X_EXP || e->op == FV_X_POW))
+    f = FV_XF_TRANSCENDENTAL;
+  for (int i = 0; i < e->n; i++) {
+    const unsigned below = walked_flags(p, e->arg[i]);
+    if (e->kind == FV_E_LOAD && (below & FV_XF_LOAD))
+      f |= FV_XF_INDIRECT;
+    f |= below;
+  }
+  return f;
+}
+
+static bool walked_index(const fv_expr *e, uint32_t index) {
+  bool found = e->kind == FV_E_INDEX && e->ref == index;
+  for (int i = 0; i < e->n; i++)
+    found = found || walked_index(e->arg[i], index);
+  return found;
+}
+
+static void test_flags(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_xpool *p = make_pool(ar);
+  const uint32_t counter = fv_symbol_add(p, "trip", 0, 9, FV_SYM_COUNTER);
+  rng r = {7};
+  enum { N = 400 };
+  const fv_expr *e[N] = {fv_x_sym(p, 0), fv_x_sym(p, counter), fv_x_index(p, 3), fv_x_index(p, 67),
+                         fv_x_i64(p, 5)};
+  for (int i = 5; i < N; i++) {
+    const fv_expr *a = e[next(&r) % (uint64_t)i], *b = e[next(&r) % (uint64_t)i];
+    const fv_expr *f = fv_x_cast(p, FV_f32, a);
+    const fv_scalar_op op = (const fv_scalar_op[]){FV_X_EXP, FV_X_ABS, FV_X_POW}[next(&r) % 3];
+    f = fv_x_op(p, op, f, op == FV_X_POW ? fv_x_cast(p, FV_f32, b) : NULL, NULL);
+    switch (i % 3) {
+    case 0: e[i] = fv_x_add(p, a, b); break;
+    case 1: e[i] = fv_x_load(p, FV_i64, 0, 2, (const fv_expr *const[]){a, b}); break;
+    default: e[i] = fv_x_op(p, FV_X_MIN, fv_x_cast(p, FV_i64, f), b, NULL); break;
+    }
+    if (e[i]->cost > 60)  // the walks below take them as trees
+      e[i] = e[i % 5];
+    assert_int_equal(e[i]->flags, walked_flags(p, e[i]));
+    assert_int_equal(fv_x_uses_index(p, e[i], 3), walked_index(e[i], 3));
+    assert_int_equal(fv_x_uses_index(p, e[i], 67), walked_index(e[i], 67));
+  }
+  const fv_expr *f = fv_x_load(p, FV_f32, 0, 0, NULL);
+  for (int i = 0; i < 100; i++)
+    f = fv_x_add(p, f, fv_x_op(p, FV_X_EXP, f, NULL, NULL));
+  assert_int_equal(f->cost, UINT16_MAX);
+  fv_arena_destroy(ar);
+}
+
 static void test_parse_errors(void **state) {
   (void)state;
   static const struct {
@@ -510,6 +569,7 @@ int main(void) {
       cmocka_unit_test(test_loads_wrap),
       cmocka_unit_test(test_rewriting),
       cmocka_unit_test(test_long_chains),
+      cmocka_unit_test(test_flags),
       cmocka_unit_test(test_parse_errors),
       cmocka_unit_test(test_symbols),
       cmocka_unit_test(test_rounding),
