@@ -8,12 +8,8 @@ static void push(im_entry *m, im_code *c, fv_hinst i) {
 }
 
 static void load_literal(im_entry *m, im_code *c, uint32_t slot, int64_t v) {
-  uint32_t at = 0;
-  while (at < m->n_literal && m->literal[at] != v)
-    at++;
-  if (at == m->n_literal)
-    FV_PUSH(m->arena, m->literal, m->n_literal, m->cap_literal, v);
-  push(m, c, (fv_hinst){.op = FV_H_LITERAL, .a = slot, .b = at});
+  FV_PUSH(m->arena, m->literal, m->n_literal, m->cap_literal, v);
+  push(m, c, (fv_hinst){.op = FV_H_LITERAL, .a = slot, .b = (uint32_t)m->n_literal - 1});
 }
 
 // Known when the run is bound: no symbol that the run itself sets.
@@ -21,40 +17,61 @@ static bool at_bind(const fv_expr *x) {
   return !fv_x_has(x, FV_XF_RUN);
 }
 
-// Where the slot of x is noted; expressions may still be made, so it grows.
-static uint32_t *known_slot(im_entry *m, const fv_expr *x) {
-  while (m->n_slot_of <= x->id)
-    FV_PUSH(m->arena, m->slot_of, m->n_slot_of, m->cap_slot_of, FV_NO_SLOT);
-  return &m->slot_of[x->id];
+// The slot that holds x, or FV_NO_SLOT. Expressions may still be made, so the table grows.
+static uint32_t slot_of(im_entry *m, const fv_expr *x) {
+  if (x->kind == FV_E_SYM)
+    return x->ref;
+  while (m->n_known <= x->id)
+    FV_PUSH(m->arena, m->known, m->n_known, m->cap_known, ((struct im_known){0}));
+  const struct im_known *k = &m->known[x->id];
+  return k->walk == m->walk || k->walk == UINT32_MAX ? k->slot : FV_NO_SLOT;
 }
 
-static uint32_t compute(im_entry *m, im_code *c, const fv_expr *x) {
-  uint32_t arg[3] = {0, 0, 0};
-  if (x->kind == FV_E_SYM) {
+static uint32_t use(im_entry *m, const fv_expr *x) {
+  if (x->kind == FV_E_SYM)
     m->symbol_used[x->ref] = true;
-    return x->ref;
-  }
-  const bool known = at_bind(x);
-  if (known && *known_slot(m, x) != FV_NO_SLOT)
-    return *known_slot(m, x);
-  im_code *to = known ? &m->bind : c;
-  uint32_t slot;
-  if (x->kind == FV_E_OP && (x->op == FV_X_CAST || x->op == FV_X_BITCAST)) {
-    slot = compute(m, c, x->arg[0]);  // bool and i64 are both i64 slots
-  } else {
-    for (int i = 0; i < x->n; i++)
-      arg[i] = compute(m, c, x->arg[i]);
-    slot = m->n_slot++;
-    if (x->kind == FV_E_LIT)
-      load_literal(m, to, slot, x->lit.i);
-    else
-      push(m, to,
-           (fv_hinst){
-               .op = FV_H_SCALAR, .n = x->op, .a = slot, .b = arg[0], .c = arg[1], .d = arg[2]});
-  }
-  if (known)
-    *known_slot(m, x) = slot;
+  return slot_of(m, x);
+}
+
+// Computes x, whose arguments are in slots.
+static uint32_t compute_one(im_entry *m, im_code *c, const fv_expr *x) {
+  im_code *to = at_bind(x) ? &m->bind : c;
+  if (x->kind == FV_E_OP && (x->op == FV_X_CAST || x->op == FV_X_BITCAST))
+    return use(m, x->arg[0]);  // bool and i64 are both i64 slots
+  uint32_t arg[3] = {0, 0, 0};
+  for (int i = 0; i < x->n; i++)
+    arg[i] = use(m, x->arg[i]);
+  const uint32_t slot = m->n_slot++;
+  if (x->kind == FV_E_LIT)
+    load_literal(m, to, slot, x->lit.i);
+  else
+    push(m, to,
+         (fv_hinst){
+             .op = FV_H_SCALAR, .n = x->op, .a = slot, .b = arg[0], .c = arg[1], .d = arg[2]});
   return slot;
+}
+
+// Each distinct part once: those known at bind for good, the others for this use,
+// since the run changes what they are computed from.
+static uint32_t compute(im_entry *m, im_code *c, const fv_expr *x) {
+  FV_CHECK(m->arena, ++m->walk < UINT32_MAX);
+  FV_PUSH(m->arena, m->stack, m->n_stack, m->cap_stack, x);
+  while (m->n_stack > 0) {
+    const fv_expr *e = m->stack[m->n_stack - 1];
+    const size_t here = m->n_stack;
+    const bool made = slot_of(m, e) != FV_NO_SLOT;
+    for (int i = e->n - 1; i >= 0 && !made; i--)
+      if (slot_of(m, e->arg[i]) == FV_NO_SLOT)
+        FV_PUSH(m->arena, m->stack, m->n_stack, m->cap_stack, e->arg[i]);
+    if (m->n_stack > here)
+      continue;
+    m->n_stack--;
+    if (!made) {
+      const uint32_t slot = compute_one(m, c, e);
+      m->known[e->id] = (struct im_known){slot, at_bind(e) ? UINT32_MAX : m->walk};
+    }
+  }
+  return use(m, x);
 }
 
 uint32_t im_slot(im_entry *m, const fv_expr *x) {
@@ -72,20 +89,24 @@ uint32_t im_bound_slot(im_entry *m, const fv_expr *x) {
 
 //===-- Buffers -----------------------------------------------------------------===//
 
-// A stride over loop counters is brought up to date before each use.
-static void refresh(im_entry *m, uint32_t b) {
-  const fv_lbuffer *s = &m->e->buffer[b];
-  if (s->space == FV_SPACE_VIEW)
-    refresh(m, s->index);
-  if (!s->stride || at_bind(s->stride))
+static void refresh_one(im_entry *m, uint32_t b) {
+  const fv_expr *stride = m->e->buffer[b].stride;
+  if (!stride || at_bind(stride))
     return;
-  const uint32_t slot = im_slot(m, s->stride);
+  const uint32_t slot = im_slot(m, stride);
   if (m->buffer[b].stride_slot == slot)
     return;  // the symbol itself
   const uint32_t zero = compute(m, &m->bind, fv_x_i64(m->pool, 0));
   push(m, &m->run,
        (fv_hinst){
            .op = FV_H_SCALAR, .n = FV_X_ADD, .a = m->buffer[b].stride_slot, .b = slot, .c = zero});
+}
+
+// A stride over loop counters is brought up to date before each use.
+static void refresh(im_entry *m, uint32_t b) {
+  for (; m->e->buffer[b].space == FV_SPACE_VIEW; b = m->e->buffer[b].index)
+    refresh_one(m, b);
+  refresh_one(m, b);
 }
 
 static void make_buffers(im_entry *m) {
@@ -111,45 +132,65 @@ static void make_buffers(im_entry *m) {
   }
 }
 
-static void touch(im_entry *m, uint32_t b, uint32_t at) {
-  if (m->e->buffer[b].space == FV_SPACE_VIEW)
-    touch(m, m->e->buffer[b].index, at);
-  fv_prog_buffer *p = &m->buffer[b];
+static void touch_one(fv_prog_buffer *p, uint32_t at) {
   if (p->first == FV_NO_SLOT || at < p->first)
     p->first = at;
   if (at > p->last)
     p->last = at;
 }
 
-// A buffer that crosses the edge of a loop lives through the whole loop; two
-// that change places live as long as either.
+static void touch(im_entry *m, uint32_t b, uint32_t at) {
+  for (; m->e->buffer[b].space == FV_SPACE_VIEW; b = m->e->buffer[b].index)
+    touch_one(&m->buffer[b], at);
+  touch_one(&m->buffer[b], at);
+}
+
+// The loop around each instruction, by its LOOP; for a LOOP the one around it.
+static uint32_t *enclosing_loops(const im_entry *m) {
+  const im_code *c = &m->run;
+  uint32_t *around = FV_NEW_N(m->arena, uint32_t, c->n), now = FV_NO_SLOT;
+  for (uint32_t i = 0; i < c->n; i++) {
+    around[i] = now;
+    if (c->inst[i].op == FV_H_LOOP)
+      now = i;
+    else if (c->inst[i].op == FV_H_END_LOOP)
+      now = around[c->inst[i].a];
+  }
+  return around;
+}
+
+// A buffer that crosses the edge of a loop lives through the whole loop.
+static bool extend_over_loops(const im_entry *m, const uint32_t *around, fv_prog_buffer *b) {
+  const uint32_t first = b->first, last = b->last;
+  const bool tested = m->run.inst[last].op == FV_H_LOOP;  // before each trip
+  for (uint32_t l = tested ? last : around[last]; l != FV_NO_SLOT && l > b->first; l = around[l])
+    b->last = m->run.inst[l].c - 1;
+  for (uint32_t l = around[first]; l != FV_NO_SLOT && m->run.inst[l].c - 1 < b->last; l = around[l])
+    b->first = l;
+  return b->first != first || b->last != last;
+}
+
+// Two buffers that change places live as long as either.
+static bool join_lifetimes(fv_prog_buffer *a, fv_prog_buffer *b) {
+  const uint32_t first = a->first < b->first ? a->first : b->first;
+  const uint32_t last = a->last > b->last ? a->last : b->last;
+  const bool changed = a->first != first || b->first != first || a->last != last || b->last != last;
+  a->first = b->first = first;
+  a->last = b->last = last;
+  return changed;
+}
+
 static void extend_lifetimes(im_entry *m) {
   const im_code *c = &m->run;
+  const uint32_t *around = enclosing_loops(m);
   for (bool again = true; again;) {
     again = false;
-    for (size_t i = 0; i < c->n; i++) {
-      if (c->inst[i].op == FV_H_SWAP) {
-        fv_prog_buffer *a = &m->buffer[c->inst[i].a], *b = &m->buffer[c->inst[i].b];
-        const uint32_t first = a->first < b->first ? a->first : b->first;
-        const uint32_t last = a->last > b->last ? a->last : b->last;
-        again =
-            again || a->first != first || b->first != first || a->last != last || b->last != last;
-        a->first = b->first = first;
-        a->last = b->last = last;
-      }
-      if (c->inst[i].op != FV_H_LOOP)
-        continue;
-      const uint32_t begin = (uint32_t)i, end = c->inst[i].c - 1;
-      for (size_t k = 0; k < m->e->n_buffer; k++) {
-        fv_prog_buffer *b = &m->buffer[k];
-        if (b->first == FV_NO_SLOT)
-          continue;
-        if (b->first < begin && b->last >= begin && b->last < end)
-          b->last = end, again = true;
-        if (b->first > begin && b->first <= end && b->last > end)
-          b->first = begin, again = true;
-      }
-    }
+    for (size_t i = 0; i < m->e->n_buffer; i++)
+      if (m->buffer[i].first != FV_NO_SLOT)
+        again = extend_over_loops(m, around, &m->buffer[i]) || again;
+    for (size_t i = 0; i < c->n; i++)
+      if (c->inst[i].op == FV_H_SWAP)
+        again = join_lifetimes(&m->buffer[c->inst[i].a], &m->buffer[c->inst[i].b]) || again;
   }
 }
 

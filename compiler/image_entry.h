@@ -19,8 +19,14 @@ typedef struct im_entry {
   fv_xpool *pool;
   im_code bind, run;
   uint32_t n_slot;
-  uint32_t *slot_of;  // by expression id: slot of a bind-time expression
-  size_t n_slot_of, cap_slot_of;
+  struct im_known {  // by expression id
+    uint32_t slot;
+    uint32_t walk;  // in which it was computed; UINT32_MAX: at bind, so it holds everywhere
+  } * known;
+  size_t n_known, cap_known;
+  uint32_t walk;          // the walk at hand; counts from 1
+  const fv_expr **stack;  // of the walk
+  size_t n_stack, cap_stack;
   bool *symbol_used;
   int64_t *literal;
   size_t n_literal, cap_literal;
