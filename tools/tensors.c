@@ -250,7 +250,7 @@ static int64_t round_up(double v) {
 // Whether lo and hi have elements of type t between them.
 static bool range_holds(const spec *s, fv_dtype t) {
   if (dtype_is_float(t))
-    return true;
+    return value_holds(t, s->lo) && value_holds(t, s->hi);
   if (!(s->lo > -0x1p53 && s->hi < 0x1p53))
     return false;
   return round_up(s->lo) <= round_down(s->hi) && value_fits(t, round_up(s->lo)) &&
@@ -280,6 +280,9 @@ static fv_status set_element(tool *t, const spec *s, const fv_tensor_io *x, int6
   if (dtype_is_float(x->dtype)) {
     if (!fv_parse_double(text, n, &v))
       return usage_error(t, "%s: '%s' is no number", s->by, text);
+    if (!value_holds(x->dtype, v))
+      return usage_error(t, "%s: '%s' is out of the range of %s", s->by, text,
+                         dtype_name(x->dtype));
     value_set(x->dtype, x->data, i, v);
     return FV_OK;
   }

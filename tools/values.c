@@ -175,6 +175,13 @@ bool value_fits(fv_dtype t, int64_t v) {
   }
 }
 
+bool value_holds(fv_dtype t, double v) {
+  double rounded = 0;
+  const fv_tensor_io one = {.dtype = t, .data = &rounded};
+  value_set(t, &rounded, 0, v);
+  return !isfinite(v) || isfinite(value_get(&one, 0));
+}
+
 //===-- Text --------------------------------------------------------------===//
 
 void put_value(fv_str *s, const fv_tensor_io *t, int64_t i) {

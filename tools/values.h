@@ -22,6 +22,8 @@ void value_set(fv_dtype t, void *data, int64_t i, double v);
 void value_set_int(fv_dtype t, void *data, int64_t i, int64_t v);
 // Whether an integer type holds v.
 bool value_fits(fv_dtype t, int64_t v);
+// Whether v, when it is finite, stays so in a float type.
+bool value_holds(fv_dtype t, double v);
 void put_value(fv_str *s, const fv_tensor_io *t, int64_t i);
 // As JSON: numbers with all their digits; what JSON has no number for is null.
 void put_json_value(fv_str *s, const fv_tensor_io *t, int64_t i);

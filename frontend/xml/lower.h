@@ -139,7 +139,7 @@ struct fv_xml_cx {
   fv_xml_scope *blocks, *states;  // elements and state numbers by name
   fv_weights *weights;
   bool weights_failed;        // a file is missing: unknown names are no news
-  fv_xml_scope *tensors;      // weights as referenced, by text
+  fv_xml_scope *tensors;      // views of weights and literals, by what they are
   fv_xml_scope *value_names;  // of the graph: how often each was used
   fv_graph *graph;
   fv_xml_frame *top;
@@ -210,9 +210,10 @@ fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like);
 // Is it a literal, or a block's argument that is one? Then its text.
 const char *fv_xml_literal(fv_xml_cx *cx, fv_xml_slice s);
 fv_value *fv_xml_literal_value(fv_xml_cx *cx, fv_xml_slice s, const char *text, fv_dtype t);
-// A constant in the current region; `key` names it there.
-fv_value *fv_xml_constant(fv_xml_cx *cx, const char *key, const fv_tensor **data, int n,
-                          const fv_expr *member);
+// A constant in the current region: one node for the same members and the same
+// expression (NULL: 0) that picks one.
+fv_value *fv_xml_constant(fv_xml_cx *cx, const fv_tensor **data, int n, const fv_expr *member);
+fv_value *fv_xml_constant_of(fv_xml_cx *cx, const fv_tensor *tensor);
 // A node of the current region, inferred and placed; NULL: reported.
 fv_node *fv_xml_node(fv_xml_cx *cx, fv_op op, int n_in, fv_value *const *in);
 fv_node *fv_xml_place_node(fv_xml_cx *cx, fv_node *n);  // after its attributes were set

@@ -71,21 +71,11 @@ static bool separator(char c) {
 static bool parse_element(fv_xml_cx *cx, const fv_xml_elem *e, fv_dtype t, size_t at, size_t n,
                           fv_scalar *out) {
   const char *p = e->text + at;
-  const bool truth = (n == 4 && !memcmp(p, "true", 4)) || (n == 5 && !memcmp(p, "false", 5));
-  bool good = false;
-  if (truth)
-    out->i = p[0] == 't';
-  if (truth || fv_dtype_is_float(t)) {
-    good = truth ? t == FV_bool : fv_parse_double(p, n, &out->f);
-  } else if (fv_parse_i64(p, n, &out->i)) {
-    int64_t back = 0;
-    fv_scalar_store(t, &back, *out);
-    good = fv_scalar_load(t, &back).i == out->i && (t != FV_bool || (out->i | 1) == 1);
-  }
-  if (!good)
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_offset(cx, e->end + at), "'%.*s' is no %s",
-                       (int)(n < 40 ? n : 40), p, fv_dtype_name(t));
-  return good;
+  const char *why = fv_scalar_parse(t, p, n, out);
+  if (why)
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_offset(cx, e->end + at), "'%.*s' %s %s",
+                       (int)(n < 40 ? n : 40), p, why, fv_dtype_name(t));
+  return !why;
 }
 
 static bool parse_elements(fv_xml_cx *cx, const fv_xml_elem *e, fv_dtype t, elements *out) {

@@ -48,10 +48,20 @@ fv_value *fv_xml_op1(fv_xml_cx *cx, fv_node *n) {
   return n ? n->out[0] : NULL;
 }
 
-fv_value *fv_xml_constant(fv_xml_cx *cx, const char *key, const fv_tensor **data, int n,
-                          const fv_expr *member) {
+// What a constant is: all its members, in order, and which of them is taken.
+static fv_str constant_key(fv_xml_cx *cx, const fv_tensor *const *data, int n,
+                           const fv_expr *member) {
+  fv_str key = {.arena = cx->arena};
+  fv_str_printf(&key, "%u", member ? (unsigned)member->id : 0U);
+  for (int i = 0; i < n; i++)
+    fv_str_printf(&key, " %llx", (unsigned long long)(uintptr_t)data[i]);
+  return key;
+}
+
+fv_value *fv_xml_constant(fv_xml_cx *cx, const fv_tensor **data, int n, const fv_expr *member) {
   fv_xml_scope *known = cx->top->constants;
-  const fv_xml_name *e = fv_xml_scope_get(known, key, strlen(key));
+  const fv_str key = constant_key(cx, data, n, member);
+  const fv_xml_name *e = fv_xml_scope_get(known, key.data, key.size);
   if (e)
     return e->value;
   fv_node *node = fv_xml_node(cx, FV_OP_constant, 0, NULL);
@@ -62,9 +72,15 @@ fv_value *fv_xml_constant(fv_xml_cx *cx, const char *key, const fv_tensor **data
   fv_value *v = fv_xml_op1(cx, node);
   if (!v)
     return NULL;
-  fv_xml_name entry = {.name = fv_arena_strdup(cx->arena, key), .kind = FV_XML_VALUE, .value = v};
+  const fv_xml_name entry = {.name = key.data, .kind = FV_XML_VALUE, .value = v};
   fv_xml_scope_put(cx->arena, known, fv_arena_dup(cx->arena, &entry, sizeof entry));
   return v;
+}
+
+fv_value *fv_xml_constant_of(fv_xml_cx *cx, const fv_tensor *tensor) {
+  const fv_tensor **list = FV_NEW_N(cx->arena, const fv_tensor *, 1);
+  list[0] = tensor;
+  return fv_xml_constant(cx, list, 1, NULL);
 }
 
 //===-- Literals ----------------------------------------------------------===//
@@ -77,44 +93,30 @@ const char *fv_xml_literal(fv_xml_cx *cx, fv_xml_slice s) {
   return e && e->kind == FV_XML_LITERAL ? e->literal : NULL;
 }
 
-static bool literal_of(const char *text, fv_dtype t, fv_scalar *out) {
-  const size_t n = strlen(text);
-  double f;
-  if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) {
-    out->i = text[0] == 't';
-    return t == FV_bool;
-  }
-  if (fv_dtype_is_float(t))
-    return fv_parse_double(text, n, &out->f);
-  if (fv_parse_i64(text, n, &out->i))
-    return t != FV_bool || out->i == 0 || out->i == 1;
-  if (!fv_parse_double(text, n, &f) || !(f >= -9e18 && f <= 9e18) || f != (double)(int64_t)f)
-    return false;
-  out->i = (int64_t)f;
-  return t != FV_bool;
+// One tensor for each value, so that equal literals are one constant.
+static const fv_tensor *literal_tensor(fv_xml_cx *cx, fv_dtype t, fv_scalar v) {
+  uint64_t word = 0;
+  fv_scalar_store(t, &word, v);
+  const char *key =
+      fv_arena_printf(cx->arena, "%s %llx", fv_dtype_name(t), (unsigned long long)word);
+  const fv_xml_name *known = fv_xml_scope_get(cx->tensors, key, strlen(key));
+  if (known)
+    return known->tensor;
+  fv_tensor *made = FV_NEW(cx->arena, fv_tensor);
+  *made = (fv_tensor){.name = "", .dtype = t, .data = fv_arena_dup(cx->arena, &word, sizeof word)};
+  const fv_xml_name entry = {.name = key, .kind = FV_XML_CONST, .tensor = made};
+  fv_xml_scope_put(cx->arena, cx->tensors, fv_arena_dup(cx->arena, &entry, sizeof entry));
+  return made;
 }
 
 fv_value *fv_xml_literal_value(fv_xml_cx *cx, fv_xml_slice s, const char *text, fv_dtype t) {
   fv_scalar v = {0};
-  const fv_span *at = fv_xml_at_value(cx, s.attr, s.at);
-  if (!literal_of(text, t, &v)) {
-    (void)fv_xml_fault(cx, FV_ERR_TYPE, at, "'%s' is no %s, which is the type needed here", text,
-                       fv_dtype_name(t));
-    return NULL;
-  }
-  fv_tensor *tensor = FV_NEW(cx->arena, fv_tensor);
-  void *data = fv_arena_alloc(cx->arena, 8);
-  fv_scalar_store(t, data, v);
-  if (!fv_dtype_is_float(t) && fv_scalar_load(t, data).i != v.i) {
-    (void)fv_xml_fault(cx, FV_ERR_TYPE, at, "'%s' is out of the range of %s", text,
-                       fv_dtype_name(t));
-    return NULL;
-  }
-  *tensor = (fv_tensor){.name = "", .dtype = t, .data = data};
-  const fv_tensor **list = FV_NEW_N(cx->arena, const fv_tensor *, 1);
-  list[0] = tensor;
-  const char *key = fv_arena_printf(cx->arena, "%s %s", fv_dtype_name(t), text);
-  return fv_xml_constant(cx, key, list, 1, NULL);
+  const char *why = fv_scalar_parse(t, text, strlen(text), &v);
+  if (!why)
+    return fv_xml_constant_of(cx, literal_tensor(cx, t, v));
+  (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, s.attr, s.at),
+                     "'%s' %s %s, which is the type needed here", text, why, fv_dtype_name(t));
+  return NULL;
 }
 
 //===-- Operands ----------------------------------------------------------===//
@@ -179,15 +181,11 @@ static fv_value *named(fv_xml_cx *cx, fv_xml_slice s, const char *word, const fv
     report_unknown(cx, s, word);
     return NULL;
   }
-  const fv_tensor **list;
   switch (e->kind) {
   case FV_XML_VALUE: return e->value;
   case FV_XML_POISON: return NULL;
   case FV_XML_LITERAL: return fv_xml_literal_value(cx, s, e->literal, like ? *like : FV_f32);
-  case FV_XML_CONST:
-    list = FV_NEW_N(cx->arena, const fv_tensor *, 1);
-    list[0] = e->tensor;
-    return fv_xml_constant(cx, fv_arena_printf(cx->arena, "const %s", word), list, 1, NULL);
+  case FV_XML_CONST: return fv_xml_constant_of(cx, e->tensor);
   case FV_XML_TEXT:
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
                        "'%s' is a parameter, not a value; a weight of that name is @{%s}", word,

@@ -212,19 +212,22 @@ static const char *apply_one(fv_xml_cx *cx, const modifier *m, const int64_t *ar
 
 // The weight `name` seen through the modifiers; one copy serves all references.
 static const fv_tensor *modified(fv_xml_cx *cx, const reference *r, const fv_tensor *t) {
-  fv_str key = {.arena = cx->arena};
-  fv_str_puts(&key, t->name);
+  fv_str text = {.arena = cx->arena};
+  fv_str_puts(&text, t->name);
   int64_t arg[MAX_MODIFIERS][MAX_ARGS];
   for (int i = 0; i < r->n_mod; i++) {
-    fv_str_printf(&key, " | %s(", r->mod[i].name);
+    fv_str_printf(&text, " | %s(", r->mod[i].name);
     for (int k = 0; k < r->mod[i].n; k++) {
       if (!fv_x_eval_i64(r->mod[i].arg[k], r->values, &arg[i][k]))
         return fault(cx, r->mod[i].at, "this argument cannot be computed"), NULL;
-      fv_str_printf(&key, "%s%lld", k ? ", " : "", (long long)arg[i][k]);
+      fv_str_printf(&text, "%s%lld", k ? ", " : "", (long long)arg[i][k]);
     }
-    fv_str_puts(&key, ")");
+    fv_str_puts(&text, ")");
   }
-  const fv_xml_name *known = fv_xml_scope_get(cx->tensors, key.data, key.size);
+  // A name in a file may itself look like a reference: the tensor is told by its place.
+  const char *key =
+      fv_arena_printf(cx->arena, "%llx %s", (unsigned long long)(uintptr_t)t, text.data);
+  const fv_xml_name *known = fv_xml_scope_get(cx->tensors, key, strlen(key));
   if (known)
     return known->tensor;
   fv_view v = fv_view_of(t);
@@ -236,8 +239,8 @@ static const fv_tensor *modified(fv_xml_cx *cx, const reference *r, const fv_ten
       return NULL;
     }
   }
-  fv_xml_name e = {.name = key.data, .kind = FV_XML_CONST};
-  e.tensor = fv_view_tensor(cx->arena, &v, key.data);
+  fv_xml_name e = {.name = key, .kind = FV_XML_CONST};
+  e.tensor = fv_view_tensor(cx->arena, &v, text.data);
   fv_xml_scope_put(cx->arena, cx->tensors, fv_arena_dup(cx->arena, &e, sizeof e));
   return e.tensor;
 }
@@ -297,10 +300,5 @@ fv_value *fv_xml_weight(fv_xml_cx *cx, fv_xml_slice s) {
   const fv_tensor **list = all_members(cx, r);
   if (!list)
     return NULL;
-  const fv_expr *member = member_expr(cx, r);
-  fv_str key = {.arena = cx->arena};
-  fv_str_printf(&key, "@%s #%u of %lld", list[0]->name, (unsigned)member->id,
-                (long long)r->members);
-  fv_value *v = fv_xml_constant(cx, key.data, list, (int)r->members, member);
-  return v;
+  return fv_xml_constant(cx, list, (int)r->members, member_expr(cx, r));
 }

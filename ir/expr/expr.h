@@ -169,6 +169,11 @@ fv_scalar fv_scalar_load(fv_dtype t, const void *p);     // from memory
 void fv_scalar_store(fv_dtype t, void *p, fv_scalar v);  // rounds, saturates never (wraps ints)
 const char *fv_scalar_name(fv_scalar_op op);
 int fv_scalar_arity(fv_scalar_op op);
+// Does v stay finite when it is rounded to t? (True for inf and nan themselves.)
+bool fv_scalar_holds(fv_dtype t, double v);
+// Reads a number, or true or false, as an element of t. NULL, or why it is none:
+// "is no" or "is out of the range of", to be put between the text and the type.
+const char *fv_scalar_parse(fv_dtype t, const char *s, size_t n, fv_scalar *out);
 
 //===-- Text -------------------------------------------------------------===//
 

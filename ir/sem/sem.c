@@ -124,6 +124,20 @@ static void place_results(fv_sem *s, const fv_type *types) {
   }
 }
 
+// A number that the type of the arithmetic cannot hold would become infinity
+// without a word. What is stored as it is, fv_sem_literal checks for its type.
+static fv_status check_numbers(fv_sem *s, const fv_type *types) {
+  const fv_op_info *op = fv_op_get(s->node->op);
+  for (int i = 0; i < op->n_attr && s->n_out > 0; i++) {
+    const fv_attr *a = &s->node->attr[i];
+    const fv_dtype t = fv_dtype_compute(types[0].dtype);
+    if (a->kind == 'f' && !fv_scalar_holds(t, a->f))
+      return fv_sem_error(s, "%.*s = %g cannot be represented in %s", (int)op->attr[i].len,
+                          op->attr[i].name, a->f, fv_dtype_name(t));
+  }
+  return FV_OK;
+}
+
 fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag) {
   fv_module *m = n->region->graph->module;
   fv_sem s = {.node = n, .module = m, .pool = m->pool, .arena = m->arena, .diag = diag};
@@ -132,6 +146,7 @@ fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag) {
   FV_TRY(check_attrs(&s));
   FV_TRY(sem_of[n->op](&s));
   const fv_type *types = s.types ? s.types : s.out;
+  FV_TRY(check_numbers(&s, types));
   for (int i = 0; i < s.n_out; i++)
     FV_TRY(check_result(&s, &types[i]));
   place_results(&s, types);
