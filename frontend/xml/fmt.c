@@ -14,9 +14,10 @@ typedef struct fmt {
   int depth;
   size_t line;  // where the current line of the output begins
   int breaks;   // line breaks in the input since the last token
+  bool apart;   // blanks in the input since the last token
   bool begun;
   bool after_open;  // the last token was a start tag with content
-  bool after_text;
+  bool in_text;     // text was seen since the last tag: what touches it must go on to
 } fmt;
 
 static bool blank(char c) {
@@ -54,11 +55,29 @@ static void begin_token(fmt *f, int depth, const char *between) {
     new_line(f, depth);
   } else if (f->breaks > 0) {
     new_line(f, depth);
-  } else if (!f->after_open) {
+  } else if (!f->after_open && (f->apart || !f->in_text)) {
     fv_str_puts(f->out, between);
   }
   f->breaks = 0;
-  f->after_open = false;
+  f->apart = f->after_open = false;
+}
+
+// Copies as it is, but for the ends of lines; '"' becomes `quote`.
+static void put_verbatim(fv_str *to, const char *p, size_t n, const char *quote) {
+  for (size_t i = 0; i < n; i++) {
+    if (p[i] == '"')
+      fv_str_puts(to, quote);
+    else if (p[i] != '\r' || i + 1 == n || p[i + 1] != '\n')
+      fv_str_append(to, p[i] == '\r' ? "\n" : p + i, 1);
+  }
+}
+
+// Puts a finished piece, which may hold line breaks.
+static void put_piece(fmt *f, const fv_str *s) {
+  fv_str_append(f->out, s->data, s->size);
+  for (size_t i = 0; i < s->size; i++)
+    if (s->data[i] == '\n')
+      f->line = f->out->size - (s->size - i - 1);
 }
 
 //===-- Comments and declarations -----------------------------------------===//
@@ -102,6 +121,16 @@ static void put_markup(fmt *f, const char *close, size_t skip) {
   f->at = to;
 }
 
+static void put_cdata(fmt *f) {
+  const size_t from = f->at;
+  fv_str piece = {.arena = f->out->arena};
+  f->at = past(f, from, "]]>");
+  f->in_text = true;
+  begin_token(f, f->depth, " ");
+  put_verbatim(&piece, f->p + from, f->at - from, "\"");
+  put_piece(f, &piece);
+}
+
 //===-- Tags --------------------------------------------------------------===//
 
 // One attribute as name="value", appended to `to`.
@@ -114,25 +143,11 @@ static void put_attr(const fmt *f, size_t *at, size_t end, fv_str *to) {
     ++*at;
   const char quote = f->p[(*at)++];
   fv_str_puts(to, "=\"");
-  bool gap = false;
-  for (; *at < end && f->p[*at] != quote; ++*at) {
-    const char c = f->p[*at];
-    if (c == '\n' || c == '\r' || c == '\t') {
-      gap = true;
-      continue;
-    }
-    if (gap && c == ' ')
-      continue;
-    if (gap)
-      fv_str_puts(to, " ");
-    gap = false;
-    if (c == '"')
-      fv_str_puts(to, "&quot;");
-    else
-      fv_str_append(to, &c, 1);
-  }
+  const char *close = memchr(f->p + *at, quote, end - *at);
+  const size_t n = close ? (size_t)(close - f->p) - *at : end - *at;
+  put_verbatim(to, f->p + *at, n, "&quot;");
   fv_str_puts(to, "\"");
-  ++*at;
+  *at += n + 1;
 }
 
 typedef struct tag {
@@ -184,6 +199,7 @@ static void put_start(fmt *f, tag *t) {
     width += 1 + t->attr[i].size;
   if (f->breaks == 0 && f->begun && column(f) > (size_t)f->depth && column(f) + 1 + width > WIDTH)
     f->breaks = 1;
+  f->in_text = false;
   begin_token(f, f->depth, " ");
   const bool wrap = column(f) + width > WIDTH;
   fv_str_append(f->out, t->name.data, t->name.size);
@@ -192,7 +208,7 @@ static void put_start(fmt *f, tag *t) {
       new_line(f, f->depth + WRAPPED);
     else
       fv_str_puts(f->out, " ");
-    fv_str_append(f->out, t->attr[i].data, t->attr[i].size);
+    put_piece(f, &t->attr[i]);
   }
   fv_str_puts(f->out, t->closed ? "/>" : ">");
   f->depth += !t->closed;
@@ -209,7 +225,7 @@ static void put_end(fmt *f) {
   if (f->breaks && !f->after_open)
     new_line(f, f->depth);
   f->breaks = 0;
-  f->after_open = f->after_text = false;
+  f->apart = f->after_open = f->in_text = false;
   fv_str_append(f->out, f->p + from, to - from);
   fv_str_puts(f->out, ">");
 }
@@ -219,6 +235,7 @@ static void put_end(fmt *f) {
 static void put_text(fmt *f, size_t to) {
   while (f->at < to && blank(f->p[f->at])) {
     f->breaks += f->p[f->at] == '\n';
+    f->apart = true;
     f->at++;
   }
   if (f->at == to)
@@ -226,7 +243,8 @@ static void put_text(fmt *f, size_t to) {
   size_t end = to;
   while (end > f->at && blank(f->p[end - 1]))
     end--;
-  begin_token(f, f->depth, f->after_text ? "" : " ");
+  f->in_text = true;
+  begin_token(f, f->depth, " ");
   while (f->at < end) {
     const char *nl = memchr(f->p + f->at, '\n', end - f->at);
     size_t stop = nl ? (size_t)(nl - f->p) : end;
@@ -240,9 +258,10 @@ static void put_text(fmt *f, size_t to) {
     if (f->at < end)
       new_line(f, f->depth);
   }
-  for (f->at = end; f->at < to; f->at++)
+  for (f->at = end; f->at < to; f->at++) {
     f->breaks += f->p[f->at] == '\n';
-  f->after_text = true;
+    f->apart = true;
+  }
 }
 
 static void put_next(fmt *f, tag *t) {
@@ -254,7 +273,7 @@ static void put_next(fmt *f, tag *t) {
   } else if (starts(f, "<?")) {
     put_markup(f, "?>", 2);
   } else if (starts(f, "<![CDATA[")) {
-    put_markup(f, "]]>", 9);
+    put_cdata(f);
   } else if (starts(f, "</")) {
     put_end(f);
   } else {

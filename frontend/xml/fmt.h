@@ -3,8 +3,9 @@
 //
 // One blank between attributes, one of indentation a level, values in double
 // quotes, long tags wrapped at 120 columns, at most one empty line. Line breaks
-// between elements, comments, and the order of everything stay as they were
-// written. Formatting twice gives the same bytes.
+// between elements, comments, what stands in values, and the order of everything
+// stay as they were written. Formatting twice gives the same bytes, and what is
+// read from them is the same, but for blanks between the numbers of a text.
 #ifndef FOVEA_FRONTEND_XML_FMT_H_
 #define FOVEA_FRONTEND_XML_FMT_H_
 

@@ -147,7 +147,7 @@ static void check_text(fv_xml_cx *cx, const fv_xml_elem *e, bool takes_text) {
   while (i < e->text_size && strchr(" \t\r\n", e->text[i]))
     i++;
   if (!takes_text && i < e->text_size)
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_offset(cx, e->end + i),
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_offset(cx, fv_xml_text_offset(cx->file, e, i)),
                        "text has no meaning inside <%s>; a comment is <!-- ... -->", e->name);
   if (e->stray_at)
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_offset(cx, e->stray_at),

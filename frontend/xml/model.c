@@ -73,8 +73,8 @@ static bool parse_element(fv_xml_cx *cx, const fv_xml_elem *e, fv_dtype t, size_
   const char *p = e->text + at;
   const char *why = fv_scalar_parse(t, p, n, out);
   if (why)
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_offset(cx, e->end + at), "'%.*s' %s %s",
-                       (int)(n < 40 ? n : 40), p, why, fv_dtype_name(t));
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_offset(cx, fv_xml_text_offset(cx->file, e, at)),
+                       "'%.*s' %s %s", (int)(n < 40 ? n : 40), p, why, fv_dtype_name(t));
   return !why;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // libxml2's SAX2 events into our tree. The parser sees memory only, with no
-// option that loads or expands anything; no global of libxml2 is set. The tree
+// option that loads anything; no global of libxml2 is set. The tree
 // is allocated before the parse from the scanner's counts, so that no arena
 // call, which may jump, happens inside a callback.
 #include <libxml/parser.h>
@@ -28,50 +28,6 @@ typedef struct builder {
   bool failed;
   char message[256];
 } builder;
-
-//===-- Places ----------------------------------------------------------===//
-
-fv_span fv_xml_place(const fv_xml_file *f, size_t offset) {
-  uint32_t lo = 0;
-  uint32_t hi = f->n_line;
-  while (hi - lo > 1) {
-    const uint32_t mid = lo + (hi - lo) / 2;
-    if (f->line[mid] <= offset)
-      lo = mid;
-    else
-      hi = mid;
-  }
-  return (fv_span){.file = f->path, .line = lo + 1, .col = (uint32_t)(offset - f->line[lo]) + 1};
-}
-
-static void find_lines(fv_arena *ar, fv_xml_file *f) {
-  uint32_t n = 1;
-  for (size_t i = 0; i < f->size; i++)
-    n += f->bytes[i] == '\n';
-  uint32_t *line = FV_NEW_N(ar, uint32_t, n);
-  f->n_line = 1;
-  for (size_t i = 0; i < f->size; i++)
-    if (f->bytes[i] == '\n')
-      line[f->n_line++] = (uint32_t)(i + 1);
-  f->line = line;
-}
-
-size_t fv_xml_value_offset(const fv_xml_file *f, const fv_xml_attr *a, size_t index) {
-  size_t at = a->value_at;
-  // A reference stands for one character; what it is does not matter here, but
-  // a character beyond ASCII counts as its bytes in the value.
-  for (size_t i = 0; i < index && at < f->size; i++) {
-    if (f->bytes[at] == '&') {
-      const char *end = memchr(f->bytes + at, ';', f->size - at);
-      at = end ? (size_t)(end - f->bytes) + 1 : at + 1;
-    } else if (f->bytes[at] == '\r' && f->bytes[at + 1] == '\n') {
-      at += 2;
-    } else {
-      at++;
-    }
-  }
-  return at;
-}
 
 const fv_xml_attr *fv_xml_find_attr(const fv_xml_elem *e, const char *name) {
   for (int i = 0; i < e->n_attr; i++)
@@ -238,8 +194,10 @@ static void reserve(fv_arena *ar, builder *b) {
   b->text = fv_arena_alloc(ar, b->cap_text);
 }
 
+// NOENT, or an ampersand of an attribute stays "&#38;". There is nothing else to
+// be put in: the scanner has refused all that could declare an entity.
 static int parse_options(void) {
-  int options = XML_PARSE_NONET | XML_PARSE_BIG_LINES;
+  int options = XML_PARSE_NONET | XML_PARSE_BIG_LINES | XML_PARSE_NOENT;
 #if LIBXML_VERSION >= 21300
   options |= XML_PARSE_NO_XXE;
 #endif
@@ -288,7 +246,7 @@ fv_status fv_xml_parse(fv_arena *ar, const char *path, const char *bytes, size_t
   if (size > fv_xml_limits(limits).max_bytes || size > INT32_MAX - 1)
     return fv_error(diag, FV_ERR_LIMIT, &whole, "the file has %zu bytes; the limit is %zu", size,
                     fv_xml_limits(limits).max_bytes);
-  find_lines(ar, f);
+  fv_xml_find_lines(ar, f);
   if (all_blank(bytes, size))
     return fv_error(diag, FV_ERR_PARSE, &whole, "the file is empty");
   fv_xml_scan scan;

@@ -166,6 +166,28 @@ static fv_status scan_start_tag(scanner *s) {
   return FV_OK;
 }
 
+static bool is_word(const char *p, size_t n, const char *word) {
+  for (size_t i = 0; i < n; i++)
+    if (!word[i] || (p[i] | 0x20) != (word[i] | 0x20))
+      return false;
+  return word[n] == 0;
+}
+
+// encoding= of an XML declaration: the bytes are read as UTF-8 whatever it says.
+static fv_status check_declaration(const scanner *s, size_t begin, size_t end) {
+  const char *b = s->file->bytes;
+  const char *word = strstr(b + begin, "encoding");
+  const size_t at = word ? (size_t)(word - b) + strcspn(word, "\"'") + 1 : end;
+  if (at >= end)
+    return FV_OK;
+  const size_t n = strcspn(b + at, "\"'");
+  if (is_word(b + at, n, "UTF-8") || is_word(b + at, n, "US-ASCII"))
+    return FV_OK;
+  const fv_span span = fv_xml_place(s->file, at);
+  return fv_error(s->diag, FV_ERR_PARSE, &span, "the encoding of a model is UTF-8, not '%.*s'",
+                  (int)(n < 40 ? n : 40), b + at);
+}
+
 static fv_status scan_markup(scanner *s) {
   const size_t begin = s->at;
   if (starts(s, "<!--")) {
@@ -173,7 +195,9 @@ static fv_status scan_markup(scanner *s) {
   } else if (starts(s, "<![CDATA[")) {
     (void)skip_past(s, begin + 9, "]]>");
   } else if (starts(s, "<?")) {
+    const bool declares = starts(s, "<?xml") && blank(s->file->bytes[begin + 5]);
     (void)skip_past(s, begin + 2, "?>");
+    return declares ? check_declaration(s, begin, s->at) : FV_OK;
   } else if (starts(s, "<!")) {
     return fault(s, begin, FV_ERR_PARSE,
                  "a document type or entity declaration has no place in a model; remove it");

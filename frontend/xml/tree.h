@@ -50,10 +50,13 @@ FV_NODISCARD fv_status fv_xml_parse(fv_arena *ar, const char *path, const char *
                                     const fv_load_limits *limits, fv_diag_sink *diag,
                                     fv_xml_file **out);
 
+// Fills in the lines of f.
+void fv_xml_find_lines(fv_arena *ar, fv_xml_file *f);
 // The place of a byte of the file.
 fv_span fv_xml_place(const fv_xml_file *f, size_t offset);
-// Offset in the file of character `index` of an attribute's value.
+// Offset in the file of byte `index` of an attribute's value, of an element's text.
 size_t fv_xml_value_offset(const fv_xml_file *f, const fv_xml_attr *a, size_t index);
+size_t fv_xml_text_offset(const fv_xml_file *f, const fv_xml_elem *e, size_t index);
 const fv_xml_attr *fv_xml_find_attr(const fv_xml_elem *e, const char *name);  // or NULL
 
 //===-- The scanner -----------------------------------------------------===//
