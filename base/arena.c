@@ -24,6 +24,11 @@ typedef struct block {
   size_t size;  // bytes, this header included
 } block;
 
+typedef struct taken {
+  _Alignas(ALIGN) struct taken *prev, *next;
+  size_t size;  // bytes, this header included
+} taken;
+
 typedef struct defer {
   struct defer *next;
   void (*fn)(void *);
@@ -42,7 +47,10 @@ struct fv_arena {
   char *free;         // unused part of the current block
   size_t free_size;   // bytes, a multiple of ALIGN
   size_t next_block;  // size of the next one, bytes
+  taken *taken;       // of fv_arena_take(), newest first
   defer *defers;      // newest first
+  fv_arena *parent;   // of a child
+  void **slot;        // of a child: where its parent knows it
   frame *frame;       // innermost fv_arena_protect()
 };
 
@@ -68,29 +76,76 @@ fv_arena *fv_arena_create(const fv_allocator *a) {
   return ar;
 }
 
-void fv_arena_destroy(fv_arena *ar) {
-  if (!ar)
-    return;
-  // A cleanup may not allocate, but it may look at what the arena holds.
-  for (defer *d = ar->defers; d; d = d->next)
-    if (d->handle)
-      d->fn(d->handle);
-  const fv_allocator a = ar->allocator;
-  for (block *b = ar->blocks; b;) {
-    block *next = b->next;
-    a.resize(a.user, b, b->size, 0);
-    b = next;
-  }
-  a.resize(a.user, ar, sizeof *ar, 0);
-}
-
 FV_NORETURN static void jump(fv_arena *ar, fv_status s, const char *bug) {
+  while (!ar->frame && ar->parent)
+    ar = ar->parent;
   // Nobody to report to: the arena was used outside fv_arena_protect(), which
   // is a fault of the calling code that no input can cause.
   if (!ar->frame)
     abort();
   ar->frame->bug = bug;
   longjmp(ar->frame->env, (int)s);
+}
+
+static void free_blocks(fv_arena *ar, block *b) {
+  for (block *next; b; b = next) {
+    next = b->next;
+    ar->allocator.resize(ar->allocator.user, b, b->size, 0);
+  }
+}
+
+void fv_arena_destroy(fv_arena *ar) {
+  if (!ar)
+    return;
+  if (ar->slot)
+    *ar->slot = NULL;
+  // A cleanup may not allocate, but it may look at what the arena holds.
+  for (defer *d = ar->defers; d; d = d->next)
+    if (d->handle)
+      d->fn(d->handle);
+  while (ar->taken)
+    fv_arena_give(ar, ar->taken + 1);
+  free_blocks(ar, ar->blocks);
+  const fv_allocator a = ar->allocator;
+  a.resize(a.user, ar, sizeof *ar, 0);
+}
+
+static void destroy_child(void *ar) {
+  fv_arena_destroy(ar);
+}
+
+fv_arena *fv_arena_create_child(fv_arena *parent) {
+  void **slot = fv_arena_defer(parent, destroy_child);
+  fv_arena *ar = fv_arena_create(&parent->allocator);
+  if (!ar)
+    jump(parent, FV_ERR_OOM, NULL);
+  ar->parent = parent;
+  ar->slot = slot;
+  *slot = ar;
+  return ar;
+}
+
+// The first block stays, to be used again.
+void fv_arena_clear(fv_arena *ar) {
+  FV_CHECK(ar, !ar->defers);
+  while (ar->taken)
+    fv_arena_give(ar, ar->taken + 1);
+  block *keep = NULL;
+  for (block **b = &ar->blocks; *b && !FV_ARENA_BLOCK; b = &(*b)->next) {
+    if ((*b)->size == FIRST_BLOCK) {
+      keep = *b;
+      *b = keep->next;
+      break;
+    }
+  }
+  free_blocks(ar, ar->blocks);
+  ar->blocks = keep;
+  ar->free = keep ? (char *)(keep + 1) : NULL;
+  ar->free_size = keep ? keep->size - sizeof *keep : 0;
+  if (keep)
+    keep->next = NULL;
+  else
+    ar->next_block = FIRST_BLOCK;
 }
 
 void fv_arena_bug(fv_arena *ar, const char *what) {
@@ -140,6 +195,33 @@ void *fv_arena_alloc_n(fv_arena *ar, size_t elem, size_t n) {
   if (!fv_mul_size(elem, n, &size))
     jump(ar, FV_ERR_OOM, NULL);
   return fv_arena_alloc(ar, size);
+}
+
+void *fv_arena_take(fv_arena *ar, size_t size) {
+  size_t all;
+  taken *t = NULL;
+  if (fv_add_size(size, sizeof *t, &all))
+    t = ar->allocator.resize(ar->allocator.user, NULL, 0, all);
+  if (!t)
+    jump(ar, FV_ERR_OOM, NULL);
+  *t = (taken){.next = ar->taken, .size = all};
+  if (ar->taken)
+    ar->taken->prev = t;
+  ar->taken = t;
+  return t + 1;
+}
+
+void fv_arena_give(fv_arena *ar, void *p) {
+  if (!p)
+    return;
+  taken *t = (taken *)p - 1;
+  if (t->prev)
+    t->prev->next = t->next;
+  else
+    ar->taken = t->next;
+  if (t->next)
+    t->next->prev = t->prev;
+  ar->allocator.resize(ar->allocator.user, t, t->size, 0);
 }
 
 void *fv_arena_dup(fv_arena *ar, const void *p, size_t size) {

@@ -46,6 +46,15 @@ void *fv_arena_grow(fv_arena *ar, void *items, size_t elem, size_t count, size_t
   ((items) = fv_arena_grow((ar), (items), sizeof *(items), (size_t)(count), &(cap)), \
    (items)[(count)++] = (item))
 
+// Memory that may go before the arena does: not zeroed, aligned as above.
+void *fv_arena_take(fv_arena *ar, size_t size);
+void fv_arena_give(fv_arena *ar, void *p);  // of fv_arena_take() of this arena; NULL ok
+
+// An arena for what is needed for a while only. It dies with its parent or before it,
+// and jumps to the parent's fv_arena_protect().
+fv_arena *fv_arena_create_child(fv_arena *parent);
+void fv_arena_clear(fv_arena *ar);  // all allocations go; deferred cleanups are not for it
+
 // Reserves a cleanup slot; store a foreign handle in it right after creating
 // the handle. Non-NULL slots get fn(handle) when the arena dies.
 void **fv_arena_defer(fv_arena *ar, void (*fn)(void *));

@@ -14,18 +14,52 @@ int64_t fv_array_count(const fv_array *a) {
   return n;
 }
 
-// Values of one scope: a graph or an expansion with all regions inside it.
+// Values of one scope: a graph or an expansion with all regions inside it. A value goes
+// after the last node of its own region that uses it, itself or in a region inside.
 typedef struct scope {
-  const fv_array **value;  // by value id
-  fv_arena *ar;
+  fv_array *value;       // by value id - base; without data: not there
+  const fv_node **last;  // by value id - base; NULL: it stays while its region runs
+  uint32_t base, n_value;
+  fv_arena *ar;       // of the values
+  fv_arena *scratch;  // of one nest or kernel
   int64_t *symbol;
   fv_run_io *io;  // NULL inside an expansion
   fv_diag_sink *diag;
 } scope;
 
+//===-- Memory --------------------------------------------------------------------------===//
+
+// What stands before the elements of an array that the evaluator has made. Arrays share
+// them: a loop carries values on, a definition may return its operand.
+typedef struct counted {
+  _Alignas(16) size_t users;
+} counted;
+
+static fv_array *value_of(const scope *s, const fv_value *v) {
+  return &s->value[v->id - s->base];
+}
+
+static fv_array share(const fv_array *a) {
+  if (a->memory)
+    ((counted *)a->memory)->users++;
+  return *a;
+}
+
+static void drop(scope *s, fv_array *a) {
+  counted *c = a->memory;
+  if (c && --c->users == 0)
+    fv_arena_give(s->ar, c);
+  *a = (fv_array){.rank = 0};
+}
+
+// The value becomes `a`, whose user it is from now on.
+static void set_value(scope *s, const fv_value *v, fv_array a) {
+  drop(s, value_of(s, v));
+  *value_of(s, v) = a;
+}
+
 static fv_status make_array(scope *s, const fv_value *v, fv_array *out) {
-  out->dtype = v->type.dtype;
-  out->rank = v->type.rank;
+  *out = (fv_array){.dtype = v->type.dtype, .rank = v->type.rank};
   const fv_span *span = v->def ? fv_node_span(v->def) : NULL;
   for (int d = 0; d < v->type.rank; d++)
     if (!fv_x_eval_i64(v->type.dim[d], s->symbol, &out->dim[d]))
@@ -33,16 +67,102 @@ static fv_status make_array(scope *s, const fv_value *v, fv_array *out) {
   int64_t bytes;
   if (!fv_bytes_i64(out->dim, out->rank, fv_dtype_size(out->dtype), &bytes))
     return fv_error(s->diag, FV_ERR_LIMIT, span, "a result is too large");
-  out->data = fv_arena_alloc(s->ar, (size_t)bytes + 64);
+  counted *c = fv_arena_take(s->ar, sizeof *c + (size_t)bytes + 64);
+  c->users = 1;
+  out->memory = c;
+  out->data = c + 1;
   return FV_OK;
+}
+
+static const fv_region *region_of(const fv_value *v) {
+  return v->def ? v->def->region : v->region;
+}
+
+// The node of the value's region that `user` is or stands in.
+static const fv_node *user_of(const fv_value *v, const fv_node *user) {
+  while (user->region != region_of(v))
+    user = user->region->owner;
+  return user;
+}
+
+static void find_last_users(scope *s, fv_region *r) {
+  for (fv_node *n = fv_walk_first(r); n; n = fv_walk_next(r, n)) {
+    for (int i = 0; i < n->n_in; i++)
+      if (n->in[i])
+        s->last[n->in[i]->id - s->base] = user_of(n->in[i], n);
+    for (int i = 0; i < n->n_out; i++)
+      s->last[n->out[i]->id - s->base] = n;
+    for (int i = 0; n->body && i < n->body->n_result; i++) {
+      const fv_value *v = n->body->result[i];
+      if (region_of(v) != n->body)
+        s->last[v->id - s->base] = user_of(v, n);
+    }
+  }
+}
+
+// What a region results in stays, as do its parameters.
+static void keep_results(scope *s, fv_region *r) {
+  for (int i = 0; i < r->n_param; i++)
+    s->last[r->param[i]->id - s->base] = NULL;
+  for (int i = 0; i < r->n_result; i++)
+    if (region_of(r->result[i]) == r)
+      s->last[r->result[i]->id - s->base] = NULL;
+}
+
+// Makes the tables of a scope; its values have ids from `base` up to `end`.
+static void begin_scope(scope *s, fv_region *r, uint32_t base, uint32_t end) {
+  s->base = base;
+  s->n_value = end - base;
+  s->value = fv_arena_take(s->ar, s->n_value * sizeof *s->value + 1);
+  s->last = fv_arena_take(s->ar, s->n_value * sizeof *s->last + 1);
+  memset(s->value, 0, s->n_value * sizeof *s->value);
+  find_last_users(s, r);
+  keep_results(s, r);
+  for (fv_node *n = fv_walk_first(r); n; n = fv_walk_next(r, n))
+    if (n->body)
+      keep_results(s, n->body);
+}
+
+static void end_scope(scope *s) {
+  for (uint32_t i = 0; i < s->n_value; i++)
+    drop(s, &s->value[i]);
+  fv_arena_give(s->ar, s->value);
+  fv_arena_give(s->ar, s->last);
+}
+
+static void drop_after(scope *s, fv_value *const *v, int count, const fv_node *n) {
+  for (int i = 0; i < count; i++)
+    if (v[i] && s->last[v[i]->id - s->base] == n)
+      drop(s, value_of(s, v[i]));
+}
+
+static void drop_all(scope *s, fv_value *const *v, int count) {
+  for (int i = 0; i < count; i++)
+    drop(s, value_of(s, v[i]));
+}
+
+// What goes once n has run, and all that its body holds.
+static void leave_node(scope *s, const fv_node *n) {
+  drop_after(s, n->in, n->n_in, n);
+  drop_after(s, n->out, n->n_out, n);
+  if (!n->body)
+    return;
+  for (fv_node *b = fv_walk_first(n->body); b; b = fv_walk_next(n->body, b)) {
+    drop_after(s, b->in, b->n_in, n);
+    if (b->body)
+      drop_after(s, b->body->result, b->body->n_result, n);
+    drop_all(s, b->out, b->n_out);
+  }
+  drop_after(s, n->body->result, n->body->n_result, n);
+  drop_all(s, n->body->param, n->body->n_param);
 }
 
 //===-- Kernel ops and expansions ---------------------------------------------------===//
 
 static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *in, fv_array *out) {
   fv_xpool *pool = n->region->graph->module->pool;
-  fv_kb *kb = fv_kb_create(s->ar, pool, "serial");
-  void **buf = FV_NEW_N(s->ar, void *, n->n_in + n->n_out);
+  fv_kb *kb = fv_kb_create(s->scratch, pool, "serial");
+  void **buf = FV_NEW_N(s->scratch, void *, n->n_in + n->n_out);
   int b = 0;
   for (int i = 0; i < n->n_in; i++) {
     if (!in[i])
@@ -56,7 +176,7 @@ static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *
   }
   n->meaning->build(n, kb);
   const fv_kernel *k = fv_kb_finish(kb, "op", fv_x_i64(pool, 1));
-  int64_t *scalar = FV_NEW_N(s->ar, int64_t, k->code.n_scalar), grid = 1, scratch = 0;
+  int64_t *scalar = FV_NEW_N(s->scratch, int64_t, k->code.n_scalar), grid = 1, scratch = 0;
   for (uint32_t i = 0; i < k->code.n_scalar; i++)
     if (!fv_x_eval_i64(k->scalar[i], s->symbol, &scalar[i]))
       return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a size cannot be computed");
@@ -64,8 +184,8 @@ static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *
     return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a size cannot be computed");
   for (int i = 0; i < n->meaning->grid_rank; i++)
     grid *= out[0].dim[i];
-  const int32_t failed = fv_kernel_interpret(&k->code, s->ar, buf, scalar,
-                                             fv_arena_alloc(s->ar, (size_t)scratch), 0, grid);
+  const int32_t failed = fv_kernel_interpret(&k->code, s->scratch, buf, scalar,
+                                             fv_arena_alloc(s->scratch, (size_t)scratch), 0, grid);
   if (failed > 0)
     return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "%s: %s", fv_op_get(n->op)->name,
                     k->site[failed - 1].text);
@@ -74,20 +194,39 @@ static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *
 
 static fv_status eval_region(scope *s, const fv_region *r);
 
+static void widen_ids(fv_value *const *v, int n, uint32_t *lo, uint32_t *hi) {
+  for (int i = 0; i < n; i++) {
+    *lo = v[i]->id < *lo ? v[i]->id : *lo;
+    *hi = v[i]->id > *hi ? v[i]->id : *hi;
+  }
+}
+
+// The values of a definition are made together: their ids are near one another.
+static void begin_expansion(scope *s, fv_region *x) {
+  uint32_t lo = UINT32_MAX, hi = 0;
+  widen_ids(x->param, x->n_param, &lo, &hi);
+  for (fv_node *n = fv_walk_first(x); n; n = fv_walk_next(x, n)) {
+    widen_ids(n->out, n->n_out, &lo, &hi);
+    if (n->body)
+      widen_ids(n->body->param, n->body->n_param, &lo, &hi);
+  }
+  begin_scope(s, x, lo <= hi ? lo : 0, lo <= hi ? hi + 1 : 0);
+}
+
 static fv_status eval_expansion(scope *outer, const fv_node *n, const fv_array *const *in,
                                 fv_array *out) {
-  const fv_region *x = n->meaning->expansion;
-  fv_module *m = n->region->graph->module;
+  fv_region *x = n->meaning->expansion;
   scope s = *outer;
   s.io = NULL;
-  s.value = FV_NEW_N(s.ar, const fv_array *, m->n_value);
+  begin_expansion(&s, x);
   int p = 0;
   for (int i = 0; i < n->n_in; i++)
     if (in[i])
-      s.value[x->param[p++]->id] = in[i];
+      set_value(&s, x->param[p++], share(in[i]));
   FV_TRY(eval_region(&s, x));
   for (int i = 0; i < n->n_out; i++)
-    out[i] = *s.value[x->result[i]->id];
+    out[i] = share(value_of(&s, x->result[i]));
+  end_scope(&s);
   return FV_OK;
 }
 
@@ -98,8 +237,11 @@ static fv_status eval_meaning(scope *s, const fv_node *n, const fv_array *const 
   for (int i = 0; i < n->n_out; i++)
     FV_TRY(make_array(s, n->out[i], &out[i]));
   if (n->meaning->kind == FV_MEANS_KERNEL)
-    return eval_kernel(s, n, in, out);
-  return fv_eval_nest(n, s->ar, s->symbol, in, &out[0], s->diag);
+    FV_TRY(eval_kernel(s, n, in, out));
+  else
+    FV_TRY(fv_eval_nest(n, s->scratch, s->symbol, in, &out[0], s->diag));
+  fv_arena_clear(s->scratch);
+  return FV_OK;
 }
 
 //===-- Built-in nodes ----------------------------------------------------------------===//
@@ -140,23 +282,14 @@ static fv_status eval_builtin(scope *s, const fv_node *n, fv_array *out) {
     return FV_OK;
   }
   FV_TRY(state_place(s, n, s->io->state_next, &place, &bytes));
-  memcpy(place, s->value[n->in[0]->id]->data, (size_t)bytes);
+  memcpy(place, value_of(s, n->in[0])->data, (size_t)bytes);
   return FV_OK;
 }
 
 //===-- Loops -------------------------------------------------------------------------===//
 
-static const fv_array *copy_array(scope *s, const fv_array *a) {
-  fv_array *c = FV_NEW(s->ar, fv_array);
-  *c = *a;
-  const size_t bytes = (size_t)(fv_array_count(a) * fv_dtype_size(a->dtype));
-  c->data = fv_arena_alloc(s->ar, bytes + 64);
-  memcpy(c->data, a->data, bytes);
-  return c;
-}
-
 // Stacks `count` slices along an axis.
-static fv_status stack(scope *s, const fv_array *const *slice, int64_t count, const fv_value *v,
+static fv_status stack(scope *s, const fv_array *slice, int64_t count, const fv_value *v,
                        int64_t axis, fv_array *out) {
   FV_TRY(make_array(s, v, out));
   if (axis < 0)
@@ -169,28 +302,45 @@ static fv_status stack(scope *s, const fv_array *const *slice, int64_t count, co
   for (int64_t o = 0; o < outer; o++)
     for (int64_t t = 0; t < count; t++)
       memcpy((uint8_t *)out->data + (o * count + t) * inner,
-             (const uint8_t *)slice[t]->data + o * inner, (size_t)inner);
+             (const uint8_t *)slice[t].data + o * inner, (size_t)inner);
   return FV_OK;
 }
+
+typedef struct slices {
+  fv_array *item;
+  size_t n, cap;
+} slices;
 
 typedef struct loop_run {
   const fv_node *n;
   int64_t trip, trips;
-  const fv_array **carry;
-  const fv_array ***slice;  // per collected value, per trip
+  fv_array *carry;
+  slices *slice;  // per collected value, one a trip
 } loop_run;
+
+static void add_slice(scope *s, slices *l, fv_array a) {
+  if (l->n == l->cap) {
+    const size_t cap = l->cap ? 2 * l->cap : 4;
+    fv_array *wider = fv_arena_take(s->ar, cap * sizeof *wider);
+    if (l->n)
+      memcpy(wider, l->item, l->n * sizeof *wider);
+    fv_arena_give(s->ar, l->item);
+    l->item = wider;
+    l->cap = cap;
+  }
+  l->item[l->n++] = a;
+}
 
 static fv_status start_loop(scope *s, const fv_node *n, loop_run *l) {
   *l = (loop_run){.n = n};
   if (!fv_x_eval_i64(fv_attr_get(n, "trips")->x, s->symbol, &l->trips) || l->trips < 0)
     return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "the number of trips is unknown");
-  l->carry = FV_NEW_N(s->ar, const fv_array *, n->n_in);
+  l->carry = fv_arena_take(s->ar, (size_t)n->n_in * sizeof *l->carry + 1);
   for (int i = 0; i < n->n_in; i++)
-    l->carry[i] = s->value[n->in[i]->id];
-  const int n_collect = n->body->n_result - n->n_in;
-  l->slice = FV_NEW_N(s->ar, const fv_array **, n_collect);
-  for (int c = 0; c < n_collect; c++)
-    l->slice[c] = FV_NEW_N(s->ar, const fv_array *, l->trips);
+    l->carry[i] = share(value_of(s, n->in[i]));
+  const size_t bytes = (size_t)(n->body->n_result - n->n_in) * sizeof *l->slice;
+  l->slice = fv_arena_take(s->ar, bytes + 1);
+  memset(l->slice, 0, bytes);
   return FV_OK;
 }
 
@@ -198,20 +348,22 @@ static fv_status start_loop(scope *s, const fv_node *n, loop_run *l) {
 static bool next_trip(scope *s, loop_run *l) {
   const fv_node *n = l->n;
   const int64_t w = fv_attr_int(n, "while_carry");
-  if (l->trip >= l->trips || (w >= 0 && !*(const uint8_t *)l->carry[w]->data))
+  if (l->trip >= l->trips || (w >= 0 && !*(const uint8_t *)l->carry[w].data))
     return false;
   s->symbol[fv_attr_int(n, "counter")] = l->trip;
   for (int i = 0; i < n->n_in; i++)
-    s->value[n->body->param[i]->id] = l->carry[i];
+    set_value(s, n->body->param[i], share(&l->carry[i]));
   return true;
 }
 
 static void end_trip(scope *s, loop_run *l) {
   const fv_region *b = l->n->body;
-  for (int i = 0; i < l->n->n_in; i++)
-    l->carry[i] = s->value[b->result[i]->id];
+  for (int i = 0; i < l->n->n_in; i++) {
+    drop(s, &l->carry[i]);
+    l->carry[i] = share(value_of(s, b->result[i]));
+  }
   for (int c = l->n->n_in; c < b->n_result; c++)
-    l->slice[c - l->n->n_in][l->trip] = copy_array(s, s->value[b->result[c]->id]);
+    add_slice(s, &l->slice[c - l->n->n_in], share(value_of(s, b->result[c])));
   l->trip++;
 }
 
@@ -221,26 +373,37 @@ static fv_status finish_loop(scope *s, loop_run *l) {
   if (count >= 0)
     s->symbol[count] = l->trip;
   for (int i = 0; i < n->n_in; i++)
-    s->value[n->out[i]->id] = l->carry[i];
+    set_value(s, n->out[i], l->carry[i]);
   const int64_t *axes = fv_attr_get(n, "collect_axes")->ints;
   for (int c = n->n_in; c < n->n_out; c++) {
-    fv_array *out = FV_NEW(s->ar, fv_array);
-    FV_TRY(stack(s, l->slice[c - n->n_in], l->trip, n->out[c], axes[c - n->n_in], out));
-    s->value[n->out[c]->id] = out;
+    slices *collected = &l->slice[c - n->n_in];
+    fv_array out;
+    FV_TRY(stack(s, collected->item, l->trip, n->out[c], axes[c - n->n_in], &out));
+    set_value(s, n->out[c], out);
+    for (size_t t = 0; t < collected->n; t++)
+      drop(s, &collected->item[t]);
+    fv_arena_give(s->ar, collected->item);
   }
+  fv_arena_give(s->ar, l->carry);
+  fv_arena_give(s->ar, l->slice);
+  leave_node(s, n);
   return FV_OK;
 }
 
 //===-- Regions -----------------------------------------------------------------------===//
 
 static fv_status eval_simple(scope *s, const fv_node *n) {
-  const fv_array **in = FV_NEW_N(s->ar, const fv_array *, n->n_in);
-  fv_array *out = FV_NEW_N(s->ar, fv_array, n->n_out);
+  const size_t in_bytes = (size_t)n->n_in * sizeof(fv_array *);
+  const fv_array **in = fv_arena_take(s->ar, in_bytes + 1);
+  fv_array *out = fv_arena_take(s->ar, (size_t)n->n_out * sizeof *out + 1);
   for (int i = 0; i < n->n_in; i++)
-    in[i] = n->in[i] ? s->value[n->in[i]->id] : NULL;
+    in[i] = n->in[i] ? value_of(s, n->in[i]) : NULL;
   FV_TRY(n->meaning ? eval_meaning(s, n, in, out) : eval_builtin(s, n, out));
   for (int i = 0; i < n->n_out; i++)
-    s->value[n->out[i]->id] = &out[i];
+    set_value(s, n->out[i], out[i]);
+  fv_arena_give(s->ar, in);
+  fv_arena_give(s->ar, out);
+  leave_node(s, n);
   return FV_OK;
 }
 
@@ -287,17 +450,23 @@ static fv_status eval_region(scope *s, const fv_region *r) {
 
 fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io) {
   scope s = {.ar = io->arena, .symbol = io->symbol, .io = io, .diag = io->diag};
-  s.value = FV_NEW_N(io->arena, const fv_array *, g->module->n_value);
+  s.scratch = fv_arena_create_child(io->arena);
+  begin_scope(&s, g->region, 0, g->module->n_value);
   for (int i = 0; i < g->region->n_param; i++)
-    s.value[g->region->param[i]->id] = &io->input[i];
+    set_value(&s, g->region->param[i], io->input[i]);
   FV_TRY(eval_region(&s, g->region));
   for (int i = 0; i < g->region->n_result; i++)
-    io->output[i] = *s.value[g->region->result[i]->id];
+    io->output[i] = share(value_of(&s, g->region->result[i]));
+  end_scope(&s);
+  fv_arena_destroy(s.scratch);
   return FV_OK;
 }
 
 fv_status fv_eval_node(const fv_node *n, fv_arena *ar, int64_t *symbol, const fv_array *const *in,
                        fv_array *out, fv_diag_sink *diag) {
   scope s = {.ar = ar, .symbol = symbol, .diag = diag};
-  return eval_meaning(&s, n, in, out);
+  s.scratch = fv_arena_create_child(ar);
+  FV_TRY(eval_meaning(&s, n, in, out));
+  fv_arena_destroy(s.scratch);
+  return FV_OK;
 }

@@ -5,7 +5,8 @@
 // per op. Composite ops are evaluated through their definitions, kernel ops
 // through the interpreter of kernel IR. Nothing is fused. Used by the
 // reference backend and by constant folding.
-// Thread-compatible. Results live in the arena that is handed in.
+// A value goes after its last use. Thread-compatible. Results live in the arena that is
+// handed in.
 #ifndef FOVEA_IR_EVAL_EVAL_H_
 #define FOVEA_IR_EVAL_EVAL_H_
 
@@ -17,10 +18,9 @@ typedef struct fv_array {
   int rank;
   int64_t dim[FV_MAX_RANK];
   void *data;
+  void *memory;  // the evaluator's own; NULL: `data` is someone else's
 } fv_array;
 int64_t fv_array_count(const fv_array *a);
-
-typedef struct fv_eval fv_eval;
 
 // What a run of a graph works on. States: one block of bytes per state, its
 // members one after another; state_next likewise (equal to the current ones at

@@ -78,6 +78,59 @@ static void grows_arrays(void **state) {
   fv_arena_destroy(ar);
 }
 
+static void what_is_given_back_is_gone(void **state) {
+  (void)state;
+  counting_allocator c = {.fail_at = 0};
+  const fv_allocator a = counting_of(&c);
+  fv_arena *ar = fv_arena_create(&a);
+  enum { n = 64 };
+  unsigned char *p[n];
+  const size_t before = c.live_blocks;
+  for (int i = 0; i < n; i++) {
+    p[i] = fv_arena_take(ar, (size_t)i * 100);
+    assert_int_equal((uintptr_t)p[i] % 16, 0);
+    memset(p[i], i, (size_t)i * 100);
+  }
+  for (int i = 0; i < n; i += 2)  // from the middle, and then the ends
+    fv_arena_give(ar, p[i]);
+  for (int i = 1; i < n; i += 2) {
+    for (int k = 0; k < i * 100; k++)
+      assert_int_equal(p[i][k], i);
+    if (i % 4 == 1)
+      fv_arena_give(ar, p[i]);
+  }
+  fv_arena_give(ar, NULL);
+  assert_int_equal(c.live_blocks, before + n / 4);
+  fv_arena_destroy(ar);
+  assert_int_equal(c.live_blocks, 0);
+}
+
+static void a_child_is_used_again_and_again(void **state) {
+  (void)state;
+  counting_allocator c = {.fail_at = 0};
+  const fv_allocator a = counting_of(&c);
+  fv_arena *ar = fv_arena_create(&a);
+  fv_arena *child = fv_arena_create_child(ar), *left = fv_arena_create_child(ar);
+  size_t most = 0;
+  for (int round = 0; round < 100; round++) {
+    for (size_t size = 1; size < 40000; size = size * 3 + 1) {
+      const unsigned char *p = fv_arena_alloc(child, size);
+      for (size_t k = 0; k < size; k++)
+        assert_int_equal(p[k], 0);
+      memset((void *)(uintptr_t)p, 0xAA, size);
+    }
+    fv_arena_take(child, 10);
+    if (round == 0)
+      most = c.live_bytes;
+    assert_true(c.live_bytes <= most + 4096);
+    fv_arena_clear(child);
+  }
+  fv_arena_alloc(left, 100);  // goes with the parent
+  fv_arena_destroy(child);
+  fv_arena_destroy(ar);
+  assert_int_equal(c.live_blocks, 0);
+}
+
 typedef struct trace {
   char text[16];
   size_t n;
@@ -181,6 +234,12 @@ static fv_status busy(void *user) {
       handles++;
       *slot = &handles;
       fv_arena_printf(ar, "%d of %s", i, "many");
+      fv_arena *child = fv_arena_create_child(ar);
+      fv_arena_give(child, fv_arena_take(child, 3));
+      fv_arena_take(ar, 40000);
+      fv_arena_alloc(child, 40000);
+      if (i % 2000 == 0)
+        fv_arena_destroy(child);
     }
   }
   return FV_OK;
@@ -217,6 +276,8 @@ int main(void) {
       cmocka_unit_test(allocations_do_not_overlap),
       cmocka_unit_test(copies_and_prints),
       cmocka_unit_test(grows_arrays),
+      cmocka_unit_test(what_is_given_back_is_gone),
+      cmocka_unit_test(a_child_is_used_again_and_again),
       cmocka_unit_test(cleanups_run_newest_first),
       cmocka_unit_test(protect_returns_the_status),
       cmocka_unit_test(sizes_that_overflow_are_out_of_memory),
