@@ -1,218 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A nest is compiled to steps in the order of expression ids (arguments come
-// first); each step works on a chunk of up to CHUNK values of one index, the
-// lane. The lane is the last parallel or the last reduced index, whichever is
-// longer (a long reduced one is preferred). Loads whose offset moves linearly with the lane take no
-// index arithmetic per element.
+// The loops of a nest, around its steps (eval_steps.h). The lane is the last reduced index
+// if that is long, else the last parallel one or, where that is short, the longest.
 #include "ir/eval/eval_nest.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "ir/eval/eval_steps.h"
 
-enum { CHUNK = 512, LONG_ROW = 48 };
-
-typedef struct step {
-  const fv_expr *e;
-  fv_scalar *v;  // CHUNK values
-  int arg[3];    // steps of the arguments (of OP)
-  bool vary;     // with the lane; else v[0] counts for all
-  // LOAD
-  const fv_array *from;
-  int offset, stride;  // steps: flat offset (linear: at lane 0), elements a lane
-  bool linear;
-} step;
-
-typedef struct nest_eval {
-  const fv_node *n;
-  const fv_nest *nest;
-  const int64_t *symbol;
-  const fv_array *const *in;
-  fv_xpool *pool;
-  fv_arena *ar;
-  step *s;
-  int n_step;
-  size_t cap;
-  int lane;                  // index number
-  int64_t at[FV_MAX_LOOPS];  // current indices; at[lane] = start of the chunk
-  int64_t extent[FV_MAX_LOOPS];
-  int64_t count;  // of the chunk
-  fv_scalar acc;  // for post
-  int value, post, check;
-} nest_eval;
-
-//===-- Compilation -------------------------------------------------------------===//
-
-static int find_step(const nest_eval *x, const fv_expr *e) {
-  for (int i = x->n_step - 1; i >= 0; i--)
-    if (x->s[i].e == e)
-      return i;
-  return -1;
-}
-
-static const fv_expr *flat_offset(nest_eval *x, const fv_expr *e) {
-  fv_type t = x->n->in[e->ref]->type;
-  t.layout.n = 0;
-  return fv_type_offset(x->pool, &t, e->arg);
-}
-
-static bool uses_lane(const nest_eval *x, const fv_expr *e) {
-  if (e->kind == FV_E_INDEX)
-    return (int)e->ref == x->lane;
-  for (int i = 0; i < e->n; i++)
-    if (uses_lane(x, e->arg[i]))
-      return true;
-  return false;
-}
-
-static bool has_load(const fv_expr *e) {
-  if (e->kind == FV_E_LOAD)
-    return true;
-  for (int i = 0; i < e->n; i++)
-    if (has_load(e->arg[i]))
-      return true;
-  return false;
-}
-
-// Depth is bounded by the size of one op's scalar expression.
-static int compile(nest_eval *x, const fv_expr *e) {
-  const int known = find_step(x, e);
-  if (known >= 0)
-    return known;
-  step s = {.e = e, .vary = uses_lane(x, e)};
-  if (e->kind == FV_E_LOAD && e->ref != FV_NEST_ACC) {
-    const fv_expr *offset = flat_offset(x, e);
-    s.from = x->in[e->ref];
-    const fv_expr *sub[FV_MAX_LOOPS] = {0};
-    sub[x->lane] = fv_x_add(x->pool, fv_x_index(x->pool, (uint32_t)x->lane), fv_x_i64(x->pool, 1));
-    const fv_expr *next = fv_x_subst_index(x->pool, offset, sub, FV_MAX_LOOPS);
-    const fv_expr *stride = fv_x_sub(x->pool, next, offset);
-    s.linear = !has_load(offset) && !uses_lane(x, stride);
-    // A linear offset is base + stride * lane: neither varies within a chunk.
-    sub[x->lane] = fv_x_i64(x->pool, 0);
-    s.offset = compile(x, s.linear ? fv_x_subst_index(x->pool, offset, sub, FV_MAX_LOOPS) : offset);
-    s.stride = s.linear ? compile(x, stride) : 0;
-  } else if (e->kind == FV_E_OP) {
-    for (int i = 0; i < e->n; i++)
-      s.arg[i] = compile(x, e->arg[i]);
-  }
-  s.v = FV_NEW_N(x->ar, fv_scalar, CHUNK);
-  size_t n = (size_t)x->n_step;
-  FV_PUSH(x->ar, x->s, n, x->cap, s);
-  return x->n_step++;
-}
-
-//===-- Steps -----------------------------------------------------------------------===//
-
-static void load_linear(const step *s, int64_t base, int64_t stride, int64_t count) {
-  const int64_t total = fv_array_count(s->from);
-  const int64_t last = base + stride * (count - 1);
-  const bool inside = base >= 0 && base < total && last >= 0 && last < total;
-  if (inside && s->from->dtype == FV_f32) {
-    const float *p = (const float *)s->from->data + base;
-    for (int64_t i = 0; i < count; i++)
-      s->v[i].f = (double)p[i * stride];
-    return;
-  }
-  const int size = fv_dtype_size(s->from->dtype);
-  const uint8_t *data = s->from->data;
-  for (int64_t i = 0; i < count; i++) {
-    const int64_t o = base + i * stride;
-    // Out of range stands only in the arm of a select that is not taken.
-    if (o >= 0 && o < total)
-      s->v[i] = fv_scalar_load(s->from->dtype, data + o * size);
-    else
-      s->v[i].i = 0;
-  }
-}
-
-static void do_load(nest_eval *x, step *s) {
-  const int64_t count = s->vary ? x->count : 1;
-  if (s->e->ref == FV_NEST_ACC) {
-    s->v[0] = x->acc;
-    return;
-  }
-  const step *o = &x->s[s->offset];
-  if (s->linear) {
-    const int64_t stride = x->s[s->stride].v[0].i;
-    load_linear(s, o->v[0].i + stride * x->at[x->lane], stride, count);
-    return;
-  }
-  const int64_t total = fv_array_count(s->from);
-  const int size = fv_dtype_size(s->from->dtype);
-  for (int64_t i = 0; i < count; i++) {
-    const int64_t at = o->vary ? o->v[i].i : o->v[0].i;
-    if (at >= 0 && at < total)
-      s->v[i] = fv_scalar_load(s->from->dtype, (const uint8_t *)s->from->data + at * size);
-    else
-      s->v[i].i = 0;
-  }
-}
-
-// The common float operations without a call per element.
-#define FAST(expr)                                       \
-  for (int64_t i = 0; i < count; i++) {                  \
-    const double p = a->v[i * ia].f, q = b->v[i * ib].f; \
-    s->v[i].f = (expr);                                  \
-  }                                                      \
-  return true
-
-static bool do_fast(const nest_eval *x, step *s, int64_t count) {
-  if (s->e->n != 2 || !fv_dtype_is_float((fv_dtype)s->e->dtype))
-    return false;
-  const step *a = &x->s[s->arg[0]], *b = &x->s[s->arg[1]];
-  const int64_t ia = a->vary, ib = b->vary;
-  switch (s->e->op) {
-  case FV_X_MUL: FAST(p * q);
-  case FV_X_ADD: FAST(p + q);
-  case FV_X_SUB: FAST(p - q);
-  case FV_X_DIV: FAST(p / q);
-  default: return false;
-  }
-}
-#undef FAST
-
-static void do_op(nest_eval *x, step *s) {
-  const int64_t count = s->vary ? x->count : 1;
-  const fv_expr *e = s->e;
-  if (do_fast(x, s, count))
-    return;
-  const step *a[3] = {&x->s[s->arg[0]], &x->s[s->arg[e->n > 1 ? 1 : 0]],
-                      &x->s[s->arg[e->n > 2 ? 2 : 0]]};
-  const fv_dtype t = (fv_dtype)(e->op == FV_X_SELECT ? e->dtype : e->arg[0]->dtype);
-  for (int64_t i = 0; i < count; i++)
-    s->v[i] =
-        fv_scalar_eval((fv_scalar_op)e->op, t, (fv_dtype)e->dtype, a[0]->v[a[0]->vary ? i : 0],
-                       a[1]->v[a[1]->vary ? i : 0], a[2]->v[a[2]->vary ? i : 0]);
-  if (e->op == FV_X_CAST && fv_dtype_is_float((fv_dtype)e->dtype))
-    for (int64_t i = 0; i < count; i++)
-      s->v[i].f = fv_round_to((fv_dtype)e->dtype, s->v[i].f);
-}
-
-// Runs steps [0, n) for the chunk at hand; `all` also those that do not vary.
-static void run_steps(nest_eval *x, int n, bool all) {
-  for (int i = 0; i < n; i++) {
-    step *s = &x->s[i];
-    if (!s->vary && !all)
-      continue;
-    switch (s->e->kind) {
-    case FV_E_LIT:
-      if (fv_dtype_is_float((fv_dtype)s->e->dtype))
-        s->v[0].f = s->e->lit.f;
-      else
-        s->v[0].i = s->e->lit.i;
-      break;
-    case FV_E_SYM: s->v[0].i = x->symbol[s->e->ref]; break;
-    case FV_E_INDEX:
-      for (int64_t k = 0; k < (s->vary ? x->count : 1); k++)
-        s->v[k].i = x->at[s->e->ref] + k;
-      break;
-    case FV_E_LOAD: do_load(x, s); break;
-    default: do_op(x, s); break;
-    }
-  }
-}
+enum { LONG_ROW = 48 };
 
 //===-- Combining -------------------------------------------------------------------===//
 
@@ -285,19 +82,39 @@ static void combine_one(const nest_eval *x, fv_scalar *acc, arg_best *arg, fv_sc
     *arg = (arg_best){v, index};
 }
 
+static bool is_float_sum(const nest_eval *x) {
+  return x->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float((fv_dtype)x->nest->value->dtype);
+}
+
+// A chunk of a parallel lane: each of its values to an accumulator of its own.
+static void combine_each(const nest_eval *x, fv_scalar *acc, arg_best *arg) {
+  const fv_scalar *v = fv_step_values(x, x->value);
+  const bool vary = x->s[x->value].vary;
+  if (x->nest->combine == FV_COMBINE_NONE) {
+    for (int64_t i = 0; i < x->count; i++)
+      acc[i] = v[vary ? i : 0];
+  } else if (is_float_sum(x) && vary) {
+    for (int64_t i = 0; i < x->count; i++)
+      acc[i].f += v[i].f;
+  } else {
+    for (int64_t i = 0; i < x->count; i++)
+      combine_one(x, &acc[i], &arg[i], v[vary ? i : 0], x->at[x->nest->n_par]);
+  }
+}
+
 // A chunk of the reduced lane, in order.
 static void combine_chunk(const nest_eval *x, fv_scalar *acc, arg_best *arg, int64_t first) {
-  const step *v = &x->s[x->value];
-  if (x->nest->combine == FV_COMBINE_SUM && v->vary &&
-      fv_dtype_is_float((fv_dtype)x->nest->value->dtype)) {
+  const fv_scalar *v = fv_step_values(x, x->value);
+  const bool vary = x->s[x->value].vary;
+  if (is_float_sum(x) && vary) {
     double sum = acc->f;
     for (int64_t i = 0; i < x->count; i++)
-      sum += v->v[i].f;
+      sum += v[i].f;
     acc->f = sum;
     return;
   }
   for (int64_t i = 0; i < x->count; i++)
-    combine_one(x, acc, arg, v->v[v->vary ? i : 0], first + i);
+    combine_one(x, acc, arg, v[vary ? i : 0], first + i);
 }
 
 //===-- The loops -------------------------------------------------------------------===//
@@ -308,9 +125,9 @@ static fv_scalar finish_element(nest_eval *x, fv_scalar acc) {
   x->acc = acc;
   const int64_t count = x->count;
   x->count = 1;
-  run_steps(x, x->n_step, true);
+  fv_run_steps(x, true);
   x->count = count;
-  return x->s[x->post].v[0];
+  return fv_step_values(x, x->post)[0];
 }
 
 // Next tuple of indices lo..hi-1 but `skip`; false after the last.
@@ -357,17 +174,11 @@ static bool run_parallel_lane(nest_eval *x, fv_array *out, bool *ok) {
       }
       const bool none = reduces && empty_range(x, n_par, n_all);
       while (!none) {
-        run_steps(x, x->n_step, true);
-        const step *v = &x->s[x->value];
-        for (int64_t i = 0; i < x->count; i++) {
-          if (reduces)
-            combine_one(x, &acc[i], &arg[i], v->v[v->vary ? i : 0], x->at[n_par]);
-          else
-            acc[i] = v->v[v->vary ? i : 0];
-        }
+        fv_run_steps(x, false);
+        combine_each(x, acc, arg);
         if (x->check >= 0)
-          for (int64_t i = 0; i < x->count; i++)
-            *ok = *ok && x->s[x->check].v[x->s[x->check].vary ? i : 0].i;
+          for (int64_t i = 0; i < (x->s[x->check].vary ? x->count : 1); i++)
+            *ok = *ok && fv_step_values(x, x->check)[i].i;
         if (!reduces || !advance(x, n_par, n_all, -1))
           break;
       }
@@ -400,7 +211,7 @@ static void run_reduced_lane(nest_eval *x, fv_array *out) {
       for (int64_t c = 0; c < full; c += CHUNK) {
         x->at[x->lane] = c;
         x->count = full - c < CHUNK ? full - c : CHUNK;
-        run_steps(x, x->n_step, true);
+        fv_run_steps(x, false);
         combine_chunk(x, &acc, &arg, c);
       }
       x->at[x->lane] = 0;
@@ -411,6 +222,14 @@ static void run_reduced_lane(nest_eval *x, fv_array *out) {
     x->count = 1;
     put(out, x, finish_element(x, acc));
   } while (advance(x, 0, n_par, -1));
+}
+
+static int parallel_lane(const nest_eval *x) {
+  int lane = x->nest->n_par > 0 ? x->nest->n_par - 1 : 0;
+  for (int i = lane - 1; i >= 0 && x->extent[lane] < LONG_ROW; i--)
+    if (x->extent[i] > x->extent[lane])
+      lane = i;
+  return lane;
 }
 
 fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
@@ -428,18 +247,20 @@ fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
   for (int i = 0; i < n_all; i++)
     if (!fv_x_eval_i64(t->extent[i], symbol, &x.extent[i]) || x.extent[i] < 0)
       return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "an extent is out of range");
-  const int last_par = t->n_par - 1, last_red = n_all - 1;
+  const int par = parallel_lane(&x), red = n_all - 1;
   const bool reduced =
       t->n_red && !t->check &&
-      (t->n_par == 0 || x.extent[last_red] >= x.extent[last_par] || x.extent[last_red] >= LONG_ROW);
-  x.lane = reduced ? last_red : last_par < 0 ? 0 : last_par;
+      (t->n_par == 0 || x.extent[red] >= x.extent[par] || x.extent[red] >= LONG_ROW);
+  x.lane = reduced ? red : par;
   if (t->n_par == 0 && !reduced)
     x.extent[0] = 1;
-  x.value = compile(&x, t->value);
+  x.value = fv_step_of(&x, t->value);
   if (t->check)
-    x.check = compile(&x, t->check);
-  if (t->post)
-    x.post = compile(&x, t->post);
+    x.check = fv_step_of(&x, t->check);
+  if (t->post) {
+    x.post = fv_step_of(&x, t->post);
+    fv_mark_late(&x, x.post);
+  }
   if (fv_array_count(out) == 0)
     return FV_OK;
   bool ok = true;
