@@ -176,7 +176,7 @@ const char *fv_executable_manifest(const fv_executable *e) {
 
 int fv_executable_count_kernels(const fv_executable *e, const char *family) {
   static const char *const all[] = {
-#define X(id, name, doc) name,
+#define X(name, doc) #name,
       FV_FAMILY_TABLE(X)
 #undef X
   };

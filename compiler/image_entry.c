@@ -196,16 +196,9 @@ static void extend_lifetimes(im_entry *m) {
 
 //===-- Instructions ------------------------------------------------------------===//
 
-static uint32_t kernel_number(const im_entry *m, const fv_kernel *k) {
-  for (size_t i = 0; i < m->l->n_kernel; i++)
-    if (m->l->kernel[i]->code.inst == k->code.inst)
-      return (uint32_t)i;
-  return FV_NO_SLOT;
-}
-
 static void launch(im_entry *m, const fv_linst *s) {
   const fv_kernel *k = s->kernel;
-  fv_hinst i = {.op = FV_H_LAUNCH, .a = kernel_number(m, k), .c = FV_NO_SLOT};
+  fv_hinst i = {.op = FV_H_LAUNCH, .a = k->number, .c = FV_NO_SLOT};
   for (uint32_t b = 0; b < k->code.n_global; b++)
     refresh(m, s->buffer[b]);
   i.b = im_slot(m, k->grid);

@@ -41,7 +41,7 @@ void fv_list(const char *kind,
   static const struct {
     const char *name, *doc;
   } family[] = {
-#define X(id, name, doc) {name, doc},
+#define X(name, doc) {#name, doc},
       FV_FAMILY_TABLE(X)
 #undef X
   };

@@ -55,12 +55,6 @@ static lw_why shape_of(const fv_node *n, lw_att *a) {
   return NULL;
 }
 
-lw_why lw_attention_refuses(const lw *l, const fv_node *n) {
-  (void)l;
-  lw_att a;
-  return shape_of(n, &a);
-}
-
 // Element of q, k or v.
 static const fv_expr *element(lw_att *a, const fv_value *v, const fv_expr *row, bool kv,
                               int64_t size) {
@@ -157,7 +151,7 @@ static void copy_body(void *user, lw_emit *e) {
               lw_op2(a, FV_X_ADD, fv_kb_get(kb, c->finite), lw_op2(a, FV_X_SUB, v, v)));
   if (c->factor != FV_K_NONE)
     v = lw_op2(a, FV_X_MUL, v, c->factor);
-  fv_kb_store(kb, c->scratch, fv_kb_add(kb, c->base, e->index[a->id->ref]), v,
+  fv_kb_store(kb, c->scratch, fv_kb_add(kb, c->base, lw_index_value(e, a->id->ref)), v,
               e->lanes > 1 ? e->count : FV_K_NONE);
 }
 
@@ -191,7 +185,7 @@ static void load_queries(lw_att *a, const lw_emit *e, fv_kv lo, fv_kv hi) {
   lw_emit in = *e;
   const fv_kv i = fv_kb_for(kb, lo, hi, 1);
   const fv_kv r = fv_kb_sub(kb, i, lo);
-  in.index[a->ii->ref] = i;
+  lw_bind(&in, a->ii->ref, i);
   copy c = {.a = a,
             .x = a->q,
             .scratch = a->s_q,
@@ -215,11 +209,11 @@ static void turn_keys(lw_att *a, const lw_emit *e, fv_kv j0, fv_kv count) {
   const fv_kv jj = fv_kb_for(kb, lw_i64(a, 0), count, a->lanes);
   in.lanes = a->lanes;
   in.lane = (int)a->ij->ref;
-  in.index[a->ij->ref] = fv_kb_add(kb, j0, jj);
-  in.count = fv_kb_sub(kb, a->visible_keys, in.index[a->ij->ref]);
-  in.memo = FV_NEW(a->k.l->arena, struct lw_memo);
+  const fv_kv j = fv_kb_add(kb, j0, jj);
+  lw_bind(&in, a->ij->ref, j);
+  in.count = fv_kb_sub(kb, a->visible_keys, j);
   const fv_kv d = fv_kb_for(kb, lw_i64(a, 0), lw_i64(a, a->head), 1);
-  in.index[a->id->ref] = d;
+  lw_bind(&in, a->id->ref, d);
   fv_kb_store(kb, a->s_k, lw_at2(a, d, a->keys, jj),
               fv_kb_splat(kb, lw_emit_expr(&in, a->kx), a->lanes), FV_K_NONE);
   fv_kb_end(kb);
@@ -236,7 +230,7 @@ static fv_kv load_keys(lw_att *a, const lw_emit *e, fv_kv j0, fv_kv count) {
   lw_emit in = *e;
   const fv_kv seen = lw_op2(a, FV_X_MIN, fv_kb_sub(kb, a->visible_keys, j0), count);
   const fv_kv jj = fv_kb_for(kb, lw_i64(a, 0), seen, 1);
-  in.index[a->ij->ref] = fv_kb_add(kb, j0, jj);
+  lw_bind(&in, a->ij->ref, fv_kb_add(kb, j0, jj));
   if (a->one_row) {
     copy k = {.a = a,
               .x = a->kx,
@@ -273,7 +267,7 @@ static void put_body(void *user, lw_emit *e) {
   put *w = user;
   lw_att *a = w->a;
   fv_kb *kb = a->k.kb;
-  const fv_kv at = lw_at2(a, w->row, a->v_stride, e->index[a->id->ref]);
+  const fv_kv at = lw_at2(a, w->row, a->v_stride, lw_index_value(e, a->id->ref));
   const fv_kv o = fv_kb_load(kb, a->s_o, at, e->lanes, FV_K_NONE);
   fv_kv y = lw_op2(a, FV_X_DIV, o, w->l);
   if (w->empty != FV_K_NONE)
@@ -288,7 +282,7 @@ static void write_rows(lw_att *a, lw_emit *e, fv_kv lo, fv_kv hi) {
   const fv_expr *ix3[] = {a->ib, a->ii, column}, *ix4[] = {a->ib, a->ih, a->ii, a->id};
   lw_emit in = *e;
   const fv_kv i = fv_kb_for(kb, lo, hi, 1);
-  in.index[a->ii->ref] = i;
+  lw_bind(&in, a->ii->ref, i);
   const fv_kv row = fv_kb_sub(kb, i, lo);
   const fv_kv l = fv_kb_load(kb, a->s_l, row, 1, FV_K_NONE);
   put w = {.a = a,
@@ -331,8 +325,8 @@ static void emit(lw *l, const lw_group *g, bool one_row) {
   at = lw_op2(&a, FV_X_FLOORDIV, at, nb);
   lw_emit e;
   lw_emit_init(&e, &a.k, 1, -1);
-  e.index[a.ih->ref] = lw_op2(&a, FV_X_MOD, at, lw_i64(&a, a.heads));
-  e.index[a.ib->ref] = lw_op2(&a, FV_X_FLOORDIV, at, lw_i64(&a, a.heads));
+  lw_bind(&e, a.ih->ref, lw_op2(&a, FV_X_MOD, at, lw_i64(&a, a.heads)));
+  lw_bind(&e, a.ib->ref, lw_op2(&a, FV_X_FLOORDIV, at, lw_i64(&a, a.heads)));
   a.visible_keys = lw_op2(&a, FV_X_MIN, lw_emit_host(&a.k, a.valid), lw_emit_host(&a.k, a.k_len));
   if (a.lengths)
     a.visible_keys =
@@ -362,7 +356,7 @@ static void emit_many(lw *l, const lw_group *g) {
   emit(l, g, false);
 }
 
-fv_status lw_attention(lw *l, const lw_group *g) {
+static fv_status emit_either(lw *l, const lw_group *g) {
   fv_xpool *p = l->pool;
   lw_att a;
   shape_of(g->root, &a);
@@ -374,3 +368,22 @@ fv_status lw_attention(lw *l, const lw_group *g) {
   lw_either(l, cond, emit_one, emit_many, g);
   return FV_OK;
 }
+
+//===-- The family ----------------------------------------------------------------===//
+
+static lw_why match(lw *l, const fv_node *n) {
+  (void)l;
+  lw_att a;
+  return n->op == FV_OP_attention ? shape_of(n, &a) : lw_other_kind;
+}
+
+static bool composes(lw *l, const fv_node *n, int operand) {
+  (void)l, (void)n, (void)operand;
+  return true;
+}
+
+const lw_family lw_family_attention = {.name = "attention",
+                                       .match = match,
+                                       .takes_nothing = "attention reads its operands from memory",
+                                       .composes = composes,
+                                       .emit = emit_either};

@@ -3,7 +3,8 @@
 #ifndef FOVEA_LOWER_ATTENTION_H_
 #define FOVEA_LOWER_ATTENTION_H_
 
-#include "lower/internal.h"
+#include "lower/buffers.h"
+#include "lower/emit.h"
 
 typedef struct lw_att {
   lw_kernel k;

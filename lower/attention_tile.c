@@ -7,7 +7,9 @@
 // s[r][j] = q[r] . k[j] for a tile of rows whose first is row0 of the block and a panel of keys.
 static void scores(lw_att *a, fv_kv row0, fv_kv panel) {
   fv_kb *kb = a->k.kb;
-  fv_kv acc[LW_TILE_ROWS * 8], base[LW_TILE_ROWS];
+  fv_arena *ar = a->k.l->arena;
+  fv_kv *acc = FV_NEW_N(ar, fv_kv, a->rows * a->vectors), *base = FV_NEW_N(ar, fv_kv, a->rows);
+  fv_kv *k = FV_NEW_N(ar, fv_kv, a->vectors);
   const fv_kv zero = fv_kb_const_f(kb, a->t, a->lanes, 0);
   for (int i = 0; i < a->rows * a->vectors; i++)
     acc[i] = fv_kb_var(kb, zero);
@@ -17,7 +19,6 @@ static void scores(lw_att *a, fv_kv row0, fv_kv panel) {
   const fv_kv d0 = fv_kb_for(kb, lw_i64(a, 0), lw_i64(a, a->head), unroll);
   for (int u = 0; u < unroll; u++) {
     const fv_kv d = fv_kb_add(kb, d0, lw_i64(a, u));
-    fv_kv k[8];
     for (int v = 0; v < a->vectors; v++)
       k[v] = fv_kb_load(kb, a->s_k,
                         lw_at2(a, d, a->keys, fv_kb_add(kb, panel, lw_i64(a, v * a->lanes))),
@@ -92,9 +93,8 @@ static fv_kv masked_score(lw_att *a, const lw_emit *e, fv_kv s, fv_kv j, fv_kv l
   lw_emit in = *e;
   in.lanes = a->lanes;
   in.lane = (int)a->ij->ref;
-  in.index[a->ij->ref] = j;
+  lw_bind(&in, a->ij->ref, j);
   in.count = fv_kb_sub(kb, lw_emit_host(&a->k, a->k_len), j);
-  in.memo = FV_NEW(a->k.l->arena, struct lw_memo);
   const fv_expr *const both[] = {a->bias, a->mask};
   for (int i = 0; i < 2; i++) {
     if (!both[i])
@@ -116,7 +116,7 @@ static fv_kv masked_score(lw_att *a, const lw_emit *e, fv_kv s, fv_kv j, fv_kv l
 static fv_kv mask_row(lw_att *a, const lw_emit *e, fv_kv r, fv_kv j0, fv_kv count) {
   fv_kb *kb = a->k.kb;
   fv_kv lo, hi;
-  lw_att_key_range(a, e->index[a->ii->ref], &lo, &hi);
+  lw_att_key_range(a, lw_index_value(e, a->ii->ref), &lo, &hi);
   const fv_kv top = fv_kb_var(kb, fv_kb_const_f(kb, a->t, a->lanes, -__builtin_inf()));
   const fv_kv c = fv_kb_for(kb, lw_i64(a, 0), count, a->panel);
   for (int v = 0; v < a->vectors; v++) {
@@ -184,7 +184,7 @@ static void soften(lw_att *a, const lw_emit *e, fv_kv row0, fv_kv rows, fv_kv j0
   fv_kb *kb = a->k.kb;
   lw_emit in = *e;
   fv_kv r = fv_kb_for(kb, lw_i64(a, 0), rows, 1);
-  in.index[a->ii->ref] = fv_kb_add(kb, lo, fv_kb_add(kb, row0, r));
+  lw_bind(&in, a->ii->ref, fv_kb_add(kb, lo, fv_kb_add(kb, row0, r)));
   fv_kb_store(kb, a->s_t, r, mask_row(a, &in, r, j0, count), FV_K_NONE);
   fv_kb_end(kb);
   move_rows(a, row0, rows, false);
@@ -198,7 +198,9 @@ static void soften(lw_att *a, const lw_emit *e, fv_kv row0, fv_kv rows, fv_kv j0
 // o[r] = o[r] alpha[r] + p[r] v for a tile; `careful`: keys of weight 0 are left out.
 static void add_values(lw_att *a, fv_kv row0, fv_kv count, bool careful) {
   fv_kb *kb = a->k.kb;
-  fv_kv acc[LW_TILE_ROWS * 8];
+  fv_arena *ar = a->k.l->arena;
+  fv_kv *acc = FV_NEW_N(ar, fv_kv, a->rows * a->vectors);
+  fv_kv *val = FV_NEW_N(ar, fv_kv, a->vectors);
   const fv_kv c = fv_kb_for(kb, lw_i64(a, 0), lw_i64(a, a->v_stride), a->panel);
   for (int r = 0; r < a->rows; r++)
     for (int v = 0; v < a->vectors; v++) {
@@ -212,7 +214,6 @@ static void add_values(lw_att *a, fv_kv row0, fv_kv count, bool careful) {
   const fv_kv j0 = fv_kb_for(kb, lw_i64(a, 0), count, unroll);
   for (int u = 0; u < unroll; u++) {
     const fv_kv j = fv_kb_add(kb, j0, lw_i64(a, u));
-    fv_kv val[8];
     for (int v = 0; v < a->vectors; v++)
       val[v] = fv_kb_load(kb, a->s_v,
                           lw_at2(a, j, a->v_stride, fv_kb_add(kb, c, lw_i64(a, v * a->lanes))),

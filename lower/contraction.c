@@ -9,11 +9,21 @@
 // chain of mads over k in order, so its bits do not depend on the tile.
 #include <string.h>
 
-#include "lower/internal.h"
+#include "lower/copy.h"
+#include "lower/emit.h"
 
 enum { PANEL = LW_BLOCK, UNROLL = 4 };
 
 //===-- Recognition -----------------------------------------------------------===//
+
+// What makes a nest a contraction: sum of a * b where one axis of the result
+// (the last that only b sees) runs over columns. Indices are loop numbers.
+typedef struct contraction_shape {
+  const fv_expr *a, *b;  // the factors as the nest has them
+  int b_operand;         // the node's operand that holds the columns
+  int col;               // parallel index of the columns
+  int col_axis;          // axis of the operand
+} contraction_shape;
 
 // Bare: an operand at distinct loop indices (or 0), as packing needs it.
 static bool bare_load(const fv_expr *e) {
@@ -29,22 +39,21 @@ static bool bare_load(const fv_expr *e) {
   return true;
 }
 
-static bool match_factors(const fv_node *n, const fv_expr *a, const fv_expr *b,
-                          lw_contraction_shape *out) {
+static bool match_factors(lw *l, const fv_node *n, const fv_expr *a, const fv_expr *b,
+                          contraction_shape *out) {
   const fv_nest *t = &n->meaning->nest;
-  const fv_xpool *p = n->region->graph->module->pool;
   if (!bare_load(b))
     return false;
   for (int i = t->n_par; i < t->n_par + t->n_red; i++)
-    if (!fv_x_uses_index(p, b, (uint32_t)i) || !fv_x_uses_index(p, a, (uint32_t)i))
+    if (!fv_x_uses_index(l->pool, b, (uint32_t)i) || !fv_x_uses_index(l->pool, a, (uint32_t)i))
       return false;
   for (int i = t->n_par - 1; i >= 0; i--) {
     int64_t extent;
-    if (fv_x_uses_index(p, a, (uint32_t)i) || !fv_x_uses_index(p, b, (uint32_t)i))
+    if (fv_x_uses_index(l->pool, a, (uint32_t)i) || !fv_x_uses_index(l->pool, b, (uint32_t)i))
       continue;
     if (fv_x_is_lit(t->extent[i], &extent) && extent < 8)
       continue;
-    *out = (lw_contraction_shape){.a = a, .b = b, .b_operand = (int)b->ref, .col = i};
+    *out = (contraction_shape){.a = a, .b = b, .b_operand = (int)b->ref, .col = i};
     for (int j = 0; j < b->n; j++)
       if (b->arg[j]->ref == (uint32_t)i)
         out->col_axis = j;
@@ -53,8 +62,7 @@ static bool match_factors(const fv_node *n, const fv_expr *a, const fv_expr *b,
   return false;
 }
 
-bool lw_contraction_match(const lw *l, const fv_node *n, lw_contraction_shape *out) {
-  (void)l;
+static bool match_shape(lw *l, const fv_node *n, contraction_shape *out) {
   if (!n->meaning || n->meaning->kind != FV_MEANS_NEST)
     return false;
   const fv_nest *t = &n->meaning->nest;
@@ -62,9 +70,9 @@ bool lw_contraction_match(const lw *l, const fv_node *n, lw_contraction_shape *o
   if (t->combine != FV_COMBINE_SUM || t->check || v->kind != FV_E_OP || v->op != FV_X_MUL ||
       v->dtype == FV_bool)
     return false;
-  lw_contraction_shape s[2];
-  const bool ok[2] = {match_factors(n, v->arg[0], v->arg[1], &s[0]),
-                      match_factors(n, v->arg[1], v->arg[0], &s[1])};
+  contraction_shape s[2];
+  const bool ok[2] = {match_factors(l, n, v->arg[0], v->arg[1], &s[0]),
+                      match_factors(l, n, v->arg[1], v->arg[0], &s[1])};
   if (!ok[0] && !ok[1])
     return false;
   int pick = ok[0] ? 0 : 1;
@@ -86,7 +94,7 @@ bool lw_contraction_match(const lw *l, const fv_node *n, lw_contraction_shape *o
 typedef struct tile {
   lw_kernel k;
   const lw_group *g;
-  lw_contraction_shape shape;
+  contraction_shape shape;
   lw_loops outer, rows, red;  // grid; rows (at most one loop); reduced
   uint32_t panel, column;     // indices: the columns are panel * PANEL + column
   const fv_expr *col_extent, *row_extent, *k_extent;
@@ -105,7 +113,7 @@ typedef struct tile {
 
 // Order of the reduced indices: as the nest has them, but the one along which a
 // lies in blocks last. Returns its number, or -1.
-static int blocked_red(lw *l, const lw_group *g, const lw_contraction_shape *shape) {
+static int blocked_red(lw *l, const lw_group *g, const contraction_shape *shape) {
   const fv_nest *t = &g->anchor->meaning->nest;
   for (int r = t->n_par; t->n_red > 1 && r < t->n_par + t->n_red; r++) {
     lw_kernel k;
@@ -158,13 +166,14 @@ static void shape_loops(tile *c, const fv_expr *const *index) {
   for (int i = 0; i < t->n_par; i++) {
     if (i == c->shape.col)
       continue;
-    if (fv_x_uses_index(p, c->shape.a, (uint32_t)i) && !fv_x_uses_index(p, c->shape.b, (uint32_t)i))
+    if (fv_x_uses_index(c->k.l->pool, c->shape.a, (uint32_t)i) &&
+        !fv_x_uses_index(c->k.l->pool, c->shape.b, (uint32_t)i))
       lw_add_loop(&m, index[i], t->extent[i]);
     else
       lw_add_loop(&c->outer, index[i], t->extent[i]);
   }
   const fv_expr *x[] = {c->a, c->value, c->offset};
-  lw_collapse(p, &m, x, 3);
+  lw_collapse(c->k.l, &m, x, 3);
   c->a = x[0], c->value = x[1], c->offset = x[2];
   for (int i = 0; i + 1 < m.n; i++) {
     c->outer.index[c->outer.n] = m.index[i];
@@ -182,7 +191,7 @@ static void shape_loops(tile *c, const fv_expr *const *index) {
 static uint32_t pack_b(tile *c, lw *l, const lw_group *g) {
   memset(c, 0, sizeof *c);
   c->g = g;
-  lw_contraction_match(l, g->anchor, &c->shape);
+  match_shape(l, g->anchor, &c->shape);
   c->last_red = blocked_red(l, g, &c->shape);
   const fv_layout layout = panel_layout(c, g->anchor);
   return lw_packed_buffer(l, g->anchor->in[c->shape.b_operand], &layout, &c->b_type);
@@ -253,7 +262,7 @@ static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
       ix[i] = fv_x_i64(p, 0);
   }
   lw_emit at = *e;
-  at.memo = FV_NEW(c->k.l->arena, struct lw_memo);  // e's outlives the loop we are in
+  lw_emit_move(&at);  // e's place outlives the loop we are in
   const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));
   const fv_kv stride = lw_emit_host(&c->k, fv_x_mul(p, c->k_extent, fv_x_i64(p, PANEL)));
   return fv_kb_add(kb, base, fv_kb_mul(kb, panel, stride));
@@ -263,40 +272,40 @@ static fv_kv b_offset(tile *c, lw_emit *e, fv_kv panel) {
 typedef struct micro {
   tile *c;
   int rows;
-  fv_kv acc[LW_TILE_ROWS * 16];
-  fv_kv b_base[8];
-  fv_kv a_base[LW_TILE_ROWS];  // packed rows; FV_K_NONE: a is emitted in place
+  int width;      // vectors of a row
+  fv_kv *acc;     // rows x width VARs
+  fv_kv *b_base;  // of each panel
+  fv_kv *a_base;  // of each packed row; NULL: a is emitted in place
+  fv_kv *b;       // width vectors of b, of the step at hand
   lw_emit *direct;
 } micro;
 
 static fv_kv a_element(micro *u, int row, fv_kv kk) {
   tile *c = u->c;
   fv_kb *kb = c->k.kb;
-  if (!u->direct)
+  if (u->a_base)
     return fv_kb_load(kb, c->a_scratch, fv_kb_add(kb, u->a_base[row], kk), 1, FV_K_NONE);
   lw_emit e = *u->direct;
-  e.memo = FV_NEW(c->k.l->arena, struct lw_memo);
-  e.index[c->red.index[0]] = kk;
+  lw_bind(&e, c->red.index[0], kk);
   return lw_emit_expr(&e, c->a);
 }
 
 static void micro_step(micro *u, fv_kv kk) {
   tile *c = u->c;
   fv_kb *kb = c->k.kb;
-  fv_kv b[16];
   int n = 0;
   const int kbuf = c->k.operand[c->b_operand].kbuf;
   const fv_kv at = fv_kb_mul(kb, kk, fv_kb_i64(kb, PANEL));
   for (int q = 0; q < c->panels; q++)
     for (int v = 0; v < c->per_panel; v++) {
       const fv_kv off = fv_kb_add(kb, fv_kb_add(kb, u->b_base[q], at), fv_kb_i64(kb, v * c->lanes));
-      b[n++] = fv_kb_cast(kb, c->t, fv_kb_load(kb, kbuf, off, c->lanes, FV_K_NONE));
+      u->b[n++] = fv_kb_cast(kb, c->t, fv_kb_load(kb, kbuf, off, c->lanes, FV_K_NONE));
     }
   for (int r = 0; r < u->rows; r++) {
     const fv_kv a = fv_kb_splat(kb, fv_kb_cast(kb, c->t, a_element(u, r, kk)), c->lanes);
     for (int j = 0; j < n; j++) {
       const fv_kv acc = u->acc[r * n + j];
-      fv_kb_set(kb, acc, fv_kb_mad(kb, a, b[j], fv_kb_get(kb, acc)));
+      fv_kb_set(kb, acc, fv_kb_mad(kb, a, u->b[j], fv_kb_get(kb, acc)));
     }
   }
 }
@@ -325,7 +334,7 @@ static void micro_loop(micro *u) {
 // Result of a tile: from registers through scratch to the epilogue, row by row.
 static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, fv_kv panel0) {
   fv_kb *kb = c->k.kb;
-  const int width = c->panels * PANEL, n = c->panels * c->per_panel;
+  const int width = c->panels * PANEL, n = u->width;
   for (int r = 0; r < u->rows; r++)
     for (int j = 0; j < n; j++)
       fv_kb_store(kb, c->c_scratch, fv_kb_i64(kb, r * width + j * c->lanes),
@@ -337,17 +346,16 @@ static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, f
   const bool whole = fv_x_is_lit(c->col_extent, &columns) && columns % width == 0;
   for (int j = 0; j < n; j++) {
     lw_emit in = *e;
-    in.memo = FV_NEW(c->k.l->arena, struct lw_memo);
     in.lanes = c->lanes;
     in.lane = (int)c->column;
     if (c->rows.n)
-      in.index[c->rows.index[0]] = fv_kb_add(kb, row0, r);
-    const int first = j % c->per_panel * c->lanes;
-    in.index[c->panel] = fv_kb_add(kb, panel0, fv_kb_i64(kb, j / c->per_panel));
-    in.index[c->column] = fv_kb_i64(kb, first);
+      lw_bind(&in, c->rows.index[0], fv_kb_add(kb, row0, r));
+    const fv_kv panel = fv_kb_add(kb, panel0, fv_kb_i64(kb, j / c->per_panel));
+    const fv_kv column = fv_kb_i64(kb, j % c->per_panel * c->lanes);
+    lw_bind(&in, c->panel, panel);
+    lw_bind(&in, c->column, column);
     if (!whole) {
-      const fv_kv col = fv_kb_add(kb, fv_kb_mul(kb, in.index[c->panel], fv_kb_i64(kb, PANEL)),
-                                  in.index[c->column]);
+      const fv_kv col = fv_kb_add(kb, fv_kb_mul(kb, panel, fv_kb_i64(kb, PANEL)), column);
       in.count = fv_kb_sub(kb, lw_emit_host(&c->k, c->col_extent), col);
     }
     const fv_kv at =
@@ -367,7 +375,16 @@ static fv_kv zero_of(tile *c) {
 static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, fv_kv row_end,
                       fv_kv group, bool direct) {
   fv_kb *kb = c->k.kb;
-  micro u = {.c = c, .rows = rows, .direct = direct ? e : NULL};
+  fv_arena *ar = c->k.l->arena;
+  const int n = c->panels * c->per_panel;
+  micro u = {.c = c,
+             .rows = rows,
+             .width = n,
+             .direct = e,
+             .acc = FV_NEW_N(ar, fv_kv, rows * n),
+             .b_base = FV_NEW_N(ar, fv_kv, c->panels),
+             .a_base = direct ? NULL : FV_NEW_N(ar, fv_kv, rows),
+             .b = FV_NEW_N(ar, fv_kv, n)};
   const fv_kv n_panels = lw_emit_host(&c->k, lw_ceil_div(c->k.l->pool, c->col_extent, PANEL));
   const fv_kv last = fv_kb_sub(kb, n_panels, fv_kb_i64(kb, 1));
   const fv_kv first = fv_kb_mul(kb, group, fv_kb_i64(kb, c->panels));
@@ -381,7 +398,6 @@ static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, f
     const fv_kv row = fv_kb_add(kb, fv_kb_sub(kb, row0, row_lo), fv_kb_i64(kb, r));
     u.a_base[r] = fv_kb_mul(kb, row, lw_emit_host(&c->k, c->a_stride));
   }
-  const int n = c->panels * c->per_panel;
   for (int i = 0; i < rows * n; i++)
     u.acc[i] = fv_kb_var(kb, zero_of(c));
   micro_loop(&u);
@@ -401,8 +417,7 @@ typedef struct pack {
 static void pack_body(void *user, lw_emit *e) {
   pack *w = user;
   fv_kb *kb = e->k->kb;
-  lw_emit s = *e;
-  s.lanes = 1, s.lane = -1, s.count = FV_K_NONE;
+  lw_emit s = lw_scalar_of(e);
   const fv_kv at = fv_kb_add(kb, w->base, lw_emit_expr(&s, w->flat));
   const fv_kv v = fv_kb_splat(kb, fv_kb_cast(kb, w->c->t, lw_emit_expr(e, w->a)), e->lanes);
   fv_kb_store(kb, w->c->a_scratch, at, v, e->lanes > 1 ? e->count : FV_K_NONE);
@@ -415,19 +430,17 @@ static void pack_rows(tile *c, lw_emit *e, fv_kv lo, fv_kv hi) {
   for (int i = 0; i < c->red.n; i++)
     w.flat = fv_x_add(p, fv_x_mul(p, w.flat, c->red.extent[i]), fv_x_index(p, c->red.index[i]));
   const fv_expr *x[] = {w.a, w.flat};
-  lw_collapse(p, &w.red, x, 2);
+  lw_collapse(c->k.l, &w.red, x, 2);
   w.a = x[0], w.flat = x[1];
   lw_emit in = *e;
-  in.memo = FV_NEW(c->k.l->arena, struct lw_memo);
   const fv_kv row = fv_kb_for(kb, lo, hi, 1);
+  lw_emit_move(&in);
   if (c->rows.n)
-    in.index[c->rows.index[0]] = row;
+    lw_bind(&in, c->rows.index[0], row);
   w.base = fv_kb_mul(kb, fv_kb_sub(kb, row, lo), lw_emit_host(&c->k, c->a_stride));
-  for (int i = 0; i + 1 < w.red.n; i++) {
-    in.index[w.red.index[i]] =
-        fv_kb_for(kb, fv_kb_i64(kb, 0), lw_emit_host(&c->k, w.red.extent[i]), 1);
-    in.memo = FV_NEW(c->k.l->arena, struct lw_memo);
-  }
+  for (int i = 0; i + 1 < w.red.n; i++)
+    lw_bind(&in, w.red.index[i],
+            fv_kb_for(kb, fv_kb_i64(kb, 0), lw_emit_host(&c->k, w.red.extent[i]), 1));
   const int last = w.red.n - 1;
   int lanes = lw_choose_lanes(&c->k, w.a, c->t, w.red.extent[last]);
   if (!lw_runs_along(&c->k, w.a, w.red.index[last]))
@@ -494,7 +507,7 @@ static void emit_tiles(lw *l, const lw_group *g) {
   emit_tile(&c, &e, small, r1, lo, hi, group, false);
   fv_kb_end(kb);
   fv_kb_end(kb);
-  lw_kernel_launch(&c.k, lw_family_name(g->family),
+  lw_kernel_launch(&c.k, g->family->name,
                    fv_x_mul(p, lw_points(p, &c.outer), fv_x_mul(p, row_blocks, col_blocks)));
 }
 
@@ -514,7 +527,7 @@ static void emit_vector(lw *l, const lw_group *g) {
   lw_decode_row(&e, &c.outer, fv_kb_op(kb, FV_X_FLOORDIV, block, ng, FV_K_NONE));
   const fv_kv zero = fv_kb_i64(kb, 0);
   if (c.rows.n)
-    e.index[c.rows.index[0]] = zero;
+    lw_bind(&e, c.rows.index[0], zero);
   emit_tile(&c, &e, 1, zero, zero, fv_kb_i64(kb, 1), fv_kb_op(kb, FV_X_MOD, block, ng, FV_K_NONE),
             true);
   // No rows, no blocks: the branch to here takes "at most one".
@@ -527,7 +540,7 @@ static void emit_vector(lw *l, const lw_group *g) {
 static const fv_expr *row_count(lw *l, const lw_group *g, bool *one_k) {
   tile c = {.g = g};
   const fv_nest *t = &g->anchor->meaning->nest;
-  lw_contraction_match(l, g->anchor, &c.shape);
+  match_shape(l, g->anchor, &c.shape);
   const fv_expr *rows = fv_x_i64(l->pool, 1);
   for (int i = 0; i < t->n_par; i++)
     if (i != c.shape.col && fv_x_uses_index(l->pool, c.shape.a, (uint32_t)i) &&
@@ -537,7 +550,7 @@ static const fv_expr *row_count(lw *l, const lw_group *g, bool *one_k) {
   return rows;
 }
 
-fv_status lw_contraction(lw *l, const lw_group *g) {
+static fv_status emit(lw *l, const lw_group *g) {
   bool one_k;
   const fv_expr *rows = row_count(l, g, &one_k);
   fv_xpool *p = l->pool;
@@ -550,3 +563,44 @@ fv_status lw_contraction(lw *l, const lw_group *g) {
   lw_either(l, cond, emit_vector, emit_tiles, g);
   return FV_OK;
 }
+
+//===-- The family ----------------------------------------------------------------===//
+
+static lw_why match(lw *l, const fv_node *n) {
+  contraction_shape shape;
+  return match_shape(l, n, &shape) ? NULL : lw_other_kind;
+}
+
+static lw_why takes(lw *l, const lw_group *g, const fv_node *n) {
+  for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next)
+    if (u->node == g->anchor)
+      return "a product reads its operands many times: only movement is computed within it";
+  return lw_repeats_work(l, n);
+}
+
+static lw_why leads(lw *l, const lw_group *g) {
+  (void)l;
+  return g->anchor || g->reduces ? lw_family_contraction.takes_nothing : NULL;
+}
+
+// The columns are read from panels.
+static bool composes(lw *l, const fv_node *n, int operand) {
+  contraction_shape shape;
+  return !match_shape(l, n, &shape) || n->in[shape.b_operand] != n->in[operand];
+}
+
+static int blocked_axis(lw *l, const lw_group *g) {
+  contraction_shape shape;
+  return match_shape(l, g->anchor, &shape) ? shape.col : -1;
+}
+
+const lw_family lw_family_contraction = {
+    .name = "contraction",
+    .match = match,
+    .takes = takes,
+    .takes_nothing = "a kernel computes one product, and no reduction with it",
+    .leads = leads,
+    .composes = composes,
+    .blocked_axis = blocked_axis,
+    .emit = emit,
+    .has_epilogue = true};

@@ -3,10 +3,10 @@
 // family takes whole, and drops what nobody uses.
 #include <string.h>
 
-#include "lower/internal.h"
+#include "lower/group.h"
 
 // Moves the nodes of n's expansion in front of n and forwards its results.
-static void inline_node(lw *l, fv_node *n, fv_value **forward) {
+static void inline_node(fv_node *n, fv_value **forward) {
   fv_region *x = n->meaning->expansion;
   int p = 0;
   for (int i = 0; i < n->n_in; i++)
@@ -27,35 +27,17 @@ static void inline_node(lw *l, fv_node *n, fv_value **forward) {
       m->expect = n->expect;
   }
   fv_node_remove(n);
-  (void)l;
-}
-
-static const lw_whole wholes[] = {{FV_OP_attention, LW_ATTENTION, lw_attention_refuses}};
-
-const lw_whole *lw_whole_of(const fv_node *n) {
-  for (size_t i = 0; i < FV_COUNTOF(wholes); i++)
-    if (wholes[i].op == n->op)
-      return &wholes[i];
-  return NULL;
-}
-
-static bool keeps(const lw *l, const fv_node *n) {
-  const lw_whole *w = lw_whole_of(n);
-  return w && !w->refuses(l, n);
 }
 
 // Once it is inlined nobody can tell why.
-static fv_status test_expect(const lw *l, const fv_node *n) {
-  const lw_whole *w = lw_whole_of(n);
-  if (!w || !n->expect || strcmp(n->expect, lw_family_name(w->family)) != 0)
+static fv_status test_expect(lw *l, const fv_node *n) {
+  const lw_family *f = n->expect ? lw_family_find(n->expect) : NULL;
+  const lw_why why = f ? f->match(l, n) : NULL;
+  if (!why || why == lw_other_kind)
     return FV_OK;
   return fv_error(l->diag, FV_ERR_NO, fv_node_span(n),
                   "expected '%s', but this is computed by its definition, by several kernels: %s",
-                  n->expect, w->refuses(l, n));
-}
-
-bool lw_composes(const fv_node *n) {
-  return n->meaning && (n->meaning->kind == FV_MEANS_NEST || n->meaning->kind == FV_MEANS_EXPAND);
+                  n->expect, why);
 }
 
 static bool is_expand(const fv_node *n) {
@@ -69,10 +51,10 @@ static fv_status expand_round(lw *l, fv_graph *g, bool *changed) {
   *changed = false;
   for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
     next = fv_walk_next(g->region, n);
-    if (!is_expand(n) || keeps(l, n))
+    if (!is_expand(n) || lw_family_of(l, n))
       continue;
     FV_TRY(test_expect(l, n));
-    inline_node(l, n, forward);
+    inline_node(n, forward);
     *changed = true;
   }
   if (*changed)
@@ -81,7 +63,10 @@ static fv_status expand_round(lw *l, fv_graph *g, bool *changed) {
 }
 
 fv_status lw_expand(lw *l, fv_graph *g) {
-  // Nesting of definitions is bounded by the op table: no op defines itself.
+  l->family = NULL;
+  l->uses = (fv_uses){0};
+  // Nesting of definitions is bounded by the op table: what an op is defined by is
+  // another op, or a smaller one of its kind.
   for (bool changed = true; changed;)
     FV_TRY(expand_round(l, g, &changed));
   fv_graph_drop_dead(g);

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grouping: which values are computed inside the kernel of their consumer.
+// Grouping: which values are computed inside the kernel of their users.
 //
 // Nodes are visited from the last to the first. A node joins the group of its
-// consumers when all of them are in one group and the group's family can take
-// it; else it becomes the root of a group of its own. Movement is repeated in
-// every consumer. What is legal is asked of the composed expressions
-// themselves (lower/access.c), not of op names.
-#include <string.h>
+// users when all of them are in one group and the group's family takes it; else
+// it becomes the root of a group of its own. Movement is rematerialised in every
+// user. What is legal is asked of the composed expressions themselves
+// (lower/compose.c), not of op names.
+#include "lower/group.h"
 
-#include "lower/internal.h"
+#include "lower/compose.h"
 
-const lw_group lw_everywhere = {.root = NULL};
-
-const char *lw_family_name(lw_family f) {
-  static const char *const name[] = {
-#define X(id, name, doc) name,
-      FV_FAMILY_TABLE(X)
-#undef X
-  };
-  return name[f];
-}
+const lw_group lw_rematerialised = {.root = NULL};
 
 bool lw_is_virtual(const lw *l, const fv_value *v) {
   if (!v->def || !l->group[v->id])
@@ -27,36 +18,24 @@ bool lw_is_virtual(const lw *l, const fv_value *v) {
   return l->group[v->id]->root != v->def;
 }
 
-enum { MAX_MEMBERS = 40 };
-
-typedef struct use {
-  struct use *next;
-  fv_node *node;  // NULL: a result of a region
-} use;
-
-typedef struct grouping {
-  lw *l;
-  use **users;      // by value id
-  fv_node **order;  // all nodes, program order
-  size_t n_order, cap_order;
-} grouping;
-
-static bool is_nest(const fv_node *n) {
-  return n->meaning && n->meaning->kind == FV_MEANS_NEST;
-}
-static bool is_map(const fv_node *n) {
-  return is_nest(n) && n->meaning->nest.combine == FV_COMBINE_NONE;
+bool lw_is_map(const fv_node *n) {
+  return n->meaning && n->meaning->kind == FV_MEANS_NEST &&
+         n->meaning->nest.combine == FV_COMBINE_NONE;
 }
 
 //===-- Cost ----------------------------------------------------------------===//
 
 // An element of the result is an element of one operand at computed indices,
-// or known without data: free to repeat.
-static bool pure_move(const fv_node *n) {
-  if (!is_map(n) || n->meaning->nest.check)
+// or known without data: free to compute again.
+static bool is_movement(const fv_node *n) {
+  if (!lw_is_map(n) || n->meaning->nest.check)
     return false;
   const fv_expr *v = n->meaning->nest.value;
-  return v->kind == FV_E_LIT || (v->kind == FV_E_LOAD && !fv_x_has(v, FV_XF_INDIRECT));
+  if (v->kind == FV_E_LIT)
+    return true;
+  if (v->kind != FV_E_LOAD)
+    return false;
+  return !fv_x_has(v, FV_XF_INDIRECT);
 }
 
 // Points of the iteration space of a nest, and elements of its result.
@@ -66,6 +45,60 @@ static const fv_expr *points(lw *l, const fv_node *n) {
   for (int i = 0; i < t->n_par + t->n_red; i++)
     c = fv_x_mul(l->pool, c, t->extent[i]);
   return c;
+}
+
+// Is n the same along the last axis of its user? Then loops over a row compute
+// it once, before them.
+static bool once_a_row(const fv_node *n, const fv_node *user) {
+  const fv_type *t = &n->out[0]->type, *u = &user->out[0]->type;
+  int64_t one;
+  return t->rank > 0 && t->rank == u->rank && fv_x_is_lit(t->dim[t->rank - 1], &one) && one == 1;
+}
+
+enum { CHEAP = 4 };
+
+lw_why lw_repeats_work(lw *l, const fv_node *n) {
+  if (n->meaning->nest.value->cost <= CHEAP)
+    return NULL;
+  const fv_expr *count = points(l, n);
+  for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next)
+    if (points(l, u->node) != count && !once_a_row(n, u->node))
+      return "its users would compute each of its elements more than once";
+  return NULL;
+}
+
+// Epilogues are looked for this far.
+enum { MAX_EPILOGUE = 8 };
+
+// The operand of n, used by it alone and of its shape, that comes from a map
+// (*out) or, then true is returned, from an anchor that takes n as its epilogue.
+static bool operand_of_epilogue(lw *l, const fv_node *n, const fv_node **out) {
+  *out = NULL;
+  for (int i = 0; i < n->n_in; i++) {
+    const fv_value *a = n->in[i];
+    if (!a || !a->def || a->def->region != n->region || l->uses.count[a->id] != 1 ||
+        a->type.rank != n->out[0]->type.rank || !a->def->meaning)
+      continue;
+    bool same = true;
+    for (int d = 0; d < a->type.rank; d++)
+      same = same && a->type.dim[d] == n->out[0]->type.dim[d];
+    const lw_family *f = same ? lw_family_of(l, a->def) : NULL;
+    if (f && f->has_epilogue)
+      return true;
+    if (f && !*out && lw_is_map(a->def) && !is_movement(a->def))
+      *out = a->def;
+  }
+  return false;
+}
+
+bool lw_is_epilogue(lw *l, const fv_node *n) {
+  for (int i = 0; n && i < MAX_EPILOGUE; i++) {
+    const fv_node *before;
+    if (operand_of_epilogue(l, n, &before))
+      return true;
+    n = before;
+  }
+  return false;
 }
 
 //===-- Legality: looking at the composed expressions -----------------------===//
@@ -85,7 +118,7 @@ typedef struct survey {
 // than the reduction along an index, such as concat, asks for rows that are not
 // there.
 static bool row_set(const survey *k, const fv_expr *load, uint64_t *out) {
-  const fv_nest *t = &k->k->reduction[load->ref - LW_REDUCTION]->meaning->nest;
+  const fv_nest *t = &k->k->reduction[lw_reduction_number(load)]->meaning->nest;
   uint64_t s = 0;
   for (int i = 0; i < load->n; i++) {
     const fv_expr *a = load->arg[i];
@@ -100,22 +133,27 @@ static bool row_set(const survey *k, const fv_expr *load, uint64_t *out) {
   return true;
 }
 
-static void look_at_load(void *user, const fv_expr *e) {
-  survey *k = user;
-  if (e->ref == LW_BOUND) {
-    const fv_nest *t = &k->k->bound->meaning->nest;
-    for (int i = 0; i < e->n && i < k->n_par; i++) {
-      int64_t one;  // the only index of a dim of 1 is 0
-      if (k->extent[i] != t->extent[i])
-        k->ok = false;
-      const bool single = fv_x_is_lit(k->extent[i], &one) && one == 1;
-      if (!single && (e->arg[i]->kind != FV_E_INDEX || e->arg[i]->ref != (uint32_t)i))
-        k->ok = false;
-    }
-    if (e->n != k->n_par || (k->bound && k->bound != e))
+// The anchor's value is there at the root's own indices alone.
+static void survey_bound(survey *k, const fv_expr *e) {
+  const fv_nest *t = &k->k->bound->meaning->nest;
+  for (int i = 0; i < e->n && i < k->n_par; i++) {
+    int64_t one;  // the only index of a dim of 1 is 0
+    if (k->extent[i] != t->extent[i])
       k->ok = false;
-    k->bound = e;
-  } else if (e->ref >= LW_REDUCTION) {
+    const bool single = fv_x_is_lit(k->extent[i], &one) && one == 1;
+    if (!single && (e->arg[i]->kind != FV_E_INDEX || e->arg[i]->ref != (uint32_t)i))
+      k->ok = false;
+  }
+  if (e->n != k->n_par || (k->bound && k->bound != e))
+    k->ok = false;
+  k->bound = e;
+}
+
+static void survey_load(void *user, const fv_expr *e) {
+  survey *k = user;
+  if (e->ref & LW_BOUND) {
+    survey_bound(k, e);
+  } else if (e->ref & LW_REDUCTION) {
     uint64_t s;
     if (!row_set(k, e, &s) || (k->has_rows && s != k->rows)) {
       k->ok = false;
@@ -126,12 +164,36 @@ static void look_at_load(void *user, const fv_expr *e) {
   }
 }
 
-// Does the group, as its members stand now, make a legal kernel?
-static bool legal(lw *l, const lw_group *g) {
+// Row indices of a reduction, as the root sees them: dims of 1 are at 0, the
+// others are the root's row indices in order.
+static void row_indices(lw_kernel *k, const survey *look, const fv_nest *m, const fv_expr **at) {
+  fv_xpool *p = k->l->pool;
+  int row = 0;
+  for (int i = 0; i < m->n_par; i++) {
+    while (row < look->n_par && !(look->rows >> row & 1))
+      row++;
+    int64_t one;
+    const bool single = fv_x_is_lit(m->extent[i], &one) && one == 1;
+    at[i] = single || row >= look->n_par ? fv_x_i64(p, 0) : fv_x_index(p, (uint32_t)row++);
+  }
+  for (int i = 0; i < m->n_red; i++)
+    at[m->n_par + i] = lw_new_index(k, m->extent[m->n_par + i]);
+}
+
+static lw_why too_large(const lw_kernel *k) {
+  if (k->n_operand + 1 > LW_MAX_BUFFERS)
+    return "the kernel that uses it would read too many buffers";
+  return k->n_element > LW_MAX_ELEMENTS ? "the kernel that uses it would be too large" : NULL;
+}
+
+// Does the group, as its members stand now, make a legal kernel? NULL, or why not.
+static lw_why illegal(lw *l, const lw_group *g) {
+  static const char *const other =
+      "the kernel that uses it runs over other rows, or reads it at "
+      "other indices";
   lw_kernel k;
   lw_kernel_begin(&k, l, g, true);
-  if (g->family == LW_CONTRACTION)
-    k.bound = g->anchor;
+  k.bound = g->anchor;
   const fv_nest *t = &g->root->meaning->nest;
   const fv_expr *index[FV_MAX_LOOPS];
   for (int i = 0; i < t->n_par + t->n_red; i++)
@@ -141,155 +203,96 @@ static bool legal(lw *l, const lw_group *g) {
     look.has_rows = true;
     look.rows = ((uint64_t)1 << t->n_par) - 1;
   }
-  lw_each_load(l, lw_nest_value(&k, g->root, index), look_at_load, &look);
+  lw_each_load(l, lw_nest_value(&k, g->root, index), survey_load, &look);
   // Values of the reductions, at the row indices, may use other reductions.
-  for (int r = 0; r < k.n_reduction && look.ok; r++) {
+  for (size_t r = 0; r < k.n_reduction && look.ok && !too_large(&k); r++) {
     const fv_node *n = k.reduction[r];
-    const fv_nest *m = &n->meaning->nest;
     const fv_expr *at[FV_MAX_LOOPS];
-    int row = 0;
-    for (int i = 0; i < m->n_par; i++) {
-      while (row < t->n_par && !(look.rows >> row & 1))
-        row++;
-      int64_t one;
-      const bool single = fv_x_is_lit(m->extent[i], &one) && one == 1;
-      at[i] =
-          single || row >= t->n_par ? fv_x_i64(l->pool, 0) : fv_x_index(l->pool, (uint32_t)row++);
-    }
-    for (int i = 0; i < m->n_red; i++)
-      at[m->n_par + i] = lw_new_index(&k, m->extent[m->n_par + i]);
-    lw_each_load(l, lw_nest_value(&k, n, at), look_at_load, &look);
+    row_indices(&k, &look, &n->meaning->nest, at);
+    lw_each_load(l, lw_nest_value(&k, n, at), survey_load, &look);
   }
-  if (g->family == LW_CONTRACTION && !look.bound && g->root != g->anchor)
+  if (g->anchor && !look.bound && g->root != g->anchor)
     look.ok = false;
-  return look.ok && !k.overflow;
+  return look.ok ? too_large(&k) : other;
 }
 
 //===-- Joining -----------------------------------------------------------------===//
 
-// Is there a contraction upstream of v, reached through maps of single use and
-// equal shape, whose epilogue v could be?
-static bool epilogue_of_contraction(lw *l, const fv_node *v) {
-  for (int depth = 0; depth < 8; depth++) {
-    const fv_node *up = NULL;
-    for (int i = 0; i < v->n_in && !up; i++) {
-      const fv_value *a = v->in[i];
-      if (!a || !a->def || a->def->region != v->region || l->uses[a->id] != 1 ||
-          a->type.rank != v->out[0]->type.rank || !is_nest(a->def))
-        continue;
-      bool same = true;
-      for (int d = 0; d < a->type.rank; d++)
-        same = same && a->type.dim[d] == v->out[0]->type.dim[d];
-      lw_contraction_shape shape;
-      if (same && lw_contraction_match(l, a->def, &shape))
-        return true;
-      if (same && is_map(a->def) && !pure_move(a->def))
-        up = a->def;
-    }
-    if (!up)
-      return false;
-    v = up;
-  }
-  return false;
-}
-
-// Is n the same along the last axis of its user? Then loops over a row compute
-// it once, before them.
-static bool once_a_row(const fv_node *n, const fv_node *user) {
-  const fv_type *t = &n->out[0]->type, *u = &user->out[0]->type;
-  int64_t one;
-  return t->rank > 0 && t->rank == u->rank && fv_x_is_lit(t->dim[t->rank - 1], &one) && one == 1;
-}
-
-// Joining gives NULL, or the reason why not.
-static lw_why join(grouping *gr, fv_node *n, lw_group *g, lw_family family, fv_node *anchor) {
-  lw *l = gr->l;
-  const lw_family old_family = g->family;
-  fv_node *old_anchor = g->anchor;
+// The group with n in it, if its kernel stays legal.
+static lw_why join(lw *l, fv_node *n, lw_group *g, const lw_group *after) {
+  const lw_group before = *g;
   l->group[n->out[0]->id] = g;
-  g->family = family;
-  g->anchor = anchor;
-  if (legal(l, g)) {
-    g->size++;
+  *g = *after;
+  g->size++;
+  const lw_why why = illegal(l, g);
+  if (!why)
     return NULL;
-  }
   l->group[n->out[0]->id] = NULL;
-  g->family = old_family;
-  g->anchor = old_anchor;
-  return "the kernel that uses it runs over other rows, or reads it at other indices";
+  *g = before;
+  return why;
 }
 
-static lw_why join_map(grouping *gr, fv_node *n, lw_group *g) {
-  lw *l = gr->l;
-  if (g->family == LW_ROW && epilogue_of_contraction(l, n))
-    return "it is computed with the product before it";
-  const int cost = n->meaning->nest.value->cost;
-  const fv_expr *count = points(l, n);
-  for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
-    if (u->node == g->anchor && g->family == LW_CONTRACTION)
-      return "a product reads its operands many times: only movement is computed within it";
-    if (cost > 4 && points(l, u->node) != count && !once_a_row(n, u->node))
-      return "its users would compute each of its elements more than once";
+// Virtual values behind n, up to the kernel's root, if n becomes one. Composing
+// is recursive in them, and each may be read at other indices by the next.
+static uint32_t depth_of(const lw *l, const fv_node *n) {
+  uint32_t depth = 0;
+  for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next) {
+    const uint32_t d = u->node && u->node->n_out ? l->depth[u->node->out[0]->id] : 0;
+    depth = d > depth ? d : depth;
   }
-  return join(gr, n, g, g->family, g->anchor);
+  return depth + 1;
 }
 
-static lw_why try_join(grouping *gr, fv_node *n, lw_group *g) {
-  lw *l = gr->l;
-  if (g->size >= MAX_MEMBERS)
+static lw_why try_join(lw *l, fv_node *n, lw_group *g) {
+  const lw_family *own = lw_family_of(l, n);
+  lw_group after = *g;
+  if (g->size >= LW_MAX_MEMBERS || depth_of(l, n) > LW_MAX_DEPTH)
     return "the kernel that uses it is large already";
   if (n->meaning->nest.check)
     return "it checks its operands at run time";
-  if (g->family == LW_ATTENTION)
-    return "attention reads its operands from memory";
-  if (g->family == LW_KERNEL)
-    return "a serial kernel reads its operands from memory";
-  if (is_map(n))
-    return join_map(gr, n, g);
-  lw_contraction_shape shape;
-  if (lw_contraction_match(l, n, &shape))
-    return g->family == LW_MAP ? join(gr, n, g, LW_CONTRACTION, n)
-                               : "a kernel computes one product, and no reduction with it";
-  return g->family != LW_CONTRACTION ? join(gr, n, g, LW_ROW, g->anchor)
-                                     : "a kernel computes one product, and no reduction with it";
-}
-
-// The operand that a contraction reads by columns comes from a buffer.
-static bool is_column_operand(lw *l, const fv_node *user, const fv_value *v) {
-  lw_contraction_shape shape;
-  return lw_contraction_match(l, user, &shape) && user->in[shape.b_operand] == v;
-}
-
-// Each consumer repeats it: all are kernels of this region that compose
-// expressions.
-static bool everywhere(grouping *gr, const fv_node *n) {
-  lw *l = gr->l;
-  if (!pure_move(n))
-    return false;
-  for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
-    if (!u->node || u->node->region != n->region)
-      return false;
-    if (!lw_composes(u->node) || is_column_operand(l, u->node, n->out[0]))
-      return false;
+  const bool map = lw_is_map(n);
+  if (!g->family->takes || (!map && (!own->leads || g->family->in_place)))
+    return g->family->takes_nothing;
+  const lw_why why = map ? g->family->takes(l, g, n) : own->leads(l, g);
+  if (why)
+    return why;
+  if (!map) {
+    after.family = own;
+    after.anchor = own->has_epilogue ? n : NULL;
+    after.reduces = true;
   }
+  return join(l, n, g, &after);
+}
+
+bool lw_use_composes(lw *l, const fv_use *u) {
+  const lw_family *f = u->node && u->node->meaning ? lw_family_of(l, u->node) : NULL;
+  return f && f->composes && f->composes(l, u->node, u->index);
+}
+
+static bool rematerialises(lw *l, const fv_node *n) {
+  if (!is_movement(n) || depth_of(l, n) > LW_MAX_DEPTH)
+    return false;
+  for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next)
+    if (u->region != n->region || !lw_use_composes(l, u))
+      return false;
   return true;
 }
 
 // The one group that all users are in, or the reason why there is none.
-static lw_why group_of_users(grouping *gr, const fv_node *n, lw_group **out) {
+static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
   *out = NULL;
-  for (use *u = gr->users[n->out[0]->id]; u; u = u->next) {
+  for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next) {
     if (!u->node)
       return "it is a result of the graph or of a step of a loop";
     if (u->node->region != n->region)
       return "a loop uses it";
-    if (!u->node->out || u->node->n_out == 0)
+    if (u->node->n_out == 0)
       return "it becomes a state";
-    lw_group *g = gr->l->group[u->node->out[0]->id];
+    lw_group *g = l->group[u->node->out[0]->id];
     if (!g)
       return "a loop begins with it";
-    if (g == &lw_everywhere)
-      return "movement that stands behind it is repeated by several kernels";
+    if (g == &lw_rematerialised)
+      return "several kernels use it, through movement";
     if (*out && *out != g)
       return "several kernels use it";
     *out = g;
@@ -297,68 +300,55 @@ static lw_why group_of_users(grouping *gr, const fv_node *n, lw_group **out) {
   return *out ? NULL : "nobody uses it";
 }
 
-static void place(grouping *gr, fv_node *n) {
-  lw *l = gr->l;
-  if (!n->meaning)
-    return;  // built-in
-  lw_why why = "its kernel computes nothing else";
-  if (is_nest(n)) {
-    if (everywhere(gr, n)) {
-      l->group[n->out[0]->id] = (lw_group *)(uintptr_t)&lw_everywhere;
-      return;
-    }
-    lw_group *g;
-    why = group_of_users(gr, n, &g);
-    if (!why)
-      why = try_join(gr, n, g);
-    if (!why)
-      return;
-  }
+static void make_root(lw *l, fv_node *n, lw_why why) {
   l->why[n->out[0]->id] = why;
   lw_group *g = FV_NEW(l->arena, lw_group);
-  *g = (lw_group){.root = n, .size = 1};
-  lw_contraction_shape shape;
-  if (!is_nest(n)) {
-    g->family = n->meaning->kind == FV_MEANS_KERNEL ? LW_KERNEL : lw_whole_of(n)->family;
-    g->anchor = n;
-  } else if (is_map(n)) {
-    g->family = LW_MAP;
-  } else if (lw_contraction_match(l, n, &shape)) {
-    g->family = LW_CONTRACTION;
-    g->anchor = n;
-  } else {
-    g->family = LW_ROW;
-  }
+  *g = (lw_group){.root = n, .size = 1, .family = lw_family_of(l, n)};
+  g->anchor = g->family->has_epilogue ? n : NULL;
+  g->reduces = !lw_is_map(n);
   for (int i = 0; i < n->n_out; i++)
     l->group[n->out[i]->id] = g;
 }
 
-static void add_user(grouping *gr, const fv_value *v, fv_node *n) {
-  use *u = FV_NEW(gr->l->arena, use);
-  *u = (use){.next = gr->users[v->id], .node = n};
-  gr->users[v->id] = u;
+static void place(lw *l, fv_node *n) {
+  lw_why why = "its kernel computes nothing else";
+  if (!n->meaning || n->n_out == 0)
+    return;  // built-in
+  if (n->meaning->kind == FV_MEANS_NEST) {
+    const uint32_t id = n->out[0]->id;
+    lw_group *g;
+    if (rematerialises(l, n)) {
+      l->group[id] = (lw_group *)(uintptr_t)&lw_rematerialised;
+      l->depth[id] = depth_of(l, n);
+      return;
+    }
+    why = group_of_users(l, n, &g);
+    if (!why)
+      why = try_join(l, n, g);
+    if (!why) {
+      l->depth[id] = depth_of(l, n);
+      return;
+    }
+  }
+  make_root(l, n, why);
 }
 
 fv_status lw_group_graph(lw *l, fv_graph *g) {
-  grouping gr = {.l = l};
+  fv_node **order = NULL;
+  size_t n = 0, cap = 0;
   l->n_value = l->module->n_value;
   l->group = FV_NEW_N(l->arena, lw_group *, l->n_value);
   l->why = FV_NEW_N(l->arena, lw_why, l->n_value);
-  l->uses = FV_NEW_N(l->arena, uint32_t, l->n_value);
-  fv_graph_count_uses(g, l->uses);
-  gr.users = FV_NEW_N(l->arena, use *, l->n_value);
-  for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
-    FV_PUSH(l->arena, gr.order, gr.n_order, gr.cap_order, n);
-    for (int i = 0; i < n->n_in; i++)
-      if (n->in[i])
-        add_user(&gr, n->in[i], n);
-    if (n->body)
-      for (int i = 0; i < n->body->n_result; i++)
-        add_user(&gr, n->body->result[i], NULL);
+  l->depth = FV_NEW_N(l->arena, uint32_t, l->n_value);
+  l->family = FV_NEW_N(l->arena, const lw_family *, l->n_value);
+  l->state_uses = FV_NEW_N(l->arena, uint32_t, l->module->n_state);
+  fv_uses_build(&l->uses, l->arena, g);
+  for (fv_node *x = fv_walk_first(g->region); x; x = fv_walk_next(g->region, x)) {
+    FV_PUSH(l->arena, order, n, cap, x);
+    if (x->op == FV_OP_state_read)
+      l->state_uses[fv_attr_int(x, "state")] += l->uses.count[x->out[0]->id];
   }
-  for (int i = 0; i < g->region->n_result; i++)
-    add_user(&gr, g->region->result[i], NULL);
-  for (size_t i = gr.n_order; i-- > 0;)
-    place(&gr, gr.order[i]);
+  while (n-- > 0)
+    place(l, order[n]);
   return FV_OK;
 }

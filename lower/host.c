@@ -1,156 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host program of a graph: walks its regions in order, gives each
-// materialised value a buffer, launches the kernel of each group, and turns
-// loop nodes into loops over swapped carry buffers.
-#include <string.h>
+// materialised value a buffer, lets the family of each group launch its kernel, and
+// turns loop nodes into loops over swapped carry buffers.
+#include "lower/host.h"
 
-#include "lower/internal.h"
-
-uint32_t lw_new_buffer(lw *l, const fv_lbuffer *b) {
-  fv_lentry *e = l->entry;
-  FV_PUSH(l->arena, e->buffer, e->n_buffer, e->cap_buffer, *b);
-  return (uint32_t)(e->n_buffer - 1);
-}
-
-fv_linst *lw_new_inst(lw *l, fv_hop op, const fv_span *span) {
-  fv_lentry *e = l->entry;
-  const fv_linst i = {.op = op, .span = span, .result = FV_NO_SLOT, .a = FV_NO_SLOT};
-  FV_PUSH(l->arena, e->inst, e->n_inst, e->cap_inst, i);
-  return &e->inst[e->n_inst - 1];
-}
-
-void lw_either(lw *l, const fv_expr *cond, void (*yes)(lw *l, const lw_group *g),
-               void (*no)(lw *l, const lw_group *g), const lw_group *g) {
-  int64_t known;
-  if (fv_x_is_lit(cond, &known)) {
-    (known ? yes : no)(l, g);
-    return;
-  }
-  const size_t first = l->entry->n_inst;
-  lw_new_inst(l, FV_H_IF, NULL)->x = cond;
-  yes(l, g);
-  const size_t jump = l->entry->n_inst;
-  lw_new_inst(l, FV_H_IF, NULL)->x = fv_x_lit_i(l->pool, FV_bool, 0);
-  l->entry->inst[first].match = (uint32_t)l->entry->n_inst;
-  no(l, g);
-  l->entry->inst[jump].match = (uint32_t)l->entry->n_inst;
-}
-
-fv_type lw_value_type(lw *l, const fv_value *v) {
-  fv_type t = v->type;
-  if (l->layout && v->def && v->id < l->n_value)
-    t.layout = l->layout[v->id];
-  return t;
-}
-
-// Symbols that a loop defines are replaced by their bounds.
-const fv_expr *lw_type_bytes(lw *l, const fv_type *t) {
-  fv_xpool *p = l->pool;
-  const fv_expr *x = fv_x_mul(p, fv_type_stored(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
-  for (size_t i = l->n_result; i-- > 0;)
-    x = fv_x_subst_sym(p, x, l->result[i].symbol, l->result[i].bound);
-  return x;
-}
-
-//===-- Constants and states ------------------------------------------------------===//
-
-static uint64_t align64(uint64_t n) {
-  return (n + 63) & ~(uint64_t)63;
-}
-
-// The constant of a node's tensors in a layout; equal ones are shared.
-static fv_lconst *constant_of(lw *l, const fv_node *n, const fv_layout *layout) {
-  fv_lowered *o = l->out;
-  for (size_t i = 0; i < o->n_constant; i++) {
-    fv_lconst *c = &o->constant[i];
-    if (c->n_member == n->n_data &&
-        memcmp(c->member, n->data, sizeof *n->data * (size_t)n->n_data) == 0 &&
-        fv_layout_eq(&c->type.layout, layout))
-      return c;
-  }
-  fv_lconst c = {.member = n->data, .n_member = n->n_data, .type = n->out[0]->type};
-  c.type.layout = *layout;
-  int64_t stored = 0;
-  FV_CHECK(l->arena, fv_x_is_lit(fv_type_stored(l->pool, &c.type), &stored));
-  c.stride = align64((uint64_t)stored * (uint64_t)fv_dtype_size(c.type.dtype));
-  c.offset = align64(o->const_bytes);
-  o->const_bytes = c.offset + c.stride * (uint64_t)c.n_member;
-  FV_PUSH(l->arena, o->constant, o->n_constant, o->cap_constant, c);
-  return &o->constant[o->n_constant - 1];
-}
-
-static uint32_t constant_buffer(lw *l, const fv_node *n, const fv_layout *layout) {
-  const fv_lconst *c = constant_of(l, n, layout);
-  fv_lbuffer b = {.space = FV_SPACE_CONST,
-                  .dtype = c->type.dtype,
-                  .offset = c->offset,
-                  .name = n->data[0]->name};
-  if (c->n_member > 1)
-    b.stride =
-        fv_x_mul(l->pool, fv_attr_get(n, "member")->x, fv_x_i64(l->pool, (int64_t)c->stride));
-  return lw_new_buffer(l, &b);
-}
-
-static uint32_t state_buffer(lw *l, const fv_node *n, fv_space space) {
-  const int64_t s = fv_attr_int(n, "state");
-  const fv_state *state = l->module->state[s];
-  fv_xpool *p = l->pool;
-  fv_lbuffer b = {
-      .space = space, .dtype = state->type.dtype, .index = (uint32_t)s, .name = state->name};
-  if (state->members > 1) {
-    const fv_expr *bytes = lw_type_bytes(l, &state->type);
-    b.stride = fv_x_mul(p, fv_attr_get(n, "member")->x,
-                        fv_x_mul(p, lw_ceil_div(p, bytes, 64), fv_x_i64(p, 64)));
-  }
-  return lw_new_buffer(l, &b);
-}
-
-//===-- Values ------------------------------------------------------------------------===//
-
-uint32_t lw_value_buffer(lw *l, const fv_value *v) {
-  if (l->buffer[v->id] != FV_NO_SLOT)
-    return l->buffer[v->id];
-  const fv_layout row_major = {0};
-  uint32_t b;
-  if (v->def && v->def->op == FV_OP_constant) {
-    b = constant_buffer(l, v->def, &row_major);
-  } else if (v->def && v->def->op == FV_OP_state_read) {
-    b = state_buffer(l, v->def, FV_SPACE_STATE);
-  } else {
-    const fv_type t = lw_value_type(l, v);
-    const fv_lbuffer a = {.space = FV_SPACE_ARENA,
-                          .dtype = v->type.dtype,
-                          .bytes = lw_type_bytes(l, &t),
-                          .name = v->name};
-    b = lw_new_buffer(l, &a);
-  }
-  l->buffer[v->id] = b;
-  return b;
-}
-
-uint32_t lw_packed_buffer(lw *l, const fv_value *v, const fv_layout *layout, fv_type *out_type) {
-  *out_type = v->type;
-  out_type->layout = *layout;
-  for (size_t i = 0; i < l->n_packed; i++)
-    if (l->packed[i].value == v && l->packed[i].region == l->region &&
-        fv_layout_eq(&l->packed[i].layout, layout))
-      return l->packed[i].buffer;
-  struct lw_packed e = {.value = v, .layout = *layout, .region = l->region};
-  if (v->def && v->def->op == FV_OP_constant) {
-    e.buffer = constant_buffer(l, v->def, layout);
-  } else {
-    const fv_lbuffer a = {.space = FV_SPACE_ARENA,
-                          .dtype = v->type.dtype,
-                          .bytes = lw_type_bytes(l, out_type),
-                          .name = v->name};
-    e.buffer = lw_new_buffer(l, &a);
-    const lw_copy c = {
-        .src = v, .src_buffer = lw_value_buffer(l, v), .dst_buffer = e.buffer, .dst = *out_type};
-    lw_copy_map(l, &c);
-  }
-  FV_PUSH(l->arena, l->packed, l->n_packed, l->cap_packed, e);
-  return e.buffer;
-}
+#include "lower/copy.h"
 
 static void copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t) {
   fv_linst *i = lw_new_inst(l, FV_H_COPY, NULL);
@@ -162,42 +16,6 @@ static void copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t) {
 
 //===-- States ------------------------------------------------------------------------===//
 
-bool lw_in_place(const lw *l, const fv_node *n, const fv_node **out_read) {
-  if (n->op != FV_OP_tensor_scatter || !n->in[0]->def || n->in[0]->def->op != FV_OP_state_read)
-    return false;
-  const fv_node *read = n->in[0]->def;
-  for (const fv_node *w = n->next; w; w = w->next)
-    if (w->op == FV_OP_state_write && w->in[0] == n->out[0] &&
-        fv_attr_int(w, "state") == fv_attr_int(read, "state") &&
-        fv_attr_get(w, "member")->x == fv_attr_get(read, "member")->x) {
-      *out_read = read;
-      return l->uses[n->in[0]->id] == 1;
-    }
-  return false;
-}
-
-static void emit_scatter(lw *l, const fv_node *n, const fv_node *read) {
-  fv_xpool *p = l->pool;
-  const fv_value *update = n->in[1];
-  const uint32_t b = state_buffer(l, read, FV_SPACE_STATE);
-  int axis = (int)fv_attr_int(n, "axis");
-  axis = axis < 0 ? axis + update->type.rank : axis;
-  const fv_expr *position = fv_attr_get(n, "position")->x;
-  fv_linst *check = lw_new_inst(l, FV_H_CHECK, fv_node_span(n));
-  const fv_expr *end = fv_x_add(p, position, update->type.dim[axis]);
-  check->x = fv_x_op(p, FV_X_LE, end, n->out[0]->type.dim[axis], NULL);
-  check->text = "tensor_scatter: position is out of range";
-  const lw_copy c = {.src = update,
-                     .src_buffer = lw_value_buffer(l, update),
-                     .dst_buffer = b,
-                     .dst = update->type,
-                     .within = &n->out[0]->type,
-                     .shift_axis = axis,
-                     .shift = position};
-  lw_copy_map(l, &c);
-  l->buffer[n->out[0]->id] = b;
-}
-
 static void emit_state_write(lw *l, const fv_node *n) {
   const int64_t s = fv_attr_int(n, "state");
   const uint32_t src = lw_value_buffer(l, n->in[0]);
@@ -205,7 +23,7 @@ static void emit_state_write(lw *l, const fv_node *n) {
   if (b->space == FV_SPACE_STATE && b->index == (uint32_t)s)
     return;  // written in place
   l->out->state_doubled[s] = true;
-  const uint32_t dst = state_buffer(l, n, FV_SPACE_STATE_NEXT);
+  const uint32_t dst = lw_state_buffer(l, n, FV_SPACE_STATE_NEXT);
   copy_bytes(l, dst, src, &n->in[0]->type);
 }
 
@@ -231,9 +49,8 @@ static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
 static bool computes_into(const lw *l, const loop_frame *f, int i) {
   const fv_region *body = f->node->body;
   const fv_value *v = body->result[i];
-  const fv_node *read;
   if (!v->def || v->def->region != body || !l->group[v->id] || l->group[v->id]->root != v->def ||
-      lw_in_place(l, v->def, &read))
+      l->group[v->id]->family->in_place)
     return false;
   for (int j = 0; j < i; j++)
     if (body->result[j] == v)
@@ -355,7 +172,6 @@ static void end_loop(lw *l, loop_frame *f) {
 //===-- The walk ------------------------------------------------------------------------===//
 
 static fv_status emit_node(lw *l, fv_node *n) {
-  const fv_node *read;
   if (n->op == FV_OP_state_write) {
     emit_state_write(l, n);
     return FV_OK;
@@ -363,20 +179,7 @@ static fv_status emit_node(lw *l, fv_node *n) {
   if (!n->meaning || !n->n_out)
     return FV_OK;
   const lw_group *g = l->group[n->out[0]->id];
-  if (!g || g->root != n)
-    return FV_OK;
-  if (lw_in_place(l, n, &read)) {
-    emit_scatter(l, n, read);
-    return FV_OK;
-  }
-  switch (g->family) {
-  case LW_MAP:
-  case LW_ROW: return lw_map(l, g);
-  case LW_CONTRACTION: return lw_contraction(l, g);
-  case LW_ATTENTION: return lw_attention(l, g);
-  case LW_KERNEL: return lw_serial(l, g);
-  }
-  return FV_OK;
+  return g && g->root == n ? g->family->emit(l, g) : FV_OK;
 }
 
 static fv_status emit_graph_body(lw *l, fv_graph *g) {
@@ -417,10 +220,9 @@ static void place_ports(lw *l, fv_graph *g) {
   }
   for (int i = 0; i < g->region->n_result; i++) {
     const fv_value *v = g->region->result[i];
-    const fv_node *read;
     const lw_group *gr = v->def ? l->group[v->id] : NULL;
     if (!gr || gr->root != v->def || v->def->region != g->region ||
-        l->buffer[v->id] != FV_NO_SLOT || lw_in_place(l, v->def, &read))
+        l->buffer[v->id] != FV_NO_SLOT || gr->family->in_place)
       continue;
     const fv_lbuffer b = {.space = FV_SPACE_OUTPUT,
                           .dtype = v->type.dtype,
@@ -448,6 +250,7 @@ static void copy_outputs(lw *l, fv_graph *g) {
 fv_status lw_host_entry(lw *l, fv_graph *g) {
   l->entry->graph = g;
   l->n_packed = 0;
+  l->packed_index = (fv_index){0};
   l->n_result = 0;
   l->buffer = FV_NEW_N(l->arena, uint32_t, l->module->n_value);
   for (uint32_t i = 0; i < l->module->n_value; i++)
@@ -455,5 +258,5 @@ fv_status lw_host_entry(lw *l, fv_graph *g) {
   place_ports(l, g);
   FV_TRY(emit_graph_body(l, g));
   copy_outputs(l, g);
-  return FV_OK;
+  return lw_verify_host(l, l->entry);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loop shapes that the schedule families share.
-#include "lower/internal.h"
+#include "lower/emit.h"
 
 //===-- Loop shapes -----------------------------------------------------------===//
 
@@ -9,36 +9,39 @@ void lw_add_loop(lw_loops *s, const fv_expr *index, const fv_expr *extent) {
   s->extent[s->n++] = extent;
 }
 
-static const fv_expr *subst_pair(fv_xpool *p, const fv_expr *x, uint32_t a, const fv_expr *by_a,
+static const fv_expr *subst_pair(lw *l, const fv_expr *x, uint32_t a, const fv_expr *by_a,
                                  uint32_t b, const fv_expr *by_b) {
-  const fv_expr *sub[LW_MAX_INDEX] = {0};
+  const uint32_t n = (a > b ? a : b) + 1;
+  const fv_expr **sub = FV_NEW_N(l->arena, const fv_expr *, n);
   sub[a] = by_a;
   sub[b] = by_b;
-  return fv_x_subst_index(p, x, sub, LW_MAX_INDEX);
+  return fv_x_subst_index(l->pool, x, sub, n);
 }
 
 // May loops a (outer) and b run as one index of extent Ea * Eb? With x' = x at
 // a = 0, they may if x' at b = a * Eb + b is x again: then x depends on a and b
 // through that sum alone. Equal expressions are equal pointers.
-static bool collapses(fv_xpool *p, const fv_expr *x, uint32_t a, uint32_t b, const fv_expr *eb) {
+static bool collapses(lw *l, const fv_expr *x, uint32_t a, uint32_t b, const fv_expr *eb) {
   if (!x)
     return true;
+  fv_xpool *p = l->pool;
   const fv_expr *ia = fv_x_index(p, a), *ib = fv_x_index(p, b);
-  const fv_expr *flat = subst_pair(p, x, a, fv_x_i64(p, 0), b, ib);
+  const fv_expr *flat = subst_pair(l, x, a, fv_x_i64(p, 0), b, ib);
   const fv_expr *sum = fv_x_add(p, fv_x_mul(p, ia, eb), ib);
-  return subst_pair(p, flat, a, ia, b, sum) == x;
+  return subst_pair(l, flat, a, ia, b, sum) == x;
 }
 
-void lw_collapse(fv_xpool *p, lw_loops *s, const fv_expr **x, int n_x) {
+void lw_collapse(lw *l, lw_loops *s, const fv_expr **x, int n_x) {
+  fv_xpool *p = l->pool;
   for (int d = s->n - 2; d >= 0; d--) {
     bool ok = true;
     for (int i = 0; i < n_x && ok; i++)
-      ok = collapses(p, x[i], s->index[d], s->index[d + 1], s->extent[d + 1]);
+      ok = collapses(l, x[i], s->index[d], s->index[d + 1], s->extent[d + 1]);
     if (!ok)
       continue;
     for (int i = 0; i < n_x; i++)
       if (x[i])
-        x[i] = subst_pair(p, x[i], s->index[d], fv_x_i64(p, 0), s->index[d + 1],
+        x[i] = subst_pair(l, x[i], s->index[d], fv_x_i64(p, 0), s->index[d + 1],
                           fv_x_index(p, s->index[d + 1]));
     s->extent[d + 1] = fv_x_mul(p, s->extent[d], s->extent[d + 1]);
     for (int i = d; i + 1 < s->n; i++) {
@@ -58,14 +61,10 @@ typedef struct stride_cx {
 
 static void look_stride(void *user, const fv_expr *e) {
   stride_cx *c = user;
-  fv_xpool *p = c->k->l->pool;
-  if (e->ref >= LW_MAX_OPERANDS || !fv_x_uses_index(p, e->arg[0], c->index))
-    return;
-  const fv_expr *sub[LW_MAX_INDEX] = {0};
-  sub[c->index] = fv_x_add(p, fv_x_index(p, c->index), fv_x_i64(p, 1));
   int64_t step;
-  const fv_expr *next = fv_x_subst_index(p, e->arg[0], sub, LW_MAX_INDEX);
-  if (fv_x_is_lit(fv_x_sub(p, next, e->arg[0]), &step) && step == 1)
+  if (!lw_is_operand(e) || !fv_x_uses_index(c->k->l->pool, e->arg[0], c->index))
+    return;
+  if (lw_step(c->k->l, e->arg[0], c->index, &step) && step == 1)
     c->unit++;
   else
     c->other++;
@@ -85,7 +84,7 @@ typedef struct width_cx {
 
 static void look_width(void *user, const fv_expr *e) {
   width_cx *c = user;
-  if (e->ref >= LW_MAX_OPERANDS)
+  if (!lw_is_operand(e))
     return;
   const int s = fv_dtype_size(fv_dtype_compute((fv_dtype)e->dtype));
   c->size = s > c->size ? s : c->size;
@@ -127,15 +126,13 @@ void lw_lane_loop(const lw_emit *at, int lanes, uint32_t index, fv_kv lo, const 
   const fv_kv step = fv_kb_i64(kb, lanes);
   const fv_kv full =
       fv_kb_add(kb, lo, fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, span, step, FV_K_NONE), step));
-  e.memo = FV_NEW(at->k->l->arena, struct lw_memo);
-  e.index[index] = fv_kb_for(kb, lo, full, lanes);
+  lw_bind(&e, index, fv_kb_for(kb, lo, full, lanes));
   body(user, &e);
   fv_kb_end(kb);
   if (lanes == 1 || (known && whole % lanes == 0))
     return;
   fv_kb_if(kb, fv_kb_op(kb, FV_X_LT, full, hi, FV_K_NONE));
-  e.memo = FV_NEW(at->k->l->arena, struct lw_memo);
-  e.index[index] = full;
+  lw_bind(&e, index, full);
   e.count = fv_kb_sub(kb, hi, full);
   body(user, &e);
   fv_kb_end(kb);
@@ -145,7 +142,7 @@ void lw_decode_row(lw_emit *e, const lw_loops *s, fv_kv row) {
   fv_kb *kb = e->k->kb;
   for (int i = s->n - 1; i >= 0; i--) {
     const fv_kv extent = lw_emit_host(e->k, s->extent[i]);
-    e->index[s->index[i]] = i == 0 ? row : fv_kb_op(kb, FV_X_MOD, row, extent, FV_K_NONE);
+    lw_bind(e, s->index[i], i == 0 ? row : fv_kb_op(kb, FV_X_MOD, row, extent, FV_K_NONE));
     if (i > 0)
       row = fv_kb_op(kb, FV_X_FLOORDIV, row, extent, FV_K_NONE);
   }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "lower/internal.h"
+#include "lower/host.h"
 
 fv_status fv_lower(fv_module *m, const fv_target *target, fv_diag_sink *diag, fv_lowered **out) {
   lw *l = FV_NEW(m->arena, lw);

@@ -7,7 +7,8 @@
 // one that depends on the lane index is computed per lane, serially. Sums are
 // split by lane number and CHAINS vectors, and end in a halving tree, so the bits
 // depend on the lanes of the target alone.
-#include "lower/internal.h"
+#include "lower/copy.h"
+#include "lower/emit.h"
 
 // Vectors that a reduction accumulates side by side: each addition waits for the
 // one before in its chain.
@@ -95,7 +96,7 @@ static void accumulate_arg(void *user, lw_emit *e) {
         fv_kb_op(kb, FV_X_OR, better, fv_kb_op(kb, FV_X_AND, v_nan, b_ok, FV_K_NONE), FV_K_NONE);
   }
   fv_kb_set(kb, r->best, fv_kb_op(kb, FV_X_SELECT, better, v, best));
-  const fv_kv at = fv_kb_splat(kb, e->index[r->arg_index], r->lanes);
+  const fv_kv at = fv_kb_splat(kb, lw_index_value(e, r->arg_index), r->lanes);
   fv_kb_set(kb, r->acc, fv_kb_op(kb, FV_X_SELECT, better, at, fv_kb_get(kb, r->acc)));
 }
 
@@ -116,8 +117,7 @@ static void reduce_along(red *r, const lw_emit *at, uint32_t index, const fv_exp
   e.lane = (int)index;
   const fv_kv first = fv_kb_for(kb, fv_kb_i64(kb, 0), whole, (int64_t)CHAINS * r->lanes);
   for (int i = 0; i < CHAINS; i++) {
-    e.memo = FV_NEW(k->l->arena, struct lw_memo);
-    e.index[index] = fv_kb_add(kb, first, fv_kb_i64(kb, (int64_t)i * r->lanes));
+    lw_bind(&e, index, fv_kb_add(kb, first, fv_kb_i64(kb, (int64_t)i * r->lanes)));
     r->acc = chain[i];
     accumulate(r, &e);
   }
@@ -137,10 +137,8 @@ static void reduction_loops(red *r, lw_emit *e, const lw_loops *s, bool along) {
   fv_kb *kb = k->kb;
   lw_emit in = *e;
   const fv_kv zero = fv_kb_i64(kb, 0);
-  for (int i = 0; i + (along ? 1 : 0) < s->n; i++) {
-    in.index[s->index[i]] = fv_kb_for(kb, zero, lw_emit_host(k, s->extent[i]), 1);
-    in.memo = FV_NEW(k->l->arena, struct lw_memo);
-  }
+  for (int i = 0; i + (along ? 1 : 0) < s->n; i++)
+    lw_bind(&in, s->index[i], fv_kb_for(kb, zero, lw_emit_host(k, s->extent[i]), 1));
   if (along) {
     reduce_along(r, &in, s->index[s->n - 1], s->extent[s->n - 1]);
   } else if (r->best != FV_K_NONE) {
@@ -157,7 +155,7 @@ static void emit_reduction(map *m, lw_emit *e, const fv_expr *load, struct lw_me
   lw_kernel *k = e->k;
   fv_kb *kb = k->kb;
   fv_xpool *p = k->l->pool;
-  const fv_node *n = k->reduction[load->ref - LW_REDUCTION];
+  const fv_node *n = k->reduction[lw_reduction_number(load)];
   const fv_nest *nest = &n->meaning->nest;
   const fv_expr *at[FV_MAX_LOOPS];
   lw_loops s = {0};
@@ -172,7 +170,7 @@ static void emit_reduction(map *m, lw_emit *e, const fv_expr *load, struct lw_me
   ensure_reductions(m, e, r.value, rows);
   const bool arg = nest->combine == FV_COMBINE_ARG_MAX || nest->combine == FV_COMBINE_ARG_MIN;
   if (!arg && s.n > 1)
-    lw_collapse(p, &s, &r.value, 1);
+    lw_collapse(k->l, &s, &r.value, 1);
   r.t = fv_dtype_compute((fv_dtype)r.value->dtype);
   const bool along = e->lanes == 1 && s.n && !arg && lw_runs_along(k, r.value, s.index[s.n - 1]);
   if (along)
@@ -191,7 +189,7 @@ static void emit_reduction(map *m, lw_emit *e, const fv_expr *load, struct lw_me
   const fv_expr *acc = fv_x_load(p, arg ? FV_i64 : (fv_dtype)r.value->dtype, LW_BOUND, 0, NULL);
   lw_emit post = *e;
   post.bound = v;
-  post.memo = FV_NEW(k->l->arena, struct lw_memo);
+  lw_emit_move(&post);
   const fv_expr *x = lw_nest_post(k, n, at, acc);
   ensure_reductions(m, e, x, rows);
   lw_memo_set(k, rows, load, lw_emit_expr(&post, x));
@@ -208,7 +206,7 @@ typedef struct need {
 
 static void look_need(void *user, const fv_expr *e) {
   need *d = user;
-  if (e->ref >= LW_REDUCTION && e->ref < LW_BOUND)
+  if (e->ref & LW_REDUCTION)
     FV_PUSH(d->e->k->l->arena, d->load, d->n, d->cap, e);
 }
 
@@ -221,7 +219,7 @@ static void ensure_reductions(map *m, lw_emit *e, const fv_expr *x, struct lw_me
     bool ready = true;  // each index it names has a value here
     for (int a = 0; a < d.load[i]->n; a++) {
       const fv_expr *ix = d.load[i]->arg[a];
-      if (ix->kind == FV_E_INDEX && e->index[ix->ref] == FV_K_NONE)
+      if (ix->kind == FV_E_INDEX && lw_index_value(e, ix->ref) == FV_K_NONE)
         ready = false;
     }
     if (ready)
@@ -271,10 +269,8 @@ static void inner_loops(map *m, lw_emit *e, fv_kv lo, fv_kv hi) {
   lw_emit in = *e;
   for (int i = 0; i + 1 < s->n; i++) {
     const bool first = i == 0;
-    in.index[s->index[i]] =
-        fv_kb_for(kb, first ? lo : zero,
-                  first && hi != FV_K_NONE ? hi : lw_emit_host(&m->k, s->extent[i]), 1);
-    in.memo = FV_NEW(m->k.l->arena, struct lw_memo);
+    const fv_kv end = first && hi != FV_K_NONE ? hi : lw_emit_host(&m->k, s->extent[i]);
+    lw_bind(&in, s->index[i], fv_kb_for(kb, first ? lo : zero, end, 1));
   }
   const bool only = s->n == 1;
   lw_lane_loop(&in, m->lanes, s->index[s->n - 1], only ? lo : zero, s->extent[s->n - 1],
@@ -332,16 +328,18 @@ static const fv_expr *split_outer(map *m, int64_t work) {
 
 //===-- Shape of the schedule ---------------------------------------------------===//
 
+// Which of the first n indices, those of the root, the reductions name.
 typedef struct rows_cx {
   uint64_t set;
+  uint32_t n;
 } rows_cx;
 
 static void look_rows(void *user, const fv_expr *e) {
   rows_cx *c = user;
-  if (e->ref < LW_REDUCTION || e->ref >= LW_BOUND)
+  if (!(e->ref & LW_REDUCTION))
     return;
   for (int i = 0; i < e->n; i++)
-    if (e->arg[i]->kind == FV_E_INDEX)
+    if (e->arg[i]->kind == FV_E_INDEX && e->arg[i]->ref < c->n)
       c->set |= (uint64_t)1 << e->arg[i]->ref;
 }
 
@@ -352,7 +350,7 @@ static int64_t row_work(map *m) {
   int64_t work = 1, v;
   if (!fv_x_is_lit(lw_points(p, &m->inner), &work))
     work = 1024;
-  for (int r = 0; r < m->k.n_reduction; r++) {
+  for (size_t r = 0; r < m->k.n_reduction; r++) {
     const fv_nest *t = &m->k.reduction[r]->meaning->nest;
     int64_t w = 1;
     for (int i = t->n_par; i < t->n_par + t->n_red; i++)
@@ -364,9 +362,8 @@ static int64_t row_work(map *m) {
 
 // Collapses the loops, splits the grid, emits and launches.
 static void finish(map *m, bool pure, fv_dtype t, const char *family) {
-  fv_xpool *p = m->k.l->pool;
   const fv_expr *all[] = {m->value, m->offset, m->check};
-  lw_collapse(p, &m->inner, all, 3);
+  lw_collapse(m->k.l, &m->inner, all, 3);
   m->value = all[0], m->offset = all[1], m->check = all[2];
   if (pure && m->inner.n > 1) {  // the grid runs over all but the last index
     m->outer = m->inner;
@@ -380,7 +377,7 @@ static void finish(map *m, bool pure, fv_dtype t, const char *family) {
   lw_kernel_launch(&m->k, family, grid);
 }
 
-fv_status lw_map(lw *l, const lw_group *g) {
+static fv_status emit(lw *l, const lw_group *g) {
   map m = {0};
   lw_kernel_begin(&m.k, l, g, false);
   const fv_nest *t = &g->root->meaning->nest;
@@ -395,15 +392,16 @@ fv_status lw_map(lw *l, const lw_group *g) {
   m.offset = fv_type_offset(l->pool, &m.k.out_type, index);
   const bool reduces = t->combine != FV_COMBINE_NONE;
   if (reduces) {
-    m.k.reduction[m.k.n_reduction++] = g->root;
-    m.value = fv_x_load(l->pool, g->root->out[0]->type.dtype, LW_REDUCTION, t->n_par, index);
+    const uint32_t r = (uint32_t)lw_reduction_of(&m.k, g->root);
+    m.value = fv_x_load(l->pool, g->root->out[0]->type.dtype, LW_REDUCTION | r, t->n_par, index);
   } else {
     m.value = lw_nest_value(&m.k, g->root, index);
   }
   if (t->check) {
     m.check = lw_inline(&m.k, g->root, t->check, index);
   }
-  rows_cx rows = {0};
+  rows_cx rows = {.n = (uint32_t)m.k.n_index};
+  FV_CHECK(l->arena, rows.n <= 64);  // FV_MAX_LOOPS, and one more for a blocked axis
   lw_each_load(l, m.value, look_rows, &rows);
   // A reduction that runs along memory with its last parallel index, not with
   // its reduced ones, keeps that index for the lanes.
@@ -430,9 +428,78 @@ fv_status lw_map(lw *l, const lw_group *g) {
     m.value = lw_simplify(&m.k, m.value);
     m.offset = lw_simplify(&m.k, m.offset);
   }
-  finish(&m, pure, g->root->out[0]->type.dtype, lw_family_name(g->family));
+  finish(&m, pure, g->root->out[0]->type.dtype, g->family->name);
   return FV_OK;
 }
+
+//===-- The families --------------------------------------------------------------===//
+
+static lw_why match_map(lw *l, const fv_node *n) {
+  (void)l;
+  return lw_is_map(n) ? NULL : lw_other_kind;
+}
+
+static lw_why match_row(lw *l, const fv_node *n) {
+  (void)l;
+  return n->meaning && n->meaning->kind == FV_MEANS_NEST && !lw_is_map(n) ? NULL : lw_other_kind;
+}
+
+static lw_why map_takes(lw *l, const lw_group *g, const fv_node *n) {
+  (void)g;
+  return lw_repeats_work(l, n);
+}
+
+static lw_why row_takes(lw *l, const lw_group *g, const fv_node *n) {
+  (void)g;
+  return lw_is_epilogue(l, n) ? "it is computed with the product before it" : lw_repeats_work(l, n);
+}
+
+static lw_why row_leads(lw *l, const lw_group *g) {
+  (void)l;
+  return g->anchor ? "a kernel computes one product, and no reduction with it" : NULL;
+}
+
+static bool composes(lw *l, const fv_node *n, int operand) {
+  (void)l, (void)n, (void)operand;
+  return true;
+}
+
+// That of an operand of the same dims.
+static int blocked_axis(lw *l, const lw_group *g) {
+  const fv_nest *t = &g->root->meaning->nest;
+  const fv_value *out = g->root->out[0];
+  const fv_expr *index[FV_MAX_LOOPS];
+  lw_kernel k;
+  if (t->check)
+    return -1;
+  lw_kernel_begin(&k, l, g, true);
+  for (int i = 0; i < t->n_par; i++)
+    index[i] = lw_new_index(&k, t->extent[i]);
+  lw_nest_value(&k, g->root, index);
+  for (size_t o = 0; o < k.n_operand; o++) {
+    const fv_type *a = &k.operand[o].type;
+    bool same = a->layout.n > 0 && a->rank == out->type.rank;
+    for (int d = 0; d < out->type.rank && same; d++)
+      same = a->dim[d] == out->type.dim[d];
+    if (same)
+      return a->layout.piece[a->layout.n - 1].axis;
+  }
+  return -1;
+}
+
+const lw_family lw_family_map = {.name = "map",
+                                 .match = match_map,
+                                 .takes = map_takes,
+                                 .composes = composes,
+                                 .blocked_axis = blocked_axis,
+                                 .emit = emit};
+
+const lw_family lw_family_row = {.name = "row",
+                                 .match = match_row,
+                                 .takes = row_takes,
+                                 .leads = row_leads,
+                                 .composes = composes,
+                                 .emit = emit};
 
 //===-- Copies ------------------------------------------------------------------===//
 
@@ -465,8 +532,8 @@ static void piece_loops(map *m, const lw_copy *c, const fv_expr **logical,
 void lw_copy_map(lw *l, const lw_copy *c) {
   fv_xpool *p = l->pool;
   map m = {0};
-  lw_group *g = FV_NEW(l->arena, lw_group);
-  g->family = LW_MAP;
+  static const lw_group own = {.family = &lw_family_map};
+  const lw_group *g = c->group ? c->group : &own;
   fv_value *out = FV_NEW(l->arena, fv_value);
   const fv_type *dst = c->within ? c->within : &c->dst;
   lw_kernel_begin_to(&m.k, l, g, out, c->dst_buffer, dst);
@@ -475,9 +542,8 @@ void lw_copy_map(lw *l, const lw_copy *c) {
   const fv_type t = lw_value_type(l, c->src);
   for (int j = 0; j < t.rank; j++)
     from[j] = logical[c->perm ? c->perm[j] : j];
-  const int o = lw_operand_of(&m.k, c->src, c->src_buffer, &t);
-  const fv_expr *at = fv_type_offset(p, &t, from);
-  m.value = fv_x_load(p, t.dtype, (uint32_t)o, 1, &at);
+  m.value = c->group ? lw_at(&m.k, c->src, from)
+                     : lw_load(&m.k, lw_operand_of(&m.k, c->src, c->src_buffer, &t), from);
   if (inside)
     m.value = fv_x_op(p, FV_X_SELECT, inside, m.value, fv_x_lit(p, t.dtype, 0));
   if (c->shift)
@@ -490,5 +556,5 @@ void lw_copy_map(lw *l, const lw_copy *c) {
       m.offset =
           fv_x_add(p, fv_x_mul(p, m.offset, m.inner.extent[i]), fv_x_index(p, m.inner.index[i]));
   }
-  finish(&m, true, t.dtype, "copy");
+  finish(&m, true, t.dtype, c->group ? g->family->name : "copy");
 }

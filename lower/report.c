@@ -3,11 +3,11 @@
 // which says how an element of the model must be computed.
 #include <string.h>
 
-#include "lower/internal.h"
+#include "lower/group.h"
 
 static bool is_grouped(const lw *l, const fv_node *n) {
   return n->meaning && n->n_out && l->group[n->out[0]->id] &&
-         l->group[n->out[0]->id] != &lw_everywhere;
+         l->group[n->out[0]->id] != &lw_rematerialised;
 }
 
 void lw_record_groups(lw *l, fv_graph *g) {
@@ -17,8 +17,7 @@ void lw_record_groups(lw *l, fv_graph *g) {
       continue;
     lw_group *from = l->group[n->out[0]->id];
     if (!from->number) {
-      const fv_lgroup x = {.family = lw_family_name(from->family),
-                           .apart = l->why[from->root->out[0]->id]};
+      const fv_lgroup x = {.family = from->family->name, .apart = l->why[from->root->out[0]->id]};
       FV_PUSH(l->arena, e->group, e->n_group, e->cap_group, x);
       from->number = (uint32_t)e->n_group;
     }
@@ -42,7 +41,7 @@ typedef struct element {
 
 static void add_node(const lw *l, element *x, const fv_node *n) {
   x->last = n;
-  x->repeated = n->n_out && l->group[n->out[0]->id] == &lw_everywhere;
+  x->repeated = n->n_out && l->group[n->out[0]->id] == &lw_rematerialised;
   if (!is_grouped(l, n))
     return;
   const lw_group *g = l->group[n->out[0]->id];
@@ -82,7 +81,7 @@ static void note_reasons(lw *l, fv_graph *g, const element *x, bool of_operands)
 static const char *kernels_text(lw *l, const element *x) {
   fv_str s = {.arena = l->arena};
   for (int i = 0; i < x->n_group && i < MAX_KERNELS; i++)
-    fv_str_printf(&s, "%s%s", i ? ", " : "", lw_family_name(x->group[i]->family));
+    fv_str_printf(&s, "%s%s", i ? ", " : "", x->group[i]->family->name);
   fv_str_puts(&s, x->n_group > MAX_KERNELS ? ", ..." : "");
   return s.data;
 }
@@ -104,9 +103,9 @@ static fv_status test_element(lw *l, fv_graph *g, const element *x) {
     return fv_error(l->diag, FV_ERR_NO, at,
                     "expected 'fused', but this writes its result to memory, by a kernel of the "
                     "family '%s'%s%s",
-                    lw_family_name(of->family), why ? ": " : "", why ? why : "");
+                    of->family->name, why ? ": " : "", why ? why : "");
   }
-  if (x->n_group == 1 && strcmp(lw_family_name(x->group[0]->family), x->expect) == 0)
+  if (x->n_group == 1 && strcmp(x->group[0]->family->name, x->expect) == 0)
     return FV_OK;
   const fv_status s =
       x->n_group == 1

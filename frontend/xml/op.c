@@ -155,7 +155,7 @@ static void bind_results(fv_xml_cx *cx, const builder *b, fv_node *n) {
 
 static const char *expect_word(void *user, int i) {
   static const char *const word[] = {
-#define X(id, name, doc) name,
+#define X(name, doc) #name,
       FV_FAMILY_TABLE(X)
 #undef X
           "fused",

@@ -144,6 +144,10 @@ bool fv_x_divide(fv_xpool *p, const fv_expr *a, const fv_expr *b, const fv_expr 
 const fv_expr *fv_x_rewrite(fv_xpool *p, const fv_expr *e,
                             const fv_expr *(*leaf)(void *user, const fv_expr *e), void *user);
 
+// The same with part(user, e) called for operations, too.
+const fv_expr *fv_x_rebuild(fv_xpool *p, const fv_expr *e,
+                            const fv_expr *(*part)(void *user, const fv_expr *e), void *user);
+
 // Replaces loop indices: index[ref] for ref < n (NULL = keep).
 const fv_expr *fv_x_subst_index(fv_xpool *p, const fv_expr *e, const fv_expr *const *index,
                                 uint32_t n);

@@ -119,7 +119,7 @@ static const fv_expr *rebuild(fv_xpool *p, const fv_expr *e, const fv_expr *cons
 }
 
 static const fv_expr *rewrite(fv_xpool *p, const fv_expr *e, uint32_t flags, leaf_fn leaf,
-                              void *user) {
+                              void *user, bool ops) {
   if (!fv_x_has(e, flags))
     return e;
   fv_xwalk w;
@@ -135,14 +135,19 @@ static const fv_expr *rewrite(fv_xpool *p, const fv_expr *e, uint32_t flags, lea
       arg[k] = at == FV_XWALK_NONE ? x->arg[k] : made[at];
     }
     const fv_expr *y = x->n ? rebuild(p, x, arg) : x;
-    made[i] = x->kind == FV_E_OP ? y : leaf(user, y);
+    made[i] = x->kind == FV_E_OP && !ops ? y : leaf(user, y);
   }
   return made[w.n - 1];
 }
 
 const fv_expr *fv_x_rewrite(fv_xpool *p, const fv_expr *e,
                             const fv_expr *(*leaf)(void *user, const fv_expr *e), void *user) {
-  return rewrite(p, e, FV_XF_SYM | FV_XF_INDEX | FV_XF_LOAD, leaf, user);
+  return rewrite(p, e, FV_XF_SYM | FV_XF_INDEX | FV_XF_LOAD, leaf, user, false);
+}
+
+const fv_expr *fv_x_rebuild(fv_xpool *p, const fv_expr *e,
+                            const fv_expr *(*part)(void *user, const fv_expr *e), void *user) {
+  return rewrite(p, e, FV_XF_SYM | FV_XF_INDEX | FV_XF_LOAD, part, user, true);
 }
 
 typedef struct subst {
@@ -162,12 +167,12 @@ static const fv_expr *subst_leaf(void *user, const fv_expr *e) {
 const fv_expr *fv_x_subst_index(fv_xpool *p, const fv_expr *e, const fv_expr *const *index,
                                 uint32_t n) {
   subst s = {.kind = FV_E_INDEX, .n = n, .by = index};
-  return rewrite(p, e, FV_XF_INDEX, subst_leaf, &s);
+  return rewrite(p, e, FV_XF_INDEX, subst_leaf, &s, false);
 }
 
 const fv_expr *fv_x_subst_sym(fv_xpool *p, const fv_expr *e, uint32_t sym, const fv_expr *by) {
   subst s = {.kind = FV_E_SYM, .n = 1, .by = &by, .first = sym};
-  return rewrite(p, e, FV_XF_SYM, subst_leaf, &s);
+  return rewrite(p, e, FV_XF_SYM, subst_leaf, &s, false);
 }
 
 //===-- Evaluation ------------------------------------------------------===//

@@ -146,13 +146,15 @@ struct fv_value {
 };
 
 // Kinds of kernels that lower/ makes: what `expect` and reports name.
-//   X(id, name, what it computes)
-#define FV_FAMILY_TABLE(X)                                                        \
-  X(MAP, "map", "elementwise and movement, in one pass")                          \
-  X(ROW, "row", "reductions and what follows them, each row in one kernel")       \
-  X(CONTRACTION, "contraction", "a product or convolution and what follows it")   \
-  X(ATTENTION, "attention", "scores, softmax and product with an online softmax") \
-  X(KERNEL, "serial", "an op that is given as a kernel itself")
+// In order of preference: a node is of the first family that takes it.
+//   X(name, what it computes)
+#define FV_FAMILY_TABLE(X)                                           \
+  X(update, "new rows of a state, written in place")                 \
+  X(attention, "scores, softmax and product with an online softmax") \
+  X(contraction, "a product or convolution and what follows it")     \
+  X(row, "reductions and what follows them, each row in one kernel") \
+  X(map, "elementwise and movement, in one pass")                    \
+  X(serial, "an op that is given as a kernel itself")
 
 struct fv_node {
   fv_node *prev, *next;

@@ -21,6 +21,7 @@ typedef struct fv_kernel {
     const fv_span *span;
   } * site;
   uint32_t n_site;
+  uint32_t number;  // of its code among the kernels of a program
 } fv_kernel;
 
 // Kernel builder. Appends instructions; folds constants; equal pure
@@ -80,6 +81,7 @@ fv_kernel *fv_kb_finish(fv_kb *kb, const char *name, const fv_expr *grid);
 FV_NODISCARD fv_status fv_kernel_verify(const fv_kernel_code *k, fv_diag_sink *diag);
 void fv_kernel_print(const fv_kernel_code *k, fv_str *out);  // --emit=kernel
 uint64_t fv_kernel_hash(const fv_kernel_code *k);            // of the code, not of the name
+bool fv_kernel_code_eq(const fv_kernel_code *a, const fv_kernel_code *b);  // but for the name
 // Interprets blocks [begin, end): same contract as fv_cpu_kernel_fn. Floats are
 // computed in double and rounded to dtype once per instruction.
 int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *buf,

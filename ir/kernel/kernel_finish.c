@@ -260,3 +260,10 @@ uint64_t fv_kernel_hash(const fv_kernel_code *k) {
   h = fv_hash64(k->buffer, sizeof *k->buffer * k->n_buffer, h);
   return fv_hash64(k->inst, sizeof *k->inst * k->n_inst, h);
 }
+
+bool fv_kernel_code_eq(const fv_kernel_code *a, const fv_kernel_code *b) {
+  return a->n_inst == b->n_inst && a->n_buffer == b->n_buffer && a->n_global == b->n_global &&
+         a->n_scalar == b->n_scalar &&
+         memcmp(a->buffer, b->buffer, sizeof *a->buffer * a->n_buffer) == 0 &&
+         memcmp(a->inst, b->inst, sizeof *a->inst * a->n_inst) == 0;
+}

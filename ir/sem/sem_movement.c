@@ -71,6 +71,26 @@ static fv_status concat_dims(fv_sem *s, int axis, const fv_expr **dims) {
   return FV_OK;
 }
 
+// An element is looked for in all operands of one nest, and a kernel has so many
+// buffers: a concat of more is one of concats.
+enum { CONCAT_OPERANDS = 16 };
+
+static fv_status concat_of_concats(fv_sem *s, int axis) {
+  const int n = s->node->n_in, n_part = (n + CONCAT_OPERANDS - 1) / CONCAT_OPERANDS;
+  fv_value **part = FV_NEW_N(s->arena, fv_value *, n_part + 1);
+  fv_sem_begin_expansion(s);
+  for (int k = 0; k <= n_part; k++) {
+    const bool last = k == n_part;
+    const int first = k * CONCAT_OPERANDS;
+    const int rest = n - first < CONCAT_OPERANDS ? n - first : CONCAT_OPERANDS;
+    fv_node *c =
+        fv_sb_node(s, FV_OP_concat, last ? n_part : rest, last ? part : &s->build->param[first]);
+    fv_attr_set_int(c, "axis", axis);
+    part[k] = fv_sb_done(s, c);
+  }
+  return fv_sem_results(s, 1, &part[n_part]);
+}
+
 fv_status fv_sem_concat(fv_sem *s) {
   const int n = s->node->n_in;
   if (n == 0)
@@ -80,6 +100,8 @@ fv_status fv_sem_concat(fv_sem *s) {
   FV_TRY(fv_sem_axis(s, "axis", fv_sem_rank(s, 0), &axis));
   const fv_expr *dims[FV_MAX_RANK];
   FV_TRY(concat_dims(s, axis, dims));
+  if (n > CONCAT_OPERANDS)
+    return concat_of_concats(s, axis);
   fv_sem_result(s, fv_sem_type(s, 0)->dtype, fv_sem_rank(s, 0), dims);
   // From the last operand to the first: each stands before `limit`.
   const fv_expr *i = fv_sem_index(s, axis);
