@@ -280,11 +280,12 @@ static bool rematerialises(lw *l, const fv_node *n) {
 
 // The one group that all users are in, or the reason why there is none.
 static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
+  lw_why several = NULL;
   *out = NULL;
   for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next) {
     if (!u->node)
       return "it is a result of the graph or of a step of a loop";
-    if (u->node->region != n->region)
+    if (u->region != n->region)
       return "a loop uses it";
     if (u->node->n_out == 0)
       return "it becomes a state";
@@ -292,12 +293,12 @@ static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
     if (!g)
       return "a loop begins with it";
     if (g == &lw_rematerialised)
-      return "several kernels use it, through movement";
-    if (*out && *out != g)
-      return "several kernels use it";
+      several = "several kernels use it, through movement";
+    else if (*out && *out != g)
+      several = "several kernels use it";
     *out = g;
   }
-  return *out ? NULL : "nobody uses it";
+  return several ? several : *out ? NULL : "nobody uses it";
 }
 
 static void make_root(lw *l, fv_node *n, lw_why why) {
