@@ -98,11 +98,12 @@ enum { FV_MAX_OPERANDS = 16, FV_MAX_RESULTS = 8, FV_MAX_ATTRS = 12 };
 typedef struct fv_op_info {
   // The columns of ops.def, which says what they mean; NULL = left out.
   const char *name, *doc;
-  const char *operands, *results, *attrs;
+  const char *operands, *results, *attrs, *shape;
+  const char *const *corners, *const *usage;  // lists end with NULL
   unsigned flags;
   const char *dtypes;
   double tolerance;
-  const char *const *examples;  // ends with NULL
+  const char *const *examples;
   // Derived from the table.
   const char *section, *section_doc;
   int n_operand, n_result, n_attr;
@@ -112,6 +113,7 @@ typedef struct fv_op_info {
 // Parsed once per process behind a once-guard; immutable after.
 const fv_op_info *fv_op_get(fv_op op);
 fv_op fv_op_find(const char *name, size_t len);  // FV_OP_COUNT if unknown
+const char *fv_attr_kind_name(char kind);        // as in the schema, "int"; NULL if unknown
 
 //===-- Attributes --------------------------------------------------------===//
 

@@ -46,16 +46,24 @@ static int parse_names(const char *text, fv_param_info *out, int max) {
   return n;
 }
 
+static const struct {
+  const char *name;
+  char kind;
+} kinds[] = {{"int", 'i'},  {"float", 'f'}, {"bool", 'b'},  {"string", 's'},
+             {"ints", 'I'}, {"dims", 'D'},  {"dtype", 't'}, {"expr", 'x'}};
+
 static char attr_kind(const char *word, size_t len) {
-  static const struct {
-    const char *name;
-    char kind;
-  } kinds[] = {{"int", 'i'},  {"float", 'f'}, {"bool", 'b'},  {"string", 's'},
-               {"ints", 'I'}, {"dims", 'D'},  {"dtype", 't'}, {"expr", 'x'}};
   for (size_t i = 0; i < FV_COUNTOF(kinds); i++)
     if (strlen(kinds[i].name) == len && memcmp(kinds[i].name, word, len) == 0)
       return kinds[i].kind;
   return 0;
+}
+
+const char *fv_attr_kind_name(char kind) {
+  for (size_t i = 0; i < FV_COUNTOF(kinds); i++)
+    if (kinds[i].kind == kind)
+      return kinds[i].name;
+  return NULL;
 }
 
 // name:kind or name:kind=default

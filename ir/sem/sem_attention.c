@@ -191,8 +191,9 @@ static fv_value *mask_param(fv_sem *s, const attention *a, int operand) {
   return batched ? fv_sb_unsqueeze(s, m, 1) : m;
 }
 
-// Key j is visible to query i when lo(i) <= j < hi(i).
-static fv_value *visible_by_position(fv_sem *s, const attention *a) {
+// Key j is visible to query i when lo(i) <= j < hi(i). NULL: all are, unless
+// `told`, which asks for the answer where there may be no key at all.
+static fv_value *visible_by_position(fv_sem *s, const attention *a, bool told) {
   fv_xpool *p = s->pool;
   const bool causal = fv_attr_bool(s->node, "causal");
   const int64_t window = fv_attr_int(s->node, "window");
@@ -200,13 +201,14 @@ static fv_value *visible_by_position(fv_sem *s, const attention *a) {
   // hi of query 0: i + 1 + (kv_valid - q_len)
   const fv_expr *hi = fv_x_add(p, fv_x_sub(p, valid, a->q_len), fv_x_i64(p, 1));
   fv_value *seen = NULL;
-  if (!causal && window == 0 && !a->kv_valid)
+  told = told && fv_prove_le(p, fv_x_i64(p, 1), a->k_len) != FV_YES;
+  if (!causal && window == 0 && !a->kv_valid && !told)
     return NULL;
   fv_value *key = fv_sb_range(s, fv_x_i64(p, 0), a->k_len);
   if (causal) {
     fv_value *end = fv_sb_range(s, hi, fv_x_add(p, hi, a->q_len));
     seen = fv_sb_2(s, FV_OP_less, key, fv_sb_unsqueeze(s, end, 1));
-  } else if (a->kv_valid) {
+  } else if (a->kv_valid || told) {
     fv_value *end = fv_sb_range(s, valid, fv_x_add(p, valid, fv_x_i64(p, 1)));
     seen = fv_sb_2(s, FV_OP_less, key, end);
   }
@@ -269,7 +271,7 @@ fv_status fv_sem_attention(fv_sem *s) {
   k = repeat_heads(s, &a, k, a.depth);
   v = repeat_heads(s, &a, v, a.v_depth);
   fv_value *scores = scores_of(s, &a, q, k);
-  fv_value *visible = visible_by_position(s, &a);
+  fv_value *visible = visible_by_position(s, &a, empty == 1);
   visible = fv_sb_and(s, visible, within_lengths(s, fv_sem_param(s, LENGTHS), a.k_len, 4));
   fv_sb_join_mask(s, mask_param(s, &a, MASK), &scores, &visible);
   fv_sb_join_mask(s, mask_param(s, &a, BIAS), &scores, &visible);
