@@ -83,7 +83,7 @@ static int hex_digit(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-// The four digits behind \u, or -1.
+// The four digits after \u, or -1.
 static int32_t take_hex(reader *r) {
   if (r->size - r->at < 4)
     return -1;

@@ -54,6 +54,13 @@ foreach(name include_arrows file_size headers_alone)
                        ENVIRONMENT "CC=${CMAKE_C_COMPILER};GEN=${FV_GEN_DIR}")
 endforeach()
 
+# What the libraries, plugins and compiled models need and export.
+if(TARGET fovea_command AND NOT FOVEA_SANITIZE)
+  add_test(NAME source.products COMMAND sh ${PROJECT_SOURCE_DIR}/tests/products.sh
+           ${CMAKE_BINARY_DIR} ${PROJECT_SOURCE_DIR})
+  set_tests_properties(source.products PROPERTIES LABELS source TIMEOUT 120)
+endif()
+
 # What is installed works, too.
 if(TARGET fovea_command)
   set(flags "")

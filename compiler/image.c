@@ -145,7 +145,7 @@ static fv_table used_symbols(image *m, const im_entry *e) {
   return table(m, used, sizeof *used, n);
 }
 
-// Bind section first, then the run section with its jumps moved behind it.
+// Bind section first, then the run section with its jumps moved past it.
 static fv_table put_code(image *m, im_entry *e) {
   const uint32_t shift = (uint32_t)e->bind.n;
   for (size_t i = 0; i < e->run.n; i++) {

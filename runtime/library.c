@@ -36,7 +36,7 @@ static bool section(const elf *e, uint32_t i, Elf64_Shdr *out) {
   return true;
 }
 
-// Header, and nothing that it names lies behind the end of the file.
+// Header, and nothing that it names lies past the end of the file.
 static const char *check_whole(elf *e) {
   if (e->size < sizeof e->head)
     return "the file is too short to be a library";

@@ -15,7 +15,7 @@ typedef enum fill { FILL_RANDOM, FILL_ZEROS, FILL_ONES, FILL_IOTA, FILL_LIST, FI
 typedef struct spec {
   fill kind;
   bool given;
-  const char *text;  // behind '='
+  const char *text;  // after '='
   const char *by;    // "input 'x'", for messages
   int64_t seed;
   double lo, hi;

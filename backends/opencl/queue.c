@@ -3,7 +3,7 @@
 //
 // A failed check writes its site into one word on the device, first come first
 // served. A launch of a kernel with checks waits and reads that word, so that
-// the answer belongs to this launch; kernels without checks run behind.
+// the answer belongs to this launch; kernels without checks run after it.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

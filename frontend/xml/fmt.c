@@ -40,7 +40,7 @@ static bool starts(const fmt *f, const char *word) {
   return f->n - f->at >= n && memcmp(f->p + f->at, word, n) == 0;
 }
 
-// Offset behind the next `word`; the end if there is none.
+// Offset after the next `word`; the end if there is none.
 static size_t past(const fmt *f, size_t from, const char *word) {
   const char *hit = from < f->n ? strstr(f->p + from, word) : NULL;
   return hit ? (size_t)(hit - f->p) + strlen(word) : f->n;

@@ -47,7 +47,7 @@ const fv_xml_keyword fv_xml_keywords[] = {
     {"write", FV_XML_CODE, "state! member x!", false, 0, fv_xml_run_write,
      "The next version of a state"},
     {"append", FV_XML_CODE, "state! member x! out", false, 0, fv_xml_run_append,
-     "Puts rows behind the valid part of a state"},
+     "Puts rows after the valid part of a state"},
 };
 const int fv_xml_n_keywords = (int)FV_COUNTOF(fv_xml_keywords);
 

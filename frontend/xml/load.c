@@ -291,7 +291,7 @@ static fv_status load(fv_arena *ar, const char *path, const fv_load_options *opt
   return cx.status;
 }
 
-// A root element named "model", behind a declaration and comments.
+// A root element named "model", after a declaration and comments.
 static bool recognises(const char *path, const void *head, size_t size) {
   (void)path;
   const char *p = head;

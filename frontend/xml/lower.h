@@ -246,7 +246,7 @@ enum {  // where an element may stand
 typedef struct fv_xml_keyword {
   const char *name;
   unsigned where;
-  const char *attrs;  // names with blanks between; "!" behind a required one, "*" any
+  const char *attrs;  // names with blanks between; "!" after a required one, "*" any
   bool text;          // has text content
   unsigned holds;     // what kind of place its children stand in, 0 = no children
   void (*run)(fv_xml_cx *cx, const fv_xml_elem *e);  // NULL: not run in a frame

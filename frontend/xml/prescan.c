@@ -89,7 +89,7 @@ static bool starts(const scanner *s, const char *word) {
   return s->file->size - s->at >= n && memcmp(s->file->bytes + s->at, word, n) == 0;
 }
 
-// Moves behind the next `word`; false at the end of the file.
+// Moves past the next `word`; false at the end of the file.
 static bool skip_past(scanner *s, size_t from, const char *word) {
   const char *hit = strstr(s->file->bytes + from, word);  // no NUL inside: checked above
   s->at = hit ? (size_t)(hit - s->file->bytes) + strlen(word) : s->file->size;

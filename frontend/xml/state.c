@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// <state> and its uses. An append writes rows behind the valid part and gives
+// <state> and its uses. An append writes rows after the valid part and gives
 // the valid part with them; the graph that does it advances the length.
 #include <string.h>
 

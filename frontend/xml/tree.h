@@ -24,7 +24,7 @@ struct fv_xml_elem {
   const char *name;  // without prefix
   bool foreign;      // not in our namespace
   bool bad;          // a fault was reported here: say nothing more about it
-  uint32_t at, end;  // offset of '<', and behind the '>' of the start tag
+  uint32_t at, end;  // offset of '<', and after the '>' of the start tag
   int n_attr;
   fv_xml_attr *attr;  // in the order of the file; without namespace declarations
   fv_xml_elem *parent, *child, *last_child, *next;
@@ -65,7 +65,7 @@ const fv_xml_attr *fv_xml_find_attr(const fv_xml_elem *e, const char *name);  //
 fv_load_limits fv_xml_limits(const fv_load_limits *given);
 
 typedef struct fv_xml_tag {  // a start tag
-  uint32_t at, end;          // of '<', and behind '>'
+  uint32_t at, end;          // of '<', and after '>'
   uint32_t first_attr, n_attr;
 } fv_xml_tag;
 typedef struct fv_xml_mark {  // an attribute: [name, name + name_len) = value

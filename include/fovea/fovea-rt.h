@@ -103,7 +103,7 @@ typedef struct fv_rt_tensor {  // row-major
   int rank;
   int64_t dim[FV_MAX_RANK];
   void *data;    // aligned to its element
-  size_t bytes;  // outputs: room behind `data` if the caller gives it
+  size_t bytes;  // outputs: room at `data` if the caller gives it
 } fv_rt_tensor;
 
 typedef struct fv_rt_dim {

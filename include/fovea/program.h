@@ -149,7 +149,7 @@ typedef struct fv_prog_entry {
 
 //===-- Devices ---------------------------------------------------------===//
 
-// Every buffer of a launch has at least 64 readable bytes behind its address if
+// Every buffer of a launch has at least 64 readable bytes from its address if
 // it has no elements: the interpreter puts memory of its own in place of an
 // empty input or output.
 // Memory on a device: an object and a byte offset. On a CPU the object is the

@@ -307,7 +307,7 @@ fv_status fv_tr_type(fv_text_reader *r, fv_type *out) {
     } while (fv_tr_eat(r, ','));
     FV_TRY(fv_tr_want(r, ']'));
   }
-  if (r->at < r->size && r->text[r->at] == '{') {  // a body would stand behind a blank
+  if (r->at < r->size && r->text[r->at] == '{') {  // a body would come after a blank
     r->at++;
     return read_layout(r, out);
   }

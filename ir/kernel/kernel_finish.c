@@ -11,7 +11,7 @@
 typedef struct sweep {
   fv_kb *kb;
   uint8_t *live;
-  struct block {     // open structures, seen from behind
+  struct block {     // open structures
     uint32_t end;    // its END
     uint32_t other;  // its ELSE or FV_K_NONE
     bool live;       // something in it stays
@@ -81,7 +81,7 @@ static void sweep_inst(sweep *s, uint32_t i) {
   }
 }
 
-// One walk from behind finds all but SETs of registers that are read earlier
+// One backward walk finds all but SETs of registers that are read earlier
 // in a loop; so it is repeated until no further register turns out to be read.
 static uint8_t *find_live(fv_kb *kb) {
   sweep s = {.kb = kb, .live = FV_NEW_N(kb->arena, uint8_t, kb->n)};

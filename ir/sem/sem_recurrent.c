@@ -13,7 +13,7 @@ static fv_value *mul(fv_sem *s, fv_value *a, fv_value *b) {
 }
 
 // Where gate `letter` stands in the stored order.
-static fv_status gate_order(fv_sem *s, const char *letters, int *place) {
+static fv_status gate_order(fv_sem *s, const char *letters, int *position) {
   const char *gates = fv_attr_str(s->node, "gates");
   const size_t n = strlen(letters);
   bool good = strlen(gates) == n;
@@ -21,7 +21,7 @@ static fv_status gate_order(fv_sem *s, const char *letters, int *place) {
     const char *at = strchr(gates, letters[i]);
     good = at != NULL;
     if (at)
-      place[i] = (int)(at - gates);
+      position[i] = (int)(at - gates);
   }
   if (good)
     return FV_OK;
@@ -63,10 +63,10 @@ static fv_value *param(fv_sem *s, int operand) {
   return fv_sb_widen(s, fv_sem_param(s, operand));
 }
 
-// Gate number `place` of v along `axis`: v[place * hidden .. + hidden].
-static fv_value *gate(fv_sem *s, fv_value *v, int place, int axis) {
+// Gate number `position` of v along `axis`: v[position * hidden .. + hidden].
+static fv_value *gate(fv_sem *s, fv_value *v, int position, int axis) {
   const fv_expr *hidden = fv_sem_dim(s, 1, 1);
-  const fv_expr *start = fv_x_mul(s->pool, hidden, fv_x_i64(s->pool, place));
+  const fv_expr *start = fv_x_mul(s->pool, hidden, fv_x_i64(s->pool, position));
   return v ? fv_sb_slice(s, v, axis, start, fv_x_add(s->pool, start, hidden)) : NULL;
 }
 
@@ -79,9 +79,9 @@ static fv_status finish(fv_sem *s, int n, fv_value **v) {
 fv_status fv_sem_gru_cell(fv_sem *s) {
   enum { X, H, W, R, WB, RB };
   enum { RESET, UPDATE, NEW };
-  int place[3] = {0};
+  int position[3] = {0};
   FV_TRY(check_cell(s, 1, 3));
-  FV_TRY(gate_order(s, "rzn", place));
+  FV_TRY(gate_order(s, "rzn", position));
   fv_sem_begin_expansion(s);
   fv_value *h = param(s, H);
   fv_value *gx = fv_sb_linear(s, param(s, X), param(s, W), param(s, WB));
@@ -91,16 +91,16 @@ fv_status fv_sem_gru_cell(fv_sem *s) {
   fv_value *gh = all_at_once ? fv_sb_linear(s, h, rw, rb) : NULL;
   fv_value *sum[2];
   for (int i = RESET; i <= UPDATE; i++) {
-    fv_value *from_h = all_at_once
-                           ? gate(s, gh, place[i], 1)
-                           : fv_sb_linear(s, h, gate(s, rw, place[i], 0), gate(s, rb, place[i], 0));
-    sum[i] = fv_sb_1(s, FV_OP_sigmoid, add(s, gate(s, gx, place[i], 1), from_h));
+    fv_value *from_h =
+        all_at_once ? gate(s, gh, position[i], 1)
+                    : fv_sb_linear(s, h, gate(s, rw, position[i], 0), gate(s, rb, position[i], 0));
+    sum[i] = fv_sb_1(s, FV_OP_sigmoid, add(s, gate(s, gx, position[i], 1), from_h));
   }
   fv_value *from_h = all_at_once
-                         ? mul(s, sum[RESET], gate(s, gh, place[NEW], 1))
-                         : fv_sb_linear(s, mul(s, sum[RESET], h), gate(s, rw, place[NEW], 0),
-                                        gate(s, rb, place[NEW], 0));
-  fv_value *n = fv_sb_1(s, FV_OP_tanh, add(s, gate(s, gx, place[NEW], 1), from_h));
+                         ? mul(s, sum[RESET], gate(s, gh, position[NEW], 1))
+                         : fv_sb_linear(s, mul(s, sum[RESET], h), gate(s, rw, position[NEW], 0),
+                                        gate(s, rb, position[NEW], 0));
+  fv_value *n = fv_sb_1(s, FV_OP_tanh, add(s, gate(s, gx, position[NEW], 1), from_h));
   fv_value *keep = fv_sb_2(s, FV_OP_sub, fv_sb_full_like(s, n, 1), sum[UPDATE]);
   fv_value *y = add(s, mul(s, keep, n), mul(s, sum[UPDATE], h));
   return finish(s, 1, &y);
@@ -108,16 +108,16 @@ fv_status fv_sem_gru_cell(fv_sem *s) {
 
 fv_status fv_sem_lstm_cell(fv_sem *s) {
   enum { X, H, C, W, R, WB, RB };
-  int place[4] = {0};
+  int position[4] = {0};
   FV_TRY(check_cell(s, 2, 4));
-  FV_TRY(gate_order(s, "ifgo", place));
+  FV_TRY(gate_order(s, "ifgo", position));
   fv_sem_begin_expansion(s);
   fv_value *sum = add(s, fv_sb_linear(s, param(s, X), param(s, W), param(s, WB)),
                       fv_sb_linear(s, param(s, H), param(s, R), param(s, RB)));
-  fv_value *i = fv_sb_1(s, FV_OP_sigmoid, gate(s, sum, place[0], 1));
-  fv_value *f = fv_sb_1(s, FV_OP_sigmoid, gate(s, sum, place[1], 1));
-  fv_value *g = fv_sb_1(s, FV_OP_tanh, gate(s, sum, place[2], 1));
-  fv_value *o = fv_sb_1(s, FV_OP_sigmoid, gate(s, sum, place[3], 1));
+  fv_value *i = fv_sb_1(s, FV_OP_sigmoid, gate(s, sum, position[0], 1));
+  fv_value *f = fv_sb_1(s, FV_OP_sigmoid, gate(s, sum, position[1], 1));
+  fv_value *g = fv_sb_1(s, FV_OP_tanh, gate(s, sum, position[2], 1));
+  fv_value *o = fv_sb_1(s, FV_OP_sigmoid, gate(s, sum, position[3], 1));
   fv_value *c = add(s, mul(s, f, param(s, C)), mul(s, i, g));
   fv_value *v[] = {mul(s, o, fv_sb_1(s, FV_OP_tanh, c)), c};
   return finish(s, 2, v);

@@ -194,7 +194,7 @@ static void top_k_line(const fv_node *node, fv_kb *kb, fv_kv extent, fv_kv in, f
   fv_kb_end(kb);
 }
 
-// A block is one element of the dims before the axis; the dims behind it are a
+// A block is one element of the dims before the axis; the dims after it are a
 // loop in the block.
 static void build_top_k(const fv_node *node, struct fv_kb *kb) {
   const fv_type *x = &node->in[0]->type;

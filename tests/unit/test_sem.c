@@ -148,7 +148,7 @@ static void test_rows_are_complete(void **state) {
     assert_true(strlen(o->section) > 0);
     const fv_op_info *before = op ? fv_op_get((fv_op)(op - 1)) : NULL;
     if (before && before->section == o->section && strcmp(before->name, o->name) >= 0)
-      fail_msg("%s stands behind %s", o->name, before->name);
+      fail_msg("%s comes after %s: rows are sorted by name", o->name, before->name);
     assert_true(o->tolerance >= 0);
     for (int i = 0; i < o->n_attr; i++)
       assert_true(o->attr[i].kind != 0);
