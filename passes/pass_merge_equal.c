@@ -1,51 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Merges nodes of equal op, operands and attributes in one region. State reads
 // are kept apart: what they give depends on the writes between.
-#include <string.h>
-
 #include "base/hash.h"
 #include "passes/pass.h"
-
-static uint64_t mix(uint64_t h, const void *p, size_t n) {
-  return fv_hash64(p, n, h);
-}
-
-static uint64_t hash_attr(uint64_t h, const fv_attr *a) {
-  h = mix(h, &a->kind, sizeof a->kind);
-  h = mix(h, &a->n, sizeof a->n);
-  switch (a->kind) {
-  case 's': return mix(h, a->s, a->s ? strlen(a->s) : 0);
-  case 'I': return mix(h, a->ints, sizeof *a->ints * (size_t)a->n);
-  case 'D': return mix(h, a->dims, sizeof *a->dims * (size_t)a->n);
-  case 'b': return mix(h, &a->b, sizeof a->b);
-  case 't': return mix(h, &a->t, sizeof a->t);
-  default: return mix(h, &a->i, sizeof a->i);
-  }
-}
 
 static uint64_t hash_node(const fv_node *n, fv_value *const *forward) {
   uint64_t h = fv_hash64(&n->region, sizeof n->region, (uint64_t)n->op);
   for (int i = 0; i < n->n_in; i++) {
     const fv_value *v = n->in[i] && forward[n->in[i]->id] ? forward[n->in[i]->id] : n->in[i];
-    h = mix(h, &v, sizeof v);
+    h = fv_hash64(&v, sizeof v, h);
   }
-  h = mix(h, n->data, sizeof *n->data * (size_t)n->n_data);
+  h = fv_hash64(n->data, sizeof *n->data * (size_t)n->n_data, h);
   for (int i = 0; i < fv_op_get(n->op)->n_attr; i++)
-    h = hash_attr(h, &n->attr[i]);
+    h = fv_attr_hash(h, &n->attr[i]);
   return h;
-}
-
-static bool same_attr(const fv_attr *a, const fv_attr *b) {
-  if (a->kind != b->kind || a->n != b->n)
-    return false;
-  switch (a->kind) {
-  case 's': return a->s == b->s || (a->s && b->s && strcmp(a->s, b->s) == 0);
-  case 'I': return memcmp(a->ints, b->ints, sizeof *a->ints * (size_t)a->n) == 0;
-  case 'D': return memcmp(a->dims, b->dims, sizeof *a->dims * (size_t)a->n) == 0;
-  case 'b': return a->b == b->b;
-  case 't': return a->t == b->t;
-  default: return a->i == b->i;
-  }
 }
 
 static bool same_node(const fv_node *a, const fv_node *b, fv_value *const *forward) {
@@ -62,7 +30,7 @@ static bool same_node(const fv_node *a, const fv_node *b, fv_value *const *forwa
     if (a->data[i] != b->data[i])
       return false;
   for (int i = 0; i < fv_op_get(a->op)->n_attr; i++)
-    if (!same_attr(&a->attr[i], &b->attr[i]))
+    if (!fv_attr_eq(&a->attr[i], &b->attr[i]))
       return false;
   return true;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "ir/graph/attr_text.h"
 #include "ir/graph/graph.h"
 
@@ -235,6 +236,31 @@ void fv_attr_set_dtype(fv_node *n, const char *name, fv_dtype t) {
 }
 void fv_attr_set_expr(fv_node *n, const char *name, const fv_expr *x) {
   set_attr(n, name, (fv_attr){.kind = 'x', .x = x});
+}
+
+uint64_t fv_attr_hash(uint64_t seed, const fv_attr *a) {
+  const uint64_t h = fv_hash64(&a->n, sizeof a->n, seed ^ (uint64_t)a->kind << 56);
+  switch (a->kind) {
+  case 's': return fv_hash64(a->s, a->s ? strlen(a->s) : 0, h);
+  case 'I': return fv_hash64(a->ints, sizeof *a->ints * (size_t)a->n, h);
+  case 'D': return fv_hash64(a->dims, sizeof *a->dims * (size_t)a->n, h);
+  case 'b': return fv_hash64(&a->b, sizeof a->b, h);
+  case 't': return fv_hash64(&a->t, sizeof a->t, h);
+  default: return fv_hash64(&a->i, sizeof a->i, h);
+  }
+}
+
+bool fv_attr_eq(const fv_attr *a, const fv_attr *b) {
+  if (a->kind != b->kind || a->n != b->n)
+    return false;
+  switch (a->kind) {
+  case 's': return a->s == b->s || (a->s && b->s && strcmp(a->s, b->s) == 0);
+  case 'I': return memcmp(a->ints, b->ints, sizeof *a->ints * (size_t)a->n) == 0;
+  case 'D': return memcmp(a->dims, b->dims, sizeof *a->dims * (size_t)a->n) == 0;
+  case 'b': return a->b == b->b;
+  case 't': return a->t == b->t;
+  default: return a->i == b->i;
+  }
 }
 
 //===-- Walks -----------------------------------------------------------===//

@@ -284,6 +284,10 @@ void fv_attr_set_dims(fv_node *n, const char *name, int count, const fv_expr *co
 void fv_attr_set_dtype(fv_node *n, const char *name, fv_dtype t);
 void fv_attr_set_expr(fv_node *n, const char *name, const fv_expr *x);
 
+// Attributes of one schema entry; texts and lists count by what they hold.
+uint64_t fv_attr_hash(uint64_t seed, const fv_attr *a);
+bool fv_attr_eq(const fv_attr *a, const fv_attr *b);
+
 // Replaces each use in the graph (operands, region results) of the old values
 // by forward[id], in one walk: forward has n_value entries, NULL = keep.
 void fv_graph_forward(fv_graph *g, fv_value *const *forward);
@@ -305,6 +309,9 @@ fv_node *fv_walk_next(fv_region *r, fv_node *n);
 // Runs the semantics of n: checks, sets n->meaning, creates or re-types
 // n->out. Operands must be inferred. Errors go to diag with n's span.
 FV_NODISCARD fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag);
+// Does the meaning of n, and do the types of its results, still follow from its operands,
+// its attributes and the loops around it? No built-in node is asked: inferring costs as much.
+bool fv_node_is_inferred(const fv_node *n);
 FV_NODISCARD fv_status fv_infer_graph(fv_graph *g, fv_diag_sink *diag);
 
 //===-- Verifier and text -------------------------------------------------===//

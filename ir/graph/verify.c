@@ -120,6 +120,8 @@ static fv_status enter_node(verifier *v, const fv_node *n, const fv_region *r,
 
 // Do the semantics still give the types that the results have?
 static fv_status check_inference(verifier *v, fv_node *n) {
+  if (fv_node_is_inferred(n))
+    return FV_OK;
   const int n_out = n->n_out;
   fv_type *old = FV_NEW_N(v->m->arena, fv_type, n_out);
   for (int i = 0; i < n_out; i++)

@@ -5,6 +5,7 @@
 #include "ir/sem/sem.h"
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "ir/sem/sem_util.h"
 
 typedef fv_status (*sem_fn)(fv_sem *s);
@@ -138,6 +139,53 @@ static fv_status check_numbers(fv_sem *s, const fv_type *types) {
   return FV_OK;
 }
 
+static uint64_t hash_type(uint64_t h, const fv_type *t) {
+  h = fv_hash64(&t->dtype, sizeof t->dtype, h);
+  return fv_hash64(t->dim, sizeof *t->dim * (size_t)t->rank, h);
+}
+
+static bool counts(const fv_expr *const *x, int n) {
+  for (int i = 0; i < n; i++)
+    if (x[i] && fv_x_has(x[i], FV_XF_RUN))
+      return true;
+  return false;
+}
+
+// All that a semantics function looks at: operands, attributes and, where one of them
+// counts the trips of a loop around the node, the loops.
+static uint64_t hash_from(const fv_node *n) {
+  uint64_t h = (uint64_t)n->op;
+  bool in_loop = false;
+  for (int i = 0; i < n->n_in; i++) {
+    const fv_value *v = n->in[i];
+    h = v ? hash_type(h + 1, &v->type) : fv_hash64(&v, sizeof v, h);
+    if (v && v->content)
+      h = fv_hash64(v->content, sizeof *v->content * (size_t)v->n_content, h);
+    in_loop = in_loop || (v && counts(v->type.dim, v->type.rank));
+  }
+  for (int i = 0; i < fv_op_get(n->op)->n_attr; i++) {
+    const fv_attr *a = &n->attr[i];
+    h = fv_attr_hash(h, a);
+    in_loop = in_loop || (a->kind == 'x' && counts(&a->x, 1)) ||
+              (a->kind == 'D' && counts(a->dims, a->n));
+  }
+  for (const fv_node *l = in_loop ? n->region->owner : NULL; l; l = l->region->owner)
+    if (l->op == FV_OP_loop)
+      h = fv_attr_hash(fv_attr_hash(h, fv_attr_get(l, "counter")), fv_attr_get(l, "trips"));
+  return h;
+}
+
+static uint64_t hash_results(const fv_node *n) {
+  uint64_t h = (uint64_t)n->n_out;
+  for (int i = 0; i < n->n_out; i++)
+    h = hash_type(h, &n->out[i]->type);
+  return h;
+}
+
+bool fv_node_is_inferred(const fv_node *n) {
+  return n->meaning && n->meaning->from == hash_from(n) && n->meaning->types == hash_results(n);
+}
+
 fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag) {
   fv_module *m = n->region->graph->module;
   fv_sem s = {.node = n, .module = m, .pool = m->pool, .arena = m->arena, .diag = diag};
@@ -150,6 +198,8 @@ fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag) {
   for (int i = 0; i < s.n_out; i++)
     FV_TRY(check_result(&s, &types[i]));
   place_results(&s, types);
+  s.meaning->from = hash_from(n);
+  s.meaning->types = hash_results(n);
   n->meaning = fv_op_get(n->op)->flags & FV_OPF_BUILTIN ? NULL : s.meaning;
   return FV_OK;
 }

@@ -64,6 +64,9 @@ typedef struct fv_meaning {
   // row-major tensors.
   void (*build)(const fv_node *n, struct fv_kb *kb);
   int grid_rank;
+  // Hashes of what it was made of, and of the types of the results: see
+  // fv_node_is_inferred().
+  uint64_t from, types;
 } fv_meaning;
 
 // The working state of one semantics function.

@@ -201,6 +201,30 @@ static void test_verifier(void **state) {
   fv_graph_add_output(e->g, "y", loop->out[0]);
   assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
 
+  // A meaning is built once, and again only when something that it follows from changes.
+  const struct fv_meaning *built = a->meaning;
+  assert_true(fv_node_is_inferred(a));
+  assert_ptr_equal(a->meaning, built);
+  b->in[0] = x;
+  assert_true(fv_node_is_inferred(b));  // of the same type
+  b->in[0] = a->out[0];
+  const fv_type type = x->type;
+  x->type.dtype = FV_f64;
+  assert_false(fv_node_is_inferred(a));
+  x->type = type;
+  x->type.dim[1] = fv_x_i64(e->m->pool, 9);
+  assert_false(fv_node_is_inferred(a));
+  x->type = type;
+  assert_true(fv_node_is_inferred(a));
+  fv_node *soft = put(e, top, FV_OP_softmax, x, NULL);
+  built = soft->meaning;
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_ptr_equal(soft->meaning, built);
+  fv_attr_set_int(soft, "axis", 0);
+  assert_false(fv_node_is_inferred(soft));
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_ptr_not_equal(soft->meaning, built);
+
   b->in[0] = loop->out[0];
   assert_broken(e, "used before its definition");
   b->in[0] = loop->body->first->out[0];
