@@ -40,4 +40,7 @@ FV_NODISCARD fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io);
 FV_NODISCARD fv_status fv_eval_node(const fv_node *n, fv_arena *ar, int64_t *symbol,
                                     const fv_array *const *in, fv_array *out, fv_diag_sink *diag);
 
+// Scalar operations that evaluating n takes, about; infinite if that depends on a symbol.
+double fv_eval_work(const fv_node *n);
+
 #endif  // FOVEA_IR_EVAL_EVAL_H_
