@@ -1,0 +1,465 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random models of the dialect, with weights, inputs and a sequence of runs.
+
+Numbers are small integers, whatever their type, so that any order of sums gives
+the same: every value carries a bound of its magnitude, and is clipped in time.
+"""
+import random
+
+from values import T
+from weights import LIMIT, Block, Code, Value, Weights
+
+LARGE = 1 << 18
+SHAPES = [("4",), ("3", "4"), ("B", "4"), ("B", "S", "4"), ()]
+
+
+class Generator(Weights):
+    def __init__(self, seed):
+        self.r = random.Random(seed)
+        self.weights, self.families, self.blocks, self.states = {}, [], [], []
+        self.dims = {"B": self.r.randint(1, 3), "S": self.r.randint(1, 5)}
+        self.lets = {"D": 4, "n": self.r.randint(1, 3)}
+        self.lines, self.graphs, self.runs = [], {}, []
+        self.consts, self.past = [], None
+
+    #===-- Values ------------------------------------------------------------------===#
+
+    def define(self, code, element, shape, bound, dtype="f32"):
+        """Puts '<op .../>' with a result, and clips what has grown."""
+        name = code.fresh()
+        assertion = ""
+        if self.chance(.15) and self.nameable(shape):
+            assertion = f' shape="{", ".join(shape)}"' if not element.startswith(("reshape", "expand")) else ""
+        code.put(f'<{element} out="{name}"{assertion}/>')
+        v = Value(name, shape, bound, dtype)
+        if bound > LARGE:
+            v = self.clipped(code, v)
+        code.values.append(v)
+        return v
+
+    def nameable(self, shape):
+        """Not so: what a loop counted, what a state holds."""
+        return all(d.isdigit() or d in self.dims for d in shape)
+
+    def clipped(self, code, v, bound=LIMIT):
+        if v.bound <= bound:
+            return v
+        name = code.fresh()
+        code.put(f'<clip x="{v.name}" min="-{bound}" max="{bound}" out="{name}"/>')
+        return Value(name, v.shape, bound, v.dtype)
+
+    def floats(self, code, test=lambda v: True):
+        return [v for v in code.values if v.dtype == "f32" and test(v)]
+
+    def some(self, code, test=lambda v: True):
+        found = self.floats(code, test)
+        if found:
+            return self.r.choice(found[-6:] if self.chance(.7) else found)
+        return None
+
+    def of_shape(self, code, shape):
+        """A value of that shape, made when there is none."""
+        v = self.some(code, lambda v: v.shape == shape)
+        if v and self.chance(.9):
+            return v
+        if all(d.isdigit() for d in shape):
+            return self.define(code, f'add a="{self.weight(code, shape)}" b="{self.small()}"', shape, 6)
+        if v:
+            return v
+        return self.define(code, f'expand x="{self.small()}.0" shape="{", ".join(shape)}"', shape, 3)
+
+    def partner(self, code, v):
+        """Text of an operand that fits beside v, and its bound."""
+        kind = self.r.randrange(6)
+        if kind == 0:
+            return str(self.small()), 3
+        if kind == 1 and code.numbers:
+            return self.r.choice(code.numbers), LIMIT
+        tail = []
+        for d in reversed(v.shape):
+            if not d.isdigit() or len(tail) == 2:
+                break
+            tail.insert(0, d)
+        if kind in (2, 3) and tail:
+            return self.weight(code, tuple(tail)), 3
+        if kind == 4 and tail and len(tail) == 1:
+            return self.const(code, tuple(tail)), 3
+        other = self.some(code, lambda w: w.shape == v.shape or not w.shape)
+        return (other.name, other.bound) if other else (str(self.small()), 3)
+
+    def const(self, code, shape):
+        known = [name for name, s in self.consts if s == shape]
+        if known and self.chance(.5):
+            return self.r.choice(known)
+        name = code.fresh("c")
+        code.put(self.const_element(name, shape))
+        return name
+
+    def const_element(self, name, shape):
+        numbers = [str(self.small()) for _ in range(int(shape[0]))]
+        if self.chance(.2):
+            numbers = numbers[:1]
+        return f'<const name="{name}" type="f32" shape="{", ".join(shape)}">{", ".join(numbers)}</const>'
+
+    #===-- Statements ----------------------------------------------------------------===#
+
+    def unary(self, code):
+        v = self.some(code)
+        op = self.r.choice(["relu", "neg", "abs", "clip"])
+        more = ' min="-2" max="7"' if op == "clip" else ""
+        self.define(code, f'{op} x="{v.name}"{more}', v.shape, v.bound)
+
+    def binary(self, code):
+        v = self.some(code)
+        text, bound = self.partner(code, v)
+        op = self.r.choice(["add", "add", "sub", "max", "min", "mul"])
+        if op == "mul" and v.bound * bound > LARGE:
+            v = self.clipped(code, v)
+            op = "mul" if bound <= LIMIT else "max"
+        a, b = (v.name, text) if self.chance(.7) else (text, v.name)
+        self.define(code, f'{op} a="{a}" b="{b}"', v.shape, v.bound * bound if op == "mul" else v.bound + bound)
+
+    def choose(self, code):
+        v = self.some(code)
+        text, bound = self.partner(code, v)
+        name = code.fresh("b")
+        code.put(f'<{self.r.choice(["less", "greater", "equal"])} a="{v.name}" b="{self.small()}" out="{name}"/>')
+        self.define(code, f'where cond="{name}" a="{v.name}" b="{text}"', v.shape, v.bound + bound)
+
+    def move(self, code):
+        v = self.some(code, lambda v: v.shape)
+        if not v:
+            return
+        axis = self.r.randrange(len(v.shape))
+        size, kind = v.shape[axis], self.r.randrange(6)
+        if kind == 0:
+            perm = self.r.sample(range(len(v.shape)), len(v.shape))
+            shape = [v.shape[p] for p in perm]
+            self.define(code, f'transpose x="{v.name}" perm="{", ".join(map(str, perm))}"', shape, v.bound)
+        elif kind == 1 and size.isdigit():
+            start = self.r.randint(0, int(size) - 1)
+            keep = self.r.randint(1, int(size) - start)
+            shape = v.shape[:axis] + (str(keep),) + v.shape[axis + 1:]
+            self.define(code, f'slice x="{v.name}" axis="{axis}" start="{start}" end="{start + keep}"', shape, v.bound)
+        elif kind == 2 and (size.isdigit() or size in self.dims):
+            text = self.integer(code, int(size) - 1)[0] if size.isdigit() else "0"
+            self.define(code, f'select x="{v.name}" axis="{axis}" index="{text}"',
+                        v.shape[:axis] + v.shape[axis + 1:], v.bound)
+        elif kind == 3 and size.isdigit() and int(size) < 12:
+            w = self.some(code, lambda w: w.shape == v.shape)
+            shape = v.shape[:axis] + (str(2 * int(size)),) + v.shape[axis + 1:]
+            self.define(code, f'concat x="{v.name}, {w.name}" axis="{axis - len(v.shape)}"', shape, max(v.bound, w.bound))
+        elif kind == 4 and v.plain and size == "4":
+            shape = v.shape[:axis] + ("2", "2") + v.shape[axis + 1:]
+            if len(shape) < 5:
+                text = ", ".join("D/2" if d == "2" and self.chance(.5) else d for d in shape)
+                self.define(code, f'reshape x="{v.name}" shape="{text}"', shape, v.bound)
+        elif kind == 5 and len(v.shape) > 1:
+            self.define(code, f'reduce_sum x="{v.name}" axes="{axis}" keepdims="false"',
+                        v.shape[:axis] + v.shape[axis + 1:], v.bound * 24)
+
+    def product(self, code):
+        v = self.some(code, lambda v: v.shape and v.shape[-1].isdigit() and v.bound <= LIMIT)
+        if not v:
+            return
+        k, n = v.shape[-1], "4"
+        if self.chance(.5) and len(v.shape) > 1:
+            element = f'matmul a="{v.name}" b="{self.weight(code, (k, n))}"'
+        else:
+            bias = f' b="{self.weight(code, (n,))}"' if self.chance(.5) else ""
+            element = f'linear x="{v.name}" w="{self.weight(code, (n, k))}"{bias}'
+        self.define(code, element, v.shape[:-1] + (n,), v.bound * int(k) * 3 + 3)
+
+    def named(self, code):
+        kind = self.r.randrange(3)
+        if kind == 0:
+            name, (text, (lo, hi)) = code.fresh("l"), self.integer(code, 5)
+            code.put(f'<let name="{name}" value="{text}"/>')
+            code.integers[name] = (lo, hi)
+        else:
+            shape = self.r.choice([("4",), ("3", "4")])
+            name = code.fresh("w")
+            code.put(f'<weight name="{name}" from="{self.weight(code, shape)}" shape="{", ".join(shape)}"/>')
+            code.values.append(Value(name, shape, 3))
+
+    def statement(self, code):
+        kinds = [(self.unary, 3), (self.binary, 6), (self.choose, 1), (self.move, 4), (self.product, 2), (self.named, 2), (self.family, 1 + 2 * (code.depth > 0))]
+        if self.blocks and code.depth < 4:
+            kinds.append((self.call, 3))
+        if code.depth < 2:
+            kinds += [(self.repeat, 2), (self.scan, 1), (self.loop, 1)]
+        self.r.choices([f for f, _ in kinds], [w for _, w in kinds])[0](code)
+
+    def statements(self, code, n):
+        for _ in range(n):
+            self.statement(code)
+
+    #===-- Blocks ----------------------------------------------------------------------===#
+
+    def block(self):
+        b = Block(f"blk{len(self.blocks)}")
+        code = Code([], indent=2)
+        code.integers = {"D": (4, 4)}
+        for i in range(self.r.randint(1, 2)):
+            shape = self.r.choice(SHAPES)
+            b.ins.append((f"x{i}", shape))
+            code.values.append(Value(f"x{i}", shape, LIMIT))
+        if self.chance(.4):
+            b.numbers.append("num")
+            code.numbers.append("num")
+        if self.chance(.7):
+            default = self.r.choice([None, self.r.randint(0, 3)])
+            b.counts["p"] = (3, default)
+            code.integers["p"] = (0, 3)
+        if self.chance(.7):
+            b.texts["q"] = {}
+            code.texts = b.texts
+        inputs = len(code.values)
+        self.statements(code, self.r.randint(2, 6))
+        results = self.floats(code, lambda v: self.nameable(v.shape))[inputs:]
+        if not results:
+            results = [self.define(code, f'relu x="x0"', code.values[0].shape, LIMIT)]
+        b.outs = list({v.name: v for v in results}.values())[-4:]
+        params = [k if d is None else f"{k}={d}" for k, (_, d) in b.counts.items()] + list(b.texts)
+        ins = [n for n, _ in b.ins] + b.numbers
+        head = f'<block name="{b.name}" in="{", ".join(ins)}"'
+        head += f' param="{", ".join(params)}"' if params else ""
+        self.lines += [f' {head} out="{", ".join(v.name for v in b.outs)}">', *code.lines, " </block>"]
+        self.blocks.append(b)
+
+    def call(self, code):
+        b = self.r.choice(self.blocks)
+        words = [f'block="{b.name}"']
+        for name, shape in b.ins:
+            words.append(f'{name}="{self.clipped(code, self.of_shape(code, shape)).name}"')
+        for name in b.numbers:
+            words.append(f'{name}="{self.r.choice([str(self.small()), "2.0"] + code.numbers)}"')
+        for name, (greatest, default) in b.counts.items():
+            if default is None or self.chance(.5):
+                text = self.integer(code, greatest)[0] if code.families else "1"
+                words.append(f'{name}="{text}"')
+        for name, wanted in b.texts.items():
+            words.append(f'{name}="{self.prefix(code, wanted)}"')
+        for v in b.outs:
+            if v is b.outs[-1] or self.chance(.8):
+                name = code.fresh()
+                words.append(f'{v.name}="{name}"')
+                code.values.append(Value(name, v.shape, v.bound))
+        code.put(f'<call {" ".join(words)}/>')
+
+    #===-- Loops -----------------------------------------------------------------------===#
+
+    def begin(self, code, body, shape=None):
+        """The carries of a loop."""
+        carries = []
+        for _ in range(self.r.randint(1, 2)):
+            chosen = shape or self.r.choice(SHAPES)
+            name = code.fresh()
+            v = self.some(code, lambda v: v.shape == chosen and v.bound <= LIMIT)
+            if v and self.chance(.7):
+                body.put(f'<carry name="{name}" init="{v.name}"/>')
+            else:
+                body.put(f'<carry name="{name}" init="{self.small()}" type="f32" shape="{", ".join(chosen)}"/>')
+            carries.append(Value(name, chosen, LIMIT))
+        body.values += carries
+        return carries
+
+    def end(self, code, body, carries, batch=False, dim=None, more=""):
+        """Next values, collected values, and the names of both outside."""
+        nexts = []
+        for c in carries:
+            fits = [v for v in body.values if v.shape == c.shape and v.dtype == "f32" and v.name != c.name]
+            own = [v for v in fits if v not in code.values]
+            v = self.r.choice(own or fits or [c])
+            nexts.append(f'{c.name}="{self.clipped(body, v).name}"')
+        if len(nexts) > 1 and self.chance(.3):
+            body.put(f"<next {nexts.pop()}/>")
+        body.put(f'<next {" ".join(nexts)}{more}/>')
+        outs, kept = [], []
+        for c in carries:
+            name = code.fresh()
+            outs.append(name)
+            kept.append(Value(name, c.shape, LIMIT))
+        if self.chance(.3):
+            i = self.r.randrange(len(carries))
+            outs.append(f"{code.fresh()}={carries[i].name}")
+            kept.append(Value(outs[-1].split("=")[0], carries[i].shape, LIMIT))
+        own = [v for v in self.floats(body) if v not in code.values and len(v.shape) < 4 and v not in carries]
+        own = [v for v in own if not batch or v.shape[:1] == ("B",)]
+        for v in self.r.sample(own, min(len(own), self.r.choice([0, 1, 2, 3]))):
+            name, axis = code.fresh(), self.r.randint(1 if batch else 0, len(v.shape))
+            body.put(f'<collect {name}="{v.name}" axis="{axis if self.chance(.7) else axis - len(v.shape) - 1}"/>')
+            outs.insert(self.r.randint(0, len(outs)), name)
+            kept.append(Value(name, v.shape[:axis] + (dim,) + v.shape[axis:], v.bound))
+        return outs, kept
+
+    def inside(self, code):
+        return Code([], code, code.indent + 1)
+
+    def finish(self, code, body, head, kind, outs, kept):
+        code.put(f'<{kind} {head} out="{", ".join(outs)}">')
+        code.lines += body.lines
+        code.put(f"</{kind}>")
+        code.values += kept
+
+    def repeat(self, code):
+        body, var = self.inside(code), code.fresh("i")
+        exact = [k for k, (lo, hi) in code.integers.items() if lo == hi and 0 < lo < 4]
+        count = self.r.choice(exact) if exact and self.chance(.5) else str(self.r.randint(0 if self.chance(.2) else 1, 3))
+        trips = code.integers[count][0] if count in code.integers else int(count)
+        carries = self.begin(code, body)
+        body.families &= trips > 0
+        body.integers[var] = (0, max(trips - 1, 0))
+        self.statements(body, self.r.randint(1, 4))
+        outs, kept = self.end(code, body, carries, dim=str(trips) if trips else "n - n")
+        self.finish(code, body, f'var="{var}" count="{count}"', "repeat", outs, kept)
+
+    def scan(self, code):
+        v = self.some(code, lambda v: len(v.shape) > 1)
+        if not v:
+            return
+        axis = self.r.randrange(len(v.shape))
+        dim, rest = v.shape[axis], v.shape[:axis] + v.shape[axis + 1:]
+        if not dim.isdigit() and dim not in self.dims:
+            return
+        body, each, var = self.inside(code), code.fresh("e"), code.fresh("i")
+        batch = bool(code.lengths) and rest[0] == "B" and self.chance(.7)
+        body.put(f'<each name="{each}" of="{v.name}" axis="{axis}"/>')
+        carries = self.begin(code, body, rest if batch else None)
+        body.values.append(Value(each, rest, v.bound))
+        if dim.isdigit():
+            body.integers[var] = (0, int(dim) - 1)
+        else:
+            w = self.some(code, lambda w: dim in w.shape)
+            if w:
+                k = w.shape.index(dim)
+                self.define(body, f'select x="{w.name}" axis="{k}" index="{var}"', w.shape[:k] + w.shape[k + 1:], w.bound)
+        self.statements(body, self.r.randint(1, 3))
+        outs, kept = self.end(code, body, carries, batch, dim)
+        head = f'var="{var}"' + (' reverse="true"' if self.chance(.5) else "")
+        head += f' lengths="{code.lengths}"' if batch else ""
+        self.finish(code, body, head, "scan", outs, kept)
+
+    def loop(self, code):
+        body, var, go, t, count = self.inside(code), *(code.fresh(c) for c in "igtn")
+        most = self.r.randint(1, 4)
+        init = "true" if self.chance(.9) else "false"
+        carries = self.begin(code, body)
+        body.put(f'<carry name="{go}" init="{init}" type="bool" shape=""/>')
+        body.put(f'<carry name="{t}" init="0" type="f32" shape=""/>')
+        body.integers[var] = (0, most - 1)
+        body.put(f'<add a="{t}" b="1" out="{t}s"/>')
+        body.put(f'<less a="{t}s" b="{self.r.randint(0, 4)}" out="{go}s"/>')
+        self.statements(body, self.r.randint(1, 2))
+        outs, kept = self.end(code, body, carries, dim=count, more=f' {go}="{go}s" {t}="{t}s"')
+        self.finish(code, body, f'max="{most}" while="{go}" var="{var}" count="{count}"', "loop", outs, kept)
+
+    #===-- States ------------------------------------------------------------------------===#
+
+    def declare_states(self):
+        for i in range(self.r.choice([0, 0, 1, 2])):
+            name, grows = f"st{i}", self.chance(.6)
+            members = self.r.choice([None, None, "n", "3"])
+            capacity = str(self.r.randint(3, 9))
+            axis = self.r.randint(0, 1)
+            shape = (("B", capacity, "4")[1 - axis:] if grows else self.r.choice([("4",), ("3", "4"), ("B", "4")]))
+            head = f'<state name="{name}" type="f32" shape="{", ".join(shape)}"'
+            if grows:
+                length = next((s["length"] for s in self.states if s.get("capacity") == capacity), f"past{i}")
+                head += f' axis="{axis}" length="{length}"'
+                self.states.append(dict(name=name, members=members, shape=shape, axis=axis, length=length, capacity=capacity))
+            else:
+                self.states.append(dict(name=name, members=members, shape=shape))
+            self.lines.append(" " + head + (f' members="{members}"' if members else "") + "/>")
+
+    def use_state(self, code, s, rows, updates):
+        """Reads or updates all members of a state, in a loop when there are several."""
+        place, member = code, ""
+        if s["members"]:
+            place, var = self.inside(code), code.fresh("i")
+            trips = int(self.lets.get(s["members"], s["members"]))
+            place.integers[var] = (0, trips - 1)
+            member = f' member="{var}"'
+            carries = self.begin(code, place)
+            self.statements(place, 1)
+        name = place.fresh()
+        if "length" in s:
+            axis = s["axis"]
+            count = rows.setdefault(s["length"], self.r.choice(["1", "2", "S"]))
+            x = self.of_shape(place, s["shape"][:axis] + (count,) + s["shape"][axis + 1:])
+            if updates:
+                length = f'min({s["length"]} + {count}, {s["capacity"]})'
+                place.put(f'<append state="{s["name"]}"{member} x="{self.clipped(place, x).name}" out="{name}"/>')
+            else:
+                length = s["length"]
+                place.put(f'<read state="{s["name"]}"{member} out="{name}"/>')
+            v = Value(name, s["shape"][:axis] + (length,) + s["shape"][axis + 1:], LIMIT)
+            place.values.append(self.define(place, f'reduce_sum x="{v.name}" axes="{axis}"',
+                                            v.shape[:axis] + ("1",) + v.shape[axis + 1:], LIMIT * 12))
+        else:
+            place.put(f'<read state="{s["name"]}"{member} out="{name}"/>')
+            place.values.append(Value(name, s["shape"], LIMIT))
+            self.statements(place, 1)
+            if updates:
+                x = self.clipped(place, self.of_shape(place, s["shape"]))
+                place.put(f'<write state="{s["name"]}"{member} x="{x.name}"/>')
+        if s["members"]:
+            outs, kept = self.end(code, place, carries, dim=str(trips))
+            self.finish(code, place, f'var="{var}" count="{s["members"]}"', "repeat", outs, kept)
+
+    #===-- The model -----------------------------------------------------------------------===#
+
+    def graph(self, name):
+        code = Code([], indent=2)
+        code.integers = {"D": (4, 4), "n": (self.lets["n"],) * 2}
+        inputs, rows = {}, {}
+        for i, shape in enumerate(SHAPES):
+            if shape in (("B", "4"), ("B", "S", "4")) or self.chance(.5):
+                code.put(f'<input name="x{i}" type="f32" shape="{", ".join(shape)}"/>')
+                code.values.append(Value(f"x{i}", shape, 4))
+                inputs[f"x{i}"] = ("f32", shape)
+        code.put('<input name="len" type="i64" shape="B"/>')
+        inputs["len"] = ("i64", ("B",))
+        code.lengths = "len"
+        self.statements(code, self.r.randint(2, 6))
+        for s in self.states:
+            if self.chance(.8):
+                self.use_state(code, s, rows, updates=self.chance(.8))
+                self.statements(code, self.r.randint(0, 2))
+        for v in list({v.name: v for v in self.floats(code)}.values())[-12:]:
+            code.put(f'<output name="o_{v.name}" value="{v.name}"/>')
+        self.graphs[name] = inputs
+        return code.lines
+
+    def inputs_of(self, graph):
+        made = {}
+        for name, (dtype, shape) in self.graphs[graph].items():
+            size = [self.dims.get(d) or int(d) for d in shape]
+            n = 1
+            for d in size:
+                n *= d
+            least, most = (0, self.dims["S"] + 1) if name == "len" else (-4, 4)
+            v = [self.r.randint(least, most) for _ in range(n)]
+            made[name] = T(dtype, size, v if dtype == "i64" else map(float, v))
+        return made
+
+    def model(self):
+        """Fills lines, weights and runs."""
+        self.lines = ['<model name="m" xmlns="urn:fovea:model:1">', ' <weights file="m.safetensors"/>']
+        self.lines += [f' <let name="{k}" value="{v}"/>' for k, v in self.lets.items()]
+        self.lines += [f' <dim name="{d}" min="1" max="6"/>' for d in self.dims]
+        for i in range(self.r.randint(0, 2)):
+            self.lines.append(" " + self.const_element(f"k{i}", ("4",)))
+            self.consts.append((f"k{i}", ("4",)))
+        self.declare_states()
+        for _ in range(self.r.randint(0, 4)):
+            self.block()
+        names = ["main"] if self.chance(.6) else ["one", "two"]
+        for name in names:
+            self.lines += [f' <graph name="{name}">', *self.graph(name), " </graph>"]
+        self.lines.append("</model>")
+        self.add_weight("unused", ("1",))
+        for _ in range(5 if self.states else 1):
+            graph = self.r.choice(names)
+            self.runs.append((graph, self.inputs_of(graph)))
+        return "\n".join(self.lines) + "\n"
