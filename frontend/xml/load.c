@@ -101,11 +101,13 @@ static void run_frames(fv_xml_cx *cx) {
 
 static void run_graph(fv_xml_cx *cx, fv_xml_elem *e, const char *name) {
   cx->current = e;
-  for (int i = 0; i < cx->module->n_graph; i++)
-    if (strcmp(cx->module->graph[i]->name, name) == 0)
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e), "there is a graph '%s' already", name);
+  if (!fv_xml_scope_note(cx->arena, cx->graphs, name, (size_t)cx->module->n_graph))
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e), "there is a graph '%s' already", name);
   cx->graph = fv_graph_create(cx->module, name, fv_xml_at(cx, e));
   cx->n_written = 0;
+  cx->outputs = fv_xml_scope_create(cx->arena, NULL);
+  cx->advances = fv_xml_scope_create(cx->arena, NULL);
+  cx->written_of = fv_xml_scope_create(cx->arena, NULL);
   cx->value_names = fv_xml_scope_create(cx->arena, NULL);
   const unsigned before = cx->n_faults;
   fv_xml_push(cx, (fv_xml_frame){.kind = FV_XML_IN_GRAPH,
@@ -210,16 +212,10 @@ static void declare_verify(fv_xml_cx *cx, const fv_xml_elem *e) {
   fv_verify_case v = {.tolerance = 1e-5, .span = fv_xml_at(cx, e)};
   v.file = fv_xml_slice_text(cx, fv_xml_whole(fv_xml_find_attr(e, "file")));
   v.graph = graph ? fv_xml_slice_text(cx, fv_xml_whole(graph)) : m->graph[0]->name;
-  bool known = graph || m->n_graph == 1;
-  for (int i = 0; i < m->n_graph && graph; i++)
-    known |= strcmp(m->graph[i]->name, v.graph) == 0;
-  bool found = !graph;
-  for (int i = 0; i < m->n_graph; i++)
-    found |= strcmp(m->graph[i]->name, v.graph) == 0;
-  if (!found)
+  if (!fv_xml_scope_get(cx->graphs, v.graph, strlen(v.graph)))
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, graph, 0), "no graph is called '%s'",
                        v.graph);
-  else if (!known)
+  else if (!graph && m->n_graph != 1)
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
                        "the model has several graphs; say which by graph=");
   if (tolerance) {
@@ -228,11 +224,7 @@ static void declare_verify(fv_xml_cx *cx, const fv_xml_elem *e) {
       (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, tolerance, s.at),
                          "the tolerance must be a number that is not negative");
   }
-  fv_verify_case *wider = FV_NEW_N(cx->arena, fv_verify_case, m->n_verify + 1);
-  if (m->n_verify)
-    memcpy(wider, m->verify, (size_t)m->n_verify * sizeof *wider);
-  wider[m->n_verify++] = v;
-  m->verify = wider;
+  fv_module_add_verify(m, v);
 }
 
 static void declare_verifies(fv_xml_cx *cx) {
@@ -280,6 +272,7 @@ static fv_status load(fv_arena *ar, const char *path, const fv_load_options *opt
       .model = fv_xml_scope_create(ar, NULL),
       .blocks = fv_xml_scope_create(ar, NULL),
       .states = fv_xml_scope_create(ar, NULL),
+      .graphs = fv_xml_scope_create(ar, NULL),
       .tensors = fv_xml_scope_create(ar, NULL),
       .weights = fv_weights_create(ar),
   };

@@ -101,6 +101,8 @@ void fv_xml_run_loop(fv_xml_cx *cx, const fv_xml_elem *e) {
   fv_xml_loop *l = FV_NEW(cx->arena, fv_xml_loop);
   const fv_xml_attr *var = fv_xml_find_attr(e, "var");
   const char *name = var ? fv_xml_slice_text(cx, fv_xml_whole(var)) : "step";
+  l->carries = fv_xml_scope_create(cx->arena, NULL);
+  l->collects = fv_xml_scope_create(cx->arena, NULL);
   l->poisoned |= !fv_xml_bool(cx, fv_xml_find_attr(e, "reverse"), false, &l->reverse);
   l->trips = trips_of(cx, e);
   l->poisoned |= !l->trips;
@@ -200,6 +202,7 @@ void fv_xml_run_carry(fv_xml_cx *cx, const fv_xml_elem *e) {
   if (c.init)
     c.param = fv_region_add_param(cx->top->region, &c.init->type, fv_xml_unique(cx, c.name));
   l->poisoned |= !c.init;
+  (void)fv_xml_scope_note(cx->arena, l->carries, c.name, (size_t)l->n_carry);  // twice: told below
   FV_PUSH(cx->arena, l->carry, l->n_carry, l->cap_carry, c);
   fv_xml_bind_value(cx, fv_xml_whole(name), c.param);
 }
@@ -215,9 +218,9 @@ static const char *carry_name(void *user, int i) {
 
 static fv_xml_carry *find_carry(fv_xml_cx *cx, fv_xml_loop *l, const char *name,
                                 const fv_span *at) {
-  for (int i = 0; i < l->n_carry; i++)
-    if (strcmp(l->carry[i].name, name) == 0)
-      return &l->carry[i];
+  const fv_xml_name *known = fv_xml_scope_get(l->carries, name, strlen(name));
+  if (known)
+    return &l->carry[known->place];
   carry_names names = {l};
   (void)fv_xml_fault(cx, FV_ERR_PARSE, at, "no carry is called '%s'%s", name,
                      fv_xml_suggest(cx, name, carry_name, &names));
@@ -265,6 +268,9 @@ void fv_xml_run_collect(fv_xml_cx *cx, const fv_xml_elem *e) {
     c.value = fv_xml_operand(cx, fv_xml_whole(a), NULL);
     c.poisoned = !c.value || !axis_of(cx, e, c.value->type.rank + 1, &c.axis);
     l->poisoned |= c.poisoned;
+    if (!fv_xml_scope_note(cx->arena, l->collects, c.name, (size_t)l->n_collect))
+      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_name(cx, a), "'%s' is collected already",
+                         c.name);
     FV_PUSH(cx->arena, l->collect, l->n_collect, l->cap_collect, c);
   }
 }
@@ -402,10 +408,8 @@ static bool room_for_steps(fv_xml_cx *cx, const fv_xml_loop *l) {
 }
 
 static int collect_index(const fv_xml_loop *l, const char *name) {
-  for (int i = 0; i < l->n_collect; i++)
-    if (strcmp(l->collect[i].name, name) == 0)
-      return i;
-  return -1;
+  const fv_xml_name *known = fv_xml_scope_get(l->collects, name, strlen(name));
+  return known ? (int)known->place : -1;
 }
 
 // out="a, b=h, ys": collected values by name, "name=carry" the last value of

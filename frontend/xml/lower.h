@@ -38,6 +38,7 @@ typedef enum fv_xml_kind {
   FV_XML_INT,      // .expr: let, dim, counter, parameter, length of a state
   FV_XML_TEXT,     // .text: parameter of a block
   FV_XML_CONST,    // .tensor: constant of the model
+  FV_XML_PLACE,    // .place: in a list that is kept beside: a state, a carry, an output
 } fv_xml_kind;
 
 typedef struct fv_xml_name {
@@ -49,6 +50,7 @@ typedef struct fv_xml_name {
     const fv_expr *expr;
     const fv_xml_text *text;
     const fv_tensor *tensor;
+    size_t place;
   };
   const fv_xml_elem *where;  // what bound it
 } fv_xml_name;
@@ -65,6 +67,8 @@ fv_xml_name *fv_xml_scope_get(const fv_xml_scope *s, const char *name, size_t n)
 fv_xml_name *fv_xml_scope_find(const fv_xml_scope *s, const char *name, size_t n);  // outwards
 // Binds without a check.
 void fv_xml_scope_put(fv_arena *ar, fv_xml_scope *s, fv_xml_name *entry);
+// Notes that `name` has that place in a list; false if it has one already.
+bool fv_xml_scope_note(fv_arena *ar, fv_xml_scope *s, const char *name, size_t place);
 
 //===-- Frames ------------------------------------------------------------===//
 
@@ -89,7 +93,8 @@ typedef struct fv_xml_loop {
   const fv_expr *trips;
   const fv_expr *time;  // index of the step: counter, or trips - 1 - counter
   bool reverse, poisoned;
-  fv_value *lengths;  // i64[B], or NULL
+  fv_value *lengths;                 // i64[B], or NULL
+  fv_xml_scope *carries, *collects;  // places by name
   fv_xml_carry *carry;
   int n_carry;
   size_t cap_carry;
@@ -119,9 +124,12 @@ typedef struct fv_xml_frame {
 
 //===-- The context -------------------------------------------------------===//
 
-typedef struct fv_xml_written {  // a state that was updated in this graph
-  int state;
-  const fv_expr *member;
+typedef struct fv_xml_written {  // the updates of a state in this graph
+  const fv_expr **member;
+  size_t n, cap;
+  const fv_expr **varying;  // those of them that are no plain integers
+  size_t n_varying, cap_varying;
+  fv_xml_scope *plain;  // the others, by their text
 } fv_xml_written;
 
 struct fv_xml_cx {
@@ -136,12 +144,16 @@ struct fv_xml_cx {
   fv_status status;  // the first fault
   unsigned n_faults;
   fv_xml_scope *model;            // integers and constants of the model
-  fv_xml_scope *blocks, *states;  // elements and state numbers by name
+  fv_xml_scope *blocks, *states;  // elements and places by name
+  fv_xml_scope *graphs;           // places by name
   fv_weights *weights;
   bool weights_failed;        // a file is missing: unknown names are no news
   fv_xml_scope *tensors;      // views of weights and literals, by what they are
   fv_xml_scope *value_names;  // of the graph: how often each was used
   fv_graph *graph;
+  fv_xml_scope *outputs;     // of the graph: places by name
+  fv_xml_scope *advances;    // of the graph: places by the symbol of the length
+  fv_xml_scope *written_of;  // of the graph: places by the name of the state
   fv_xml_frame *top;
   int depth;
   size_t n_run;  // elements that have run

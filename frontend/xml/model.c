@@ -214,10 +214,9 @@ void fv_xml_run_output(fv_xml_cx *cx, const fv_xml_elem *e) {
   if (!fv_xml_is_name(word))
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, name, 0),
                        "'%s' is no name: a name has letters, digits and '_', no digit first", word);
-  for (int i = 0; i < cx->graph->region->n_result; i++)
-    if (strcmp(cx->graph->output_name[i], word) == 0)
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, name, 0),
-                         "the graph has an output '%s' already", word);
+  if (!fv_xml_scope_note(cx->arena, cx->outputs, word, (size_t)cx->graph->region->n_result))
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, name, 0),
+                       "the graph has an output '%s' already", word);
   fv_value *v = fv_xml_operand(cx, fv_xml_whole(value ? value : name), NULL);
   if (!v)
     return;

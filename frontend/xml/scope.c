@@ -43,6 +43,14 @@ static void place(fv_xml_scope *s, fv_xml_name *entry) {
   s->slot[i] = entry;
 }
 
+bool fv_xml_scope_note(fv_arena *ar, fv_xml_scope *s, const char *name, size_t place) {
+  if (fv_xml_scope_get(s, name, strlen(name)))
+    return false;
+  const fv_xml_name e = {.name = name, .kind = FV_XML_PLACE, .place = place};
+  fv_xml_scope_put(ar, s, fv_arena_dup(ar, &e, sizeof e));
+  return true;
+}
+
 void fv_xml_scope_put(fv_arena *ar, fv_xml_scope *s, fv_xml_name *entry) {
   if (2 * (s->count + 1) > s->n_slot) {
     fv_xml_name **old = s->slot;

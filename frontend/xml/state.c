@@ -98,8 +98,8 @@ void fv_xml_run_state(fv_xml_cx *cx, const fv_xml_elem *e) {
   made->length_axis = s.length_axis;
   made->length = s.length;
   made->span = fv_xml_at(cx, e);
-  entry->kind = FV_XML_INT;
-  entry->expr = fv_x_i64(cx->pool, cx->module->n_state - 1);
+  entry->kind = FV_XML_PLACE;
+  entry->place = (size_t)cx->module->n_state - 1;
 }
 
 //===-- Uses --------------------------------------------------------------===//
@@ -115,9 +115,9 @@ static const fv_state *find_state(fv_xml_cx *cx, const fv_xml_elem *e, int *inde
   if (name && !known)
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, 0), "no state is called '%s'%s",
                        name, fv_xml_suggest_name(cx, cx->states, name, is_state));
-  if (!known || known->kind != FV_XML_INT)
+  if (!known || known->kind != FV_XML_PLACE)
     return NULL;
-  *index = (int)known->expr->lit.i;
+  *index = (int)known->place;
   return cx->module->state[*index];
 }
 
@@ -146,6 +146,41 @@ static bool own_member(fv_xml_cx *cx, const fv_xml_elem *e, const use *u) {
   return true;
 }
 
+static fv_xml_written *updates_of(fv_xml_cx *cx, const fv_state *s) {
+  if (fv_xml_scope_note(cx->arena, cx->written_of, s->name, cx->n_written)) {
+    const fv_xml_written none = {.plain = fv_xml_scope_create(cx->arena, NULL)};
+    FV_PUSH(cx->arena, cx->written, cx->n_written, cx->cap_written, none);
+  }
+  return &cx->written[fv_xml_scope_get(cx->written_of, s->name, strlen(s->name))->place];
+}
+
+static bool may_equal(fv_xml_cx *cx, const fv_expr *const *list, size_t n, const fv_expr *e) {
+  for (size_t i = 0; i < n; i++)
+    if (fv_prove_eq(cx->pool, list[i], e) != FV_NO)
+      return true;
+  return false;
+}
+
+// Two plain integers are looked up; only what depends on a counter is compared.
+static bool updated(fv_xml_cx *cx, const fv_xml_written *w, const fv_expr *member) {
+  int64_t v;
+  if (!fv_x_is_lit(member, &v))
+    return may_equal(cx, w->member, w->n, member);
+  const char *text = fv_arena_printf(cx->arena, "%lld", (long long)v);
+  return fv_xml_scope_get(w->plain, text, strlen(text)) ||
+         may_equal(cx, w->varying, w->n_varying, member);
+}
+
+static void note_update(fv_xml_cx *cx, fv_xml_written *w, const fv_expr *member) {
+  int64_t v;
+  if (fv_x_is_lit(member, &v))
+    (void)fv_xml_scope_note(cx->arena, w->plain, fv_arena_printf(cx->arena, "%lld", (long long)v),
+                            w->n);
+  else
+    FV_PUSH(cx->arena, w->varying, w->n_varying, w->cap_varying, member);
+  FV_PUSH(cx->arena, w->member, w->n, w->cap, member);
+}
+
 static bool find_use(fv_xml_cx *cx, const fv_xml_elem *e, bool update, use *u) {
   const fv_xml_attr *member = fv_xml_find_attr(e, "member");
   u->state = find_state(cx, e, &u->index);
@@ -158,10 +193,8 @@ static bool find_use(fv_xml_cx *cx, const fv_xml_elem *e, bool update, use *u) {
                        u->state->members);
     return false;
   }
-  for (size_t i = 0; i < cx->n_written; i++) {
-    const fv_xml_written *w = &cx->written[i];
-    if (w->state != u->index || fv_prove_eq(cx->pool, w->member, u->member) == FV_NO)
-      continue;
+  fv_xml_written *w = updates_of(cx, u->state);
+  if (updated(cx, w, u->member)) {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
                        "state '%s' was updated before in this graph; use the value of that update",
                        u->state->name);
@@ -171,8 +204,7 @@ static bool find_use(fv_xml_cx *cx, const fv_xml_elem *e, bool update, use *u) {
     return true;
   if (!own_member(cx, e, u))
     return false;
-  const fv_xml_written w = {u->index, u->member};
-  FV_PUSH(cx->arena, cx->written, cx->n_written, cx->cap_written, w);
+  note_update(cx, w, u->member);
   return true;
 }
 
@@ -220,22 +252,18 @@ void fv_xml_run_write(fv_xml_cx *cx, const fv_xml_elem *e) {
 // All appends to states of one length in a graph add the same number of rows.
 static bool advance(fv_xml_cx *cx, const fv_xml_elem *e, const fv_state *s, const fv_expr *next) {
   fv_graph *g = cx->graph;
-  for (int i = 0; i < g->n_advance; i++) {
-    if (g->advance[i].length != s->length)
-      continue;
-    if (fv_prove_eq(cx->pool, g->advance[i].next, next) == FV_YES)
+  const char *length = fv_symbol_get(cx->pool, s->length)->name;
+  const fv_xml_name *known = fv_xml_scope_get(cx->advances, length, strlen(length));
+  if (known) {
+    if (fv_prove_eq(cx->pool, g->advance[known->place].next, next) == FV_YES)
       return true;
     (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at(cx, e),
                        "all appends of a graph to states of one length must add the same number "
                        "of rows");
     return false;
   }
-  fv_advance *wider = FV_NEW_N(cx->arena, fv_advance, g->n_advance + 1);
-  if (g->n_advance)
-    memcpy(wider, g->advance, (size_t)g->n_advance * sizeof *wider);
-  wider[g->n_advance] = (fv_advance){.length = s->length, .next = next};
-  g->advance = wider;
-  g->n_advance++;
+  (void)fv_xml_scope_note(cx->arena, cx->advances, length, (size_t)g->n_advance);
+  fv_graph_add_advance(g, (fv_advance){.length = s->length, .next = next});
   return true;
 }
 

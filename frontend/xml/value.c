@@ -191,6 +191,7 @@ static fv_value *named(fv_xml_cx *cx, fv_xml_slice s, const char *word, const fv
                        "'%s' is a parameter, not a value; a weight of that name is @{%s}", word,
                        word);
     return NULL;
+  case FV_XML_PLACE: return NULL;  // no scope of values holds one
   case FV_XML_INT:
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
                        "'%s' is an integer, not a value", word);
@@ -225,17 +226,16 @@ fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like) {
 void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *name, fv_xml_kind kind,
                  const void *what) {
   fv_xml_scope *s = cx->top ? cx->top->scope : cx->model;
-  const fv_span *span = fv_xml_at_value(cx, a, at);
   const fv_xml_name *old = fv_xml_scope_find(s, name, strlen(name));
   if (!fv_xml_is_name(name)) {
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, span,
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, at),
                        "'%s' is no name: a name has letters, digits and '_', no digit first", name);
     return;
   }
   if (old) {
     if (old->kind == FV_XML_POISON && !cx->top)
       return;
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, span,
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, at),
                        "'%s' is bound already, in line %u; a name is bound once", name,
                        old->where ? (unsigned)fv_xml_place(cx->file, old->where->at).line : 1);
     return;
@@ -248,6 +248,7 @@ void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *nam
   case FV_XML_INT: e->expr = what; break;
   case FV_XML_TEXT: e->text = what; break;
   case FV_XML_CONST: e->tensor = what; break;
+  case FV_XML_PLACE:
   case FV_XML_POISON: break;
   }
   fv_xml_scope_put(cx->arena, s, e);

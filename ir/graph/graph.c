@@ -98,6 +98,14 @@ fv_state *fv_module_add_state(fv_module *m, const char *name, const fv_type *t, 
   return s;
 }
 
+void fv_graph_add_advance(fv_graph *g, fv_advance a) {
+  APPEND(g->module->arena, g->advance, g->n_advance, a);
+}
+
+void fv_module_add_verify(fv_module *m, fv_verify_case v) {
+  APPEND(m->arena, m->verify, m->n_verify, v);
+}
+
 //===-- Nodes -----------------------------------------------------------===//
 
 fv_node *fv_node_create(fv_region *r, fv_op op, int n_in, fv_value *const *in,

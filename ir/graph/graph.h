@@ -258,6 +258,8 @@ void fv_region_add_result(fv_region *r, fv_value *v);
 fv_value *fv_graph_add_input(fv_graph *g, const char *name, const fv_type *t);
 void fv_graph_add_output(fv_graph *g, const char *name, fv_value *v);
 fv_state *fv_module_add_state(fv_module *m, const char *name, const fv_type *t, int members);
+void fv_graph_add_advance(fv_graph *g, fv_advance a);
+void fv_module_add_verify(fv_module *m, fv_verify_case v);
 
 // Creates a node, not yet placed; attributes are set to their defaults; its
 // results exist only after fv_infer_node.

@@ -333,18 +333,17 @@ static fv_status read_output(parser *p) {
   return FV_OK;
 }
 
-static fv_status read_advance(parser *p, size_t *cap) {
+static fv_status read_advance(parser *p) {
   fv_advance a;
   FV_TRY(fv_tr_symbol(&p->r, &a.length));
   FV_TRY(fv_tr_want(&p->r, '='));
   FV_TRY(fv_tr_expr(&p->r, "\n}#", &a.next));
-  FV_PUSH(p->r.arena, p->g->advance, p->g->n_advance, *cap, a);
+  fv_graph_add_advance(p->g, a);
   return FV_OK;
 }
 
 static fv_status read_graph(parser *p) {
   const char *name;
-  size_t cap_advance = 0;
   const fv_span *span = fv_tr_span(&p->r, p->r.at);
   FV_TRY(fv_tr_string(&p->r, &name));
   p->g = fv_graph_create(p->r.m, name, span);
@@ -361,7 +360,7 @@ static fv_status read_graph(parser *p) {
     } else if (top && fv_tr_eat_word(&p->r, "output")) {
       FV_TRY(read_output(p));
     } else if (top && fv_tr_eat_word(&p->r, "advance")) {
-      FV_TRY(read_advance(p, &cap_advance));
+      FV_TRY(read_advance(p));
     } else if (top && fv_tr_eat(&p->r, '}')) {
       return FV_OK;
     } else {
@@ -422,19 +421,18 @@ static fv_status read_state(parser *p) {
   return FV_OK;
 }
 
-static fv_status read_verify(parser *p, size_t *cap) {
+static fv_status read_verify(parser *p) {
   fv_verify_case v = {.span = fv_tr_span(&p->r, p->r.at)};
   FV_TRY(fv_tr_string(&p->r, &v.graph));
   FV_TRY(fv_tr_string(&p->r, &v.file));
   FV_TRY(fv_tr_double(&p->r, &v.tolerance));
-  FV_PUSH(p->r.arena, p->r.m->verify, p->r.m->n_verify, *cap, v);
+  fv_module_add_verify(p->r.m, v);
   return FV_OK;
 }
 
 static fv_status read_module(parser *p) {
   const char *name;
   int64_t version;
-  size_t cap_verify = 0;
   FV_TRY(fv_tr_want_word(&p->r, "fovea"));
   FV_TRY(fv_tr_int(&p->r, 1, 1, &version));
   FV_TRY(fv_tr_want_word(&p->r, "module"));
@@ -446,7 +444,7 @@ static fv_status read_module(parser *p) {
   while (fv_tr_eat_word(&p->r, "state"))
     FV_TRY(read_state(p));
   while (fv_tr_eat_word(&p->r, "verify"))
-    FV_TRY(read_verify(p, &cap_verify));
+    FV_TRY(read_verify(p));
   while (fv_tr_eat_word(&p->r, "graph"))
     FV_TRY(read_graph(p));
   if (p->r.at < p->r.size)
