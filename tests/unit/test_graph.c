@@ -127,6 +127,16 @@ static void test_spans(void **state) {
   assert_ptr_equal(fv_node_span(other), &s[1]);
 }
 
+// Their numbers are in files and in programs of others: appended, never reordered.
+static void test_element_types(void **state) {
+  (void)state;
+  static const char *const name[] = {"f32", "f64", "f16", "bf16", "i8",
+                                     "u8",  "i16", "i32", "i64",  "bool"};
+  assert_true(FV_DTYPE_COUNT >= FV_COUNTOF(name));
+  for (size_t i = 0; i < FV_COUNTOF(name); i++)
+    assert_string_equal(fv_dtype_name((fv_dtype)i), name[i]);
+}
+
 static void test_op_table(void **state) {
   (void)state;
   for (int i = 0; i < FV_OP_COUNT; i++) {
@@ -254,6 +264,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_insertion_order, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_attributes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_spans, set_up, tear_down),
+      cmocka_unit_test(test_element_types),
       cmocka_unit_test(test_op_table),
       cmocka_unit_test_setup_teardown(test_layouts, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_verifier, set_up, tear_down),
