@@ -80,9 +80,11 @@ static fv_status arg_reduce(fv_sem *s, fv_combine c) {
   FV_TRY(fv_sem_want_class(s, 0, FV_CLASS_NUMBER));
   FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
   FV_TRY(fv_sem_axis(s, "axis", fv_sem_rank(s, 0), &axis));
-  int64_t extent;
-  if (fv_x_is_lit(fv_sem_dim(s, 0, axis), &extent) && extent == 0)
-    return fv_sem_error(s, "axis %d has no elements to choose from (%s)", axis, fv_sem_shapes(s));
+  const fv_truth some = fv_prove_le(s->pool, fv_x_i64(s->pool, 1), fv_sem_dim(s, 0, axis));
+  if (some != FV_YES)
+    return fv_sem_error(
+        s, "axis %d %s no elements to choose from%s (%s)", axis, some == FV_NO ? "has" : "may have",
+        some == FV_NO ? "" : "; declare a larger min for its dims", fv_sem_shapes(s));
   reduced[axis] = true;
   const fv_expr *count;
   const fv_expr *x = reduced_arg(s, FV_i64, reduced, fv_attr_bool(s->node, "keepdims"), &count);
