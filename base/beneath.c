@@ -15,8 +15,7 @@ static int open_dir(const char *dir) {
   return fd < 0 ? -errno : fd;
 }
 
-// Names that leave whatever the file system holds.
-static bool leaves(const char *name) {
+bool fv__leaves(const char *name) {
   if (name[0] == '/')
     return true;
   for (const char *p = name; *p; p += strspn(p, "/")) {
@@ -29,7 +28,7 @@ static bool leaves(const char *name) {
 }
 
 int fv__open_beneath_walk(const char *dir, const char *name) {
-  if (leaves(name))
+  if (fv__leaves(name))
     return -EXDEV;
   int at = open_dir(dir);
   const char *p = name;
@@ -61,7 +60,7 @@ int fv__open_beneath_walk(const char *dir, const char *name) {
 #include <linux/openat2.h>
 
 int fv__open_beneath(const char *dir, const char *name) {
-  if (leaves(name))
+  if (fv__leaves(name))
     return -EXDEV;
   const int at = open_dir(dir);
   if (at < 0)

@@ -12,4 +12,7 @@ int fv__open_beneath(const char *dir, const char *name);
 // The same for kernels without openat2(2): refuses every symbolic link (-ELOOP).
 int fv__open_beneath_walk(const char *dir, const char *name);
 
+// Does the name leave its directory, whatever the file system holds?
+bool fv__leaves(const char *name);
+
 #endif  // FOVEA_BASE_BENEATH_H_

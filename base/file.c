@@ -185,6 +185,17 @@ fv_status fv_file_map_beneath(fv_arena *ar, const char *dir, const char *name, f
   return s;
 }
 
+fv_status fv_file_map_beside(fv_arena *ar, const char *dir, const char *name, fv_diag_sink *diag,
+                             const fv_span *span, const void **out_data, size_t *out_size) {
+  if (fv__leaves(name))
+    return fv_error(diag, FV_ERR_IO, span, "cannot open '%s': it is not beneath the directory '%s'",
+                    name, dir[0] ? dir : ".");
+  const size_t n = strlen(dir);
+  const char *path =
+      fv_arena_printf(ar, "%s%s%s", dir, n == 0 || dir[n - 1] == '/' ? "" : "/", name);
+  return fv_file_map(ar, path, diag, span, out_data, out_size);
+}
+
 // 0 or an errno.
 static int write_pieces(int fd, const fv_piece *pieces, size_t count) {
   for (size_t i = 0; i < count; i++) {

@@ -23,6 +23,12 @@ FV_NODISCARD fv_status fv_file_map_beneath(fv_arena *ar, const char *dir, const 
                                            fv_diag_sink *diag, const fv_span *span,
                                            const void **out_data, size_t *out_size);
 
+// As beneath, but symbolic links are followed wherever they lead: for a directory
+// that the user named, with names that a file in it gives.
+FV_NODISCARD fv_status fv_file_map_beside(fv_arena *ar, const char *dir, const char *name,
+                                          fv_diag_sink *diag, const fv_span *span,
+                                          const void **out_data, size_t *out_size);
+
 // A piece of a file to write.
 typedef struct fv_piece {
   const void *data;

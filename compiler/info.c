@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/internal.h"
@@ -27,14 +28,41 @@ static fv_port_info *ports(fv_arena *ar, fv_module *m, const char **name, fv_val
   return p;
 }
 
-static void add_weights(fv_module *m, fv_model_info *out) {
+static int by_address(const void *a, const void *b) {
+  const uintptr_t x = (uintptr_t)(*(const fv_tensor *const *)a)->data;
+  const uintptr_t y = (uintptr_t)(*(const fv_tensor *const *)b)->data;
+  return x < y ? -1 : x > y;
+}
+
+static size_t tensor_bytes(const fv_tensor *t) {
+  return (size_t)fv_tensor_count(t) * (size_t)fv_dtype_size(t->dtype);
+}
+
+// Bytes of the weights that the model uses, each once, whoever else uses it and
+// whatever part of it. Literals are no weights.
+static void add_weights(fv_arena *ar, fv_module *m, fv_model_info *out) {
+  const fv_tensor **list = NULL;
+  size_t n_list = 0;
+  size_t cap = 0;
   for (int g = 0; g < m->n_graph; g++) {
     fv_region *r = m->graph[g]->region;
     for (fv_node *n = fv_walk_first(r); n; n = fv_walk_next(r, n)) {
       out->n_node++;
       for (int d = 0; d < n->n_data; d++)
-        out->weight_bytes += fv_tensor_count(n->data[d]) * fv_dtype_size(n->data[d]->dtype);
+        if (n->data[d]->name[0])
+          FV_PUSH(ar, list, n_list, cap, n->data[d]);
     }
+  }
+  if (n_list == 0)
+    return;
+  qsort(list, n_list, sizeof *list, by_address);
+  uintptr_t end = 0;
+  for (size_t i = 0; i < n_list; i++) {
+    const uintptr_t from = (uintptr_t)list[i]->data;
+    const uintptr_t to = from + tensor_bytes(list[i]);
+    const uintptr_t begin = from > end ? from : end;
+    out->weight_bytes += to > begin ? (int64_t)(to - begin) : 0;
+    end = to > end ? to : end;
   }
 }
 
@@ -65,7 +93,7 @@ void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out) {
                          .n_symbol = (int)n_symbol,
                          .state = state,
                          .n_state = m->n_state};
-  add_weights(m, out);
+  add_weights(ar, m, out);
 }
 
 //===-- From an image -------------------------------------------------------------------===//

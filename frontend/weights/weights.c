@@ -2,6 +2,7 @@
 #include "frontend/weights/weights.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -28,7 +29,8 @@ struct fv_weights {
 // What a file is added with.
 typedef struct source {
   fv_weights *set;
-  const char *dir;   // NULL: trusted
+  const char *dir;   // NULL: the name is a path of the user's own
+  bool trusted;      // the user named dir: links in it may lead out of it
   const char *name;  // of the file, as given
   const fv_dtype *as;
   fv_diag_sink *diag;
@@ -85,9 +87,17 @@ static void insert(fv_weights *w, entry e) {
 //===-- Files -------------------------------------------------------------===//
 
 static fv_status map(const source *s, const void **data, size_t *size) {
-  if (s->dir)
-    return fv_file_map_beneath(s->set->arena, s->dir, s->name, s->diag, s->span, data, size);
-  return fv_file_map(s->set->arena, s->name, s->diag, s->span, data, size);
+  fv_arena *ar = s->set->arena;
+  if (!s->dir)
+    return fv_file_map(ar, s->name, s->diag, s->span, data, size);
+  if (s->trusted)
+    return fv_file_map_beside(ar, s->dir, s->name, s->diag, s->span, data, size);
+  const fv_status st = fv_file_map_beneath(ar, s->dir, s->name, s->diag, s->span, data, size);
+  if (st == FV_ERR_IO)
+    fv_note(s->diag, s->span,
+            "what a model names is opened beneath its own directory, and no link leads out of it; "
+            "--weights FILE takes weights from anywhere");
+  return st;
 }
 
 static fv_status add_tensors(const source *s) {
@@ -137,11 +147,19 @@ typedef struct shards {
   size_t n, cap;
 } shards;
 
-static void note_shard(fv_arena *ar, shards *list, const char *file) {
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// Each file once.
+static void sort_shards(shards *list) {
+  size_t kept = 0;
+  if (list->n > 1)
+    qsort(list->file, list->n, sizeof *list->file, by_name);
   for (size_t i = 0; i < list->n; i++)
-    if (strcmp(list->file[i], file) == 0)
-      return;
-  FV_PUSH(ar, list->file, list->n, list->cap, fv_arena_strdup(ar, file));
+    if (i == 0 || strcmp(list->file[i], list->file[kept - 1]) != 0)
+      list->file[kept++] = list->file[i];
+  list->n = kept;
 }
 
 static fv_status read_index(const source *s, json_t **out) {
@@ -188,14 +206,16 @@ static fv_status add_shards(const source *s) {
     if (!file)
       return fv_error(s->diag, FV_ERR_PARSE, s->span, "'%s': weight '%s' names no file", s->name,
                       name);
-    note_shard(ar, &list, file);
+    FV_PUSH(ar, list.file, list.n, list.cap, file);
   }
-  // Shards lie beside the index, also when the user named the index: what is
-  // in a file is never trusted.
+  sort_shards(&list);
+  // Shards lie beside the index, also when the user named the index: the names in
+  // it are never trusted, but then the links in its directory are.
   const char *beside = dir_part(ar, s->name);
   for (size_t i = 0; i < list.n; i++) {
     source shard = *s;
     shard.dir = s->dir ? s->dir : beside;
+    shard.trusted = s->trusted || !s->dir;
     shard.name = s->dir ? fv_arena_printf(ar, "%s%s", beside, list.file[i]) : list.file[i];
     FV_TRY(add_tensors(&shard));
   }
@@ -204,7 +224,7 @@ static fv_status add_shards(const source *s) {
 
 fv_status fv_weights_add(fv_weights *w, const char *dir, const char *name, const fv_dtype *as,
                          fv_diag_sink *diag, const fv_span *span) {
-  const source s = {w, dir, name, as, diag, span};
+  const source s = {.set = w, .dir = dir, .name = name, .as = as, .diag = diag, .span = span};
   return ends_with(name, ".json") ? add_shards(&s) : add_tensors(&s);
 }
 

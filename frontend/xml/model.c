@@ -196,11 +196,37 @@ void fv_xml_run_weight(fv_xml_cx *cx, const fv_xml_elem *e) {
 
 //===-- Inputs and outputs ------------------------------------------------===//
 
+typedef struct late_symbol {
+  const fv_xpool *pool;
+  const char *name;
+} late_symbol;
+
+static const fv_expr *note_late(void *user, const fv_expr *e) {
+  late_symbol *late = user;
+  if (e->kind == FV_E_SYM && fv_symbol_get(late->pool, e->ref)->kind == FV_SYM_RESULT)
+    late->name = fv_symbol_get(late->pool, e->ref)->name;
+  return e;
+}
+
+// Whoever gives an input must know how much: a count that the run itself makes
+// says nothing before it.
+static bool known_before(fv_xml_cx *cx, const fv_xml_elem *e, const fv_type *t) {
+  late_symbol late = {.pool = cx->pool};
+  for (int i = 0; i < t->rank; i++)
+    (void)fv_x_rewrite(cx->pool, t->dim[i], note_late, &late);
+  if (late.name)
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, fv_xml_find_attr(e, "shape"), 0),
+                       "the shape of an input must be known before the run, but '%.*s' counts the "
+                       "steps of a loop",
+                       (int)strcspn(late.name, "."), late.name);
+  return !late.name;
+}
+
 void fv_xml_run_input(fv_xml_cx *cx, const fv_xml_elem *e) {
   fv_type t;
   const char *name = plain_name(cx, e);
   fv_value *v = NULL;
-  if (fv_xml_declared(cx, e, &t) && fv_xml_is_name(name)) {
+  if (fv_xml_declared(cx, e, &t) && known_before(cx, e, &t) && fv_xml_is_name(name)) {
     v = fv_graph_add_input(cx->graph, name, &t);
     v->name = fv_xml_unique(cx, name);
   }

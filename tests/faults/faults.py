@@ -6,6 +6,7 @@ Every case wants a diagnostic, the right exit code, no file left behind, no
 signal and no report of a sanitizer.  faults.py FOVEA [PATTERN]
 """
 
+import json
 import os
 import random
 import shutil
@@ -123,7 +124,25 @@ def escape(folder, name, link):
     if link:
         target = outside + ("/w.safetensors" if "." in link else "")
         os.symlink(target, os.path.join(outside, "in", link))
-    folder.run("check", "out/in/m.xml", code=3, says="not beneath|cannot open")
+    folder.run("check", "out/in/m.xml", code=3, says="--weights FILE")
+
+
+@case
+def snapshot_of_links(folder):
+    """As caches of models lay them out: links, which the user may follow, not the model."""
+    folder.write("blobs/1", GOOD)
+    folder.write("snapshot/m.xml", LINEAR)
+    index = {"weight_map": dict.fromkeys(["w"], "w.safetensors")}
+    folder.write("blobs/2", json.dumps(index))
+    escape = {"weight_map": dict.fromkeys(["w"], "../blobs/1")}
+    folder.write("snapshot/out.index.json", json.dumps(escape))
+    os.symlink("../blobs/1", os.path.join(folder.path, "snapshot/w.safetensors"))
+    os.symlink("../blobs/2", os.path.join(folder.path, "snapshot/w.index.json"))
+    folder.run("check", "snapshot/m.xml", code=3, says="--weights FILE")
+    folder.run("check", "snapshot/m.xml", "--weights=snapshot/w.safetensors", code=0)
+    folder.run("check", "snapshot/m.xml", "--weights=snapshot/w.index.json", code=0)
+    folder.run("check", "snapshot/m.xml", "--weights=snapshot/out.index.json", code=3,
+               says="not beneath")
 
 
 @cases_of("shards", [
