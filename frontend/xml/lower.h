@@ -216,11 +216,7 @@ bool fv_xml_is_literal(const char *s);
 
 //===-- Values (value.c) --------------------------------------------------===//
 
-// Resolves one operand: a name, @weight or literal (of type `like`). NULL:
-// reported or poisoned.
-fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like);
-// Is it a literal, or a block's argument that is one? Then its text.
-const char *fv_xml_literal(fv_xml_cx *cx, fv_xml_slice s);
+// A literal as a constant of type t; s is where it stands.
 fv_value *fv_xml_literal_value(fv_xml_cx *cx, fv_xml_slice s, const char *text, fv_dtype t);
 // A constant in the current region: one node for the same members and the same
 // expression (NULL: 0) that picks one.
@@ -240,9 +236,17 @@ void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e);
 // Holds type= and shape= of e against v.
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);
 
-fv_value *fv_xml_weight(fv_xml_cx *cx, fv_xml_slice s);  // "@name | ..."
 const fv_tensor *fv_xml_const_tensor(fv_xml_cx *cx, const fv_xml_elem *e);
 uint32_t fv_xml_counter(fv_xml_cx *cx, const char *name, int64_t max, fv_symbol_kind kind);
+
+//===-- Operands (operand.c, weightref.c) ---------------------------------===//
+
+// Resolves one operand: a name, @weight or literal (of type `like`). NULL:
+// reported or poisoned.
+fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like);
+// Is it a literal, or a block's argument that is one? Then its text.
+const char *fv_xml_literal(fv_xml_cx *cx, fv_xml_slice s);
+fv_value *fv_xml_weight(fv_xml_cx *cx, fv_xml_slice s);  // "@name | ..."
 
 //===-- Elements ----------------------------------------------------------===//
 
@@ -273,7 +277,7 @@ const fv_xml_keyword *fv_xml_keyword_find(const char *name);
 void fv_xml_check(fv_xml_cx *cx);
 bool fv_xml_one_graph(const fv_xml_file *f);  // no <graph>: ops stand under <model>
 
-void fv_xml_push(fv_xml_cx *cx, fv_xml_frame f);
+void fv_xml_push(fv_xml_cx *cx, fv_xml_frame f);  // frame.c
 void fv_xml_run_op(fv_xml_cx *cx, const fv_xml_elem *e);
 
 void fv_xml_run_let(fv_xml_cx *cx, const fv_xml_elem *e);
