@@ -182,11 +182,20 @@ const char *fv_scalar_parse(fv_dtype t, const char *s, size_t n, fv_scalar *out)
 //===-- Text -------------------------------------------------------------===//
 
 // Dims and indices print as infix with symbol names: "seq+past", "i0*64+i1",
-// "floordiv(i0, 64)"; other scalars as prefix calls. Parses what it prints.
-void fv_x_print(const fv_xpool *p, fv_str *s, const fv_expr *e);
+// "floordiv(i0, 64)"; other scalars as prefix calls. What is shared is printed at each
+// place, so the text of a small expression may be very long: hence the limit and the names.
+typedef struct fv_xprint {
+  size_t limit;  // characters, about; what is beyond becomes "...". 0: no limit
+  const char *(*name)(void *user, const fv_expr *e);  // optional: stands for e; NULL: none
+  void *user;
+} fv_xprint;
+extern const fv_xprint fv_xprint_short;  // for people
+void fv_x_print_as(const fv_xpool *p, fv_str *s, const fv_expr *e, const fv_xprint *how);
+void fv_x_print(const fv_xpool *p, fv_str *s, const fv_expr *e);  // short
 // Parses an i64 expression over the pool's symbols: + - * / % ( ) and
 // floordiv() mod() min() max(). '/' is floordiv. `symbol` (optional) resolves
-// other names. On failure *err is a static sentence and *err_at the offset.
+// other names, and '$' with digits behind it. On failure *err is a static sentence and *err_at the
+// offset.
 const fv_expr *fv_x_parse_i64(fv_xpool *p, const char *text, size_t n,
                               const fv_expr *(*symbol)(void *user, const char *name, size_t n),
                               void *user, const char **err, size_t *err_at);

@@ -22,6 +22,8 @@ typedef struct printer {
   fv_str *out;
   item *stack, local[32];
   size_t n, cap;
+  const fv_xprint *how;
+  size_t start;  // of the text, in out
 } printer;
 
 static void push_item(printer *w, item it) {
@@ -148,19 +150,51 @@ static void print_expr(printer *w, const fv_expr *e, int prec) {
   }
 }
 
-void fv_x_print(const fv_xpool *p, fv_str *s, const fv_expr *e) {
-  printer w = {.p = p, .out = s, .cap = FV_COUNTOF(w.local)};
+const fv_xprint fv_xprint_short = {.limit = 200};
+
+static bool is_too_long(const printer *w) {
+  return w->how->limit && (w->out->size - w->start > w->how->limit || w->n > w->how->limit);
+}
+
+// A name or, when the text is long enough, dots in place of an operation.
+static bool print_instead(printer *w, const fv_expr *e) {
+  const char *name = w->how->name ? w->how->name(w->how->user, e) : NULL;
+  if (!name && (e->kind != FV_E_OP || !is_too_long(w)))
+    return false;
+  fv_str_puts(w->out, name ? name : "...");
+  return true;
+}
+
+// Terms that are left out leave one row of dots.
+static bool omit_term(printer *w) {
+  static const char dots[] = "...";
+  const size_t n = strlen(dots);
+  if (!is_too_long(w))
+    return false;
+  if (w->out->size < n || memcmp(w->out->data + w->out->size - n, dots, n) != 0)
+    fv_str_puts(w->out, "+...");
+  return true;
+}
+
+void fv_x_print_as(const fv_xpool *p, fv_str *s, const fv_expr *e, const fv_xprint *how) {
+  printer w = {.p = p, .out = s, .cap = FV_COUNTOF(w.local), .how = how, .start = s->size};
   w.stack = w.local;
   push_expr(&w, e, 0);
   while (w.n > 0) {
     const item it = w.stack[--w.n];
-    if (it.kind == ITEM_TEXT)
+    if (it.kind == ITEM_TEXT) {
       fv_str_puts(s, it.text);
-    else if (it.kind == ITEM_TERM)
-      print_term(&w, it.e, "+");
-    else
+    } else if (it.kind == ITEM_TERM) {
+      if (!omit_term(&w))
+        print_term(&w, it.e, "+");
+    } else if (!print_instead(&w, it.e)) {
       print_expr(&w, it.e, it.prec);
+    }
   }
+}
+
+void fv_x_print(const fv_xpool *p, fv_str *s, const fv_expr *e) {
+  fv_x_print_as(p, s, e, &fv_xprint_short);
 }
 
 //===-- Parsing ---------------------------------------------------------===//
@@ -345,6 +379,7 @@ static bool read_operand(parser *r, bool *done) {
     *done = true;
     return read_symbol(r, r->text + at + 1, r->at - at - 2, at);
   }
+  r->at += c == '$';
   while (r->at < r->n && name_char(r->text[r->at]))
     r->at++;
   const size_t len = r->at - at;

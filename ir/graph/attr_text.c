@@ -183,14 +183,14 @@ fv_status fv_attr_parse(fv_node *n, const fv_param_info *a, const char *text, si
   return FV_OK;
 }
 
-void fv_attr_print(const fv_xpool *p, fv_str *out, const fv_attr *a) {
+void fv_attr_print(const fv_xpool *p, fv_str *out, const fv_attr *a, const fv_xprint *how) {
   switch (a->kind) {
   case 'i': fv_str_printf(out, "%lld", (long long)a->i); break;
   case 'f': fv_str_double(out, a->f); break;
   case 'b': fv_str_puts(out, a->b ? "true" : "false"); break;
   case 's': fv_str_puts(out, a->s); break;
   case 't': fv_str_puts(out, fv_dtype_name(a->t)); break;
-  case 'x': fv_x_print(p, out, a->x); break;
+  case 'x': fv_x_print_as(p, out, a->x, how); break;
   case 'I':
   case 'D':
     fv_str_puts(out, "[");
@@ -199,7 +199,7 @@ void fv_attr_print(const fv_xpool *p, fv_str *out, const fv_attr *a) {
       if (a->kind == 'I')
         fv_str_printf(out, "%lld", (long long)a->ints[i]);
       else
-        fv_x_print(p, out, a->dims[i]);
+        fv_x_print_as(p, out, a->dims[i], how);
     }
     fv_str_puts(out, "]");
     break;

@@ -20,6 +20,6 @@ FV_NODISCARD fv_status fv_attr_parse(fv_node *n, const fv_param_info *a, const c
                                      void *user, const char **err, size_t *err_at);
 
 // Prints an attribute in the form that fv_attr_parse reads.
-void fv_attr_print(const fv_xpool *p, fv_str *out, const fv_attr *a);
+void fv_attr_print(const fv_xpool *p, fv_str *out, const fv_attr *a, const fv_xprint *how);
 
 #endif  // FOVEA_IR_GRAPH_ATTR_TEXT_H_

@@ -54,6 +54,7 @@ const fv_expr *fv_type_stored(fv_xpool *p, const fv_type *t);  // elements, with
 const fv_expr *fv_type_offset(fv_xpool *p, const fv_type *t, const fv_expr *const *index);
 bool fv_type_static(const fv_type *t, int64_t dims[FV_MAX_RANK]);    // all dims literal?
 void fv_type_print(const fv_xpool *p, fv_str *s, const fv_type *t);  // "f32[B, seq, 768]"
+void fv_type_print_as(const fv_xpool *p, fv_str *s, const fv_type *t, const fv_xprint *how);
 
 // Constant data, row-major, little-endian, borrowed from a mapping or an arena.
 typedef struct fv_tensor {

@@ -4,6 +4,7 @@
 //   fovea 1
 //   module "name"
 //   symbol B dim 1..64
+//   let $0 = max(S-2, 0)+64
 //   state "cache" members 12 axis 1 length past : f32[B, 512, 64]
 //   verify "main" "golden.safetensors" 1e-05
 //
@@ -21,7 +22,8 @@
 //   }
 //
 // Values without a name are numbered in the order of the text; '_' is an absent
-// operand; attributes at their default are left out; '#' begins a comment.
+// operand; attributes at their default are left out; '#' begins a comment. A `let` names a
+// part of expressions, so that what they share is written once; numbers count from 0.
 #ifndef FOVEA_IR_GRAPH_TEXT_H_
 #define FOVEA_IR_GRAPH_TEXT_H_
 
@@ -46,6 +48,8 @@ typedef struct fv_text_reader {
   fv_module *m;
   const fv_tensor *(*weights)(void *user, const char *name);
   void *user;
+  const fv_expr **let;
+  size_t n_let, cap_let;
 } fv_text_reader;
 
 const fv_span *fv_tr_span(fv_text_reader *r, size_t at);
@@ -65,6 +69,7 @@ FV_NODISCARD fv_status fv_tr_double(fv_text_reader *r, double *out);
 // brackets.
 size_t fv_tr_extent(const fv_text_reader *r, const char *stops);
 FV_NODISCARD fv_status fv_tr_expr(fv_text_reader *r, const char *stops, const fv_expr **out);
+const fv_expr *fv_tr_let(void *reader, const char *name, size_t n);  // "$0"; for the parsers
 FV_NODISCARD fv_status fv_tr_symbol(fv_text_reader *r, uint32_t *out);
 FV_NODISCARD fv_status fv_tr_type(fv_text_reader *r, fv_type *out);
 

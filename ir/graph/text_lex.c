@@ -243,12 +243,20 @@ size_t fv_tr_extent(const fv_text_reader *r, const char *stops) {
   return i;
 }
 
+const fv_expr *fv_tr_let(void *reader, const char *name, size_t n) {
+  const fv_text_reader *r = reader;
+  int64_t i;
+  const bool known = n > 1 && name[0] == '$' && fv_parse_i64(name + 1, n - 1, &i) && i >= 0 &&
+                     (uint64_t)i < r->n_let;
+  return known ? r->let[i] : NULL;
+}
+
 fv_status fv_tr_expr(fv_text_reader *r, const char *stops, const fv_expr **out) {
   fv_tr_skip(r);
   const size_t end = fv_tr_extent(r, stops);
   const char *err = "an expression is expected here";
   size_t at = 0;
-  *out = fv_x_parse_i64(r->m->pool, r->text + r->at, end - r->at, NULL, NULL, &err, &at);
+  *out = fv_x_parse_i64(r->m->pool, r->text + r->at, end - r->at, fv_tr_let, r, &err, &at);
   if (!*out)
     return fv_tr_fail(r, r->at + at, FV_ERR_PARSE, "%s", err);
   r->at = end;

@@ -174,7 +174,7 @@ static fv_status read_attr(parser *p, fv_node *n) {
     return FV_OK;
   }
   r->at = fv_tr_extent(r, ",}");
-  if (fv_attr_parse(n, a, r->text + begin, r->at - begin, NULL, NULL, &err, &err_at) != FV_OK)
+  if (fv_attr_parse(n, a, r->text + begin, r->at - begin, fv_tr_let, r, &err, &err_at) != FV_OK)
     return fv_tr_fail(r, begin + err_at, FV_ERR_PARSE, "%s: %s", name, err);
   return FV_OK;
 }
@@ -394,6 +394,21 @@ static fv_status read_symbol(parser *p) {
   return fv_tr_fail(&p->r, at, FV_ERR_PARSE, "a symbol is a dim, state, counter or result");
 }
 
+static fv_status read_let(parser *p) {
+  fv_text_reader *r = &p->r;
+  const fv_expr *x;
+  int64_t number;
+  FV_TRY(fv_tr_want(r, '$'));
+  const size_t at = r->at;
+  FV_TRY(fv_tr_int(r, 0, INT64_MAX, &number));
+  if ((uint64_t)number != r->n_let)
+    return fv_tr_fail(r, at, FV_ERR_PARSE, "this is let number %zu", r->n_let);
+  FV_TRY(fv_tr_want(r, '='));
+  FV_TRY(fv_tr_expr(r, "\n#", &x));
+  FV_PUSH(r->arena, r->let, r->n_let, r->cap_let, x);
+  return FV_OK;
+}
+
 static fv_status read_state(parser *p) {
   const char *name;
   int64_t members, axis = -1;
@@ -441,6 +456,8 @@ static fv_status read_module(parser *p) {
   p->r.m->file = p->r.file;
   while (fv_tr_eat_word(&p->r, "symbol"))
     FV_TRY(read_symbol(p));
+  while (fv_tr_eat_word(&p->r, "let"))
+    FV_TRY(read_let(p));
   while (fv_tr_eat_word(&p->r, "state"))
     FV_TRY(read_state(p));
   while (fv_tr_eat_word(&p->r, "verify"))

@@ -27,7 +27,84 @@ typedef struct printer {
   size_t n_slots;
   uint32_t number;  // of the next value without a name
   int depth;
+  fv_xprint how;  // with the names of large expressions
+  uint32_t *let;  // by expression id: number + 1
+  uint32_t n_let;
+  const fv_expr **stack;  // of a walk over an expression
+  size_t n_stack, cap_stack;
 } printer;
+
+//===-- Large expressions -----------------------------------------------===//
+// What is shared within an expression would be printed at each place. So each part that
+// would be long has a name, and stands once in the header, after its own parts.
+
+enum { LARGE = 64 };  // operations
+
+static const char *let_name(void *user, const fv_expr *e) {
+  const printer *w = user;
+  return w->let[e->id] ? fv_arena_printf(w->m->arena, "$%u", w->let[e->id] - 1) : NULL;
+}
+
+static bool lacks_name(const printer *w, const fv_expr *e) {
+  return e->cost > LARGE && w->let[e->id] == 0;
+}
+
+static void puts_let(printer *w, const fv_expr *e) {
+  fv_str_printf(w->out, "let $%u = ", w->n_let);
+  fv_x_print_as(w->m->pool, w->out, e, &w->how);
+  fv_str_puts(w->out, "\n");
+  w->let[e->id] = ++w->n_let;
+}
+
+static void name_parts(printer *w, const fv_expr *x) {
+  FV_PUSH(w->m->arena, w->stack, w->n_stack, w->cap_stack, x);
+  while (w->n_stack > 0) {
+    const fv_expr *e = w->stack[w->n_stack - 1];
+    const size_t here = w->n_stack;
+    for (int i = e->n - 1; i >= 0 && lacks_name(w, e); i--)
+      if (lacks_name(w, e->arg[i]))
+        FV_PUSH(w->m->arena, w->stack, w->n_stack, w->cap_stack, e->arg[i]);
+    if (w->n_stack > here)
+      continue;
+    w->n_stack--;
+    if (lacks_name(w, e))
+      puts_let(w, e);
+  }
+}
+
+static void name_dims(printer *w, const fv_type *t) {
+  for (int i = 0; i < t->rank; i++)
+    name_parts(w, t->dim[i]);
+}
+
+static void name_node_parts(printer *w, const fv_node *n) {
+  for (int i = 0; i < fv_op_get(n->op)->n_attr; i++) {
+    const fv_attr *a = &n->attr[i];
+    if (a->kind == 'x' && a->x)
+      name_parts(w, a->x);
+    for (int d = 0; a->kind == 'D' && d < a->n; d++)
+      name_parts(w, a->dims[d]);
+  }
+  for (int i = 0; i < n->n_out; i++)
+    name_dims(w, &n->out[i]->type);
+}
+
+// In the order in which the text shows them.
+static void puts_lets(printer *w) {
+  w->let = FV_NEW_N(w->m->arena, uint32_t, fv_xpool_count(w->m->pool));
+  w->how = (fv_xprint){.name = let_name, .user = w};
+  for (int i = 0; i < w->m->n_state; i++)
+    name_dims(w, &w->m->state[i]->type);
+  for (int g = 0; g < w->m->n_graph; g++) {
+    const fv_graph *gr = w->m->graph[g];
+    for (int i = 0; i < gr->region->n_param; i++)
+      name_dims(w, &gr->region->param[i]->type);
+    for (fv_node *n = fv_walk_first(gr->region); n; n = fv_walk_next(gr->region, n))
+      name_node_parts(w, n);
+    for (int i = 0; i < gr->n_advance; i++)
+      name_parts(w, gr->advance[i].next);
+  }
+}
 
 //===-- Names -----------------------------------------------------------===//
 
@@ -100,7 +177,7 @@ static void indent(printer *w) {
 }
 
 static void puts_type(printer *w, const fv_type *t) {
-  fv_type_print(w->m->pool, w->out, t);
+  fv_type_print_as(w->m->pool, w->out, t, &w->how);
 }
 
 static void puts_symbol(printer *w, uint32_t sym) {
@@ -113,7 +190,7 @@ static const char *attr_text(printer *w, const fv_attr *a) {
   if (a->kind == 's')
     fv_str_json(&s, a->s, strlen(a->s));
   else
-    fv_attr_print(w->m->pool, &s, a);
+    fv_attr_print(w->m->pool, &s, a, &w->how);
   return s.data;
 }
 
@@ -250,7 +327,7 @@ static void puts_graph(printer *w, fv_graph *g) {
     fv_str_puts(w->out, "  advance ");
     puts_symbol(w, g->advance[i].length);
     fv_str_puts(w->out, " = ");
-    fv_x_print(w->m->pool, w->out, g->advance[i].next);
+    fv_x_print_as(w->m->pool, w->out, g->advance[i].next, &w->how);
     fv_str_puts(w->out, "\n");
   }
   fv_str_puts(w->out, "}\n");
@@ -268,6 +345,7 @@ static void puts_header(printer *w) {
     fv_str_printf(w->out, " %s %lld..%lld\n", fv_symbol_kind_name[s->kind], (long long)s->min,
                   (long long)s->max);
   }
+  puts_lets(w);
   for (int i = 0; i < m->n_state; i++) {
     const fv_state *s = m->state[i];
     fv_str_puts(w->out, "state ");

@@ -85,11 +85,11 @@ bool fv_type_static(const fv_type *t, int64_t dims[FV_MAX_RANK]) {
 }
 
 // "f32[B, 16, H]", and for a blocked layout "f32[B, 16, H]{0, 1/16, 2, 1%16}".
-void fv_type_print(const fv_xpool *p, fv_str *s, const fv_type *t) {
+void fv_type_print_as(const fv_xpool *p, fv_str *s, const fv_type *t, const fv_xprint *how) {
   fv_str_printf(s, "%s[", fv_dtype_name(t->dtype));
   for (int i = 0; i < t->rank; i++) {
     fv_str_puts(s, i ? ", " : "");
-    fv_x_print(p, s, t->dim[i]);
+    fv_x_print_as(p, s, t->dim[i], how);
   }
   fv_str_puts(s, "]");
   for (int i = 0; i < t->layout.n; i++) {
@@ -100,6 +100,10 @@ void fv_type_print(const fv_xpool *p, fv_str *s, const fv_type *t) {
   }
   if (t->layout.n)
     fv_str_puts(s, "}");
+}
+
+void fv_type_print(const fv_xpool *p, fv_str *s, const fv_type *t) {
+  fv_type_print_as(p, s, t, &fv_xprint_short);
 }
 
 int64_t fv_tensor_count(const fv_tensor *t) {

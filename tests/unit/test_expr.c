@@ -155,14 +155,15 @@ static void test_text_round_trip(void **state) {
       fv_str a = {.arena = ar}, b = {.arena = ar};
       const char *err = "";
       size_t at = 0;
-      fv_x_print(p, &a, s[k].e);
+      const fv_xprint whole = {.limit = 0};
+      fv_x_print_as(p, &a, s[k].e, &whole);
       const fv_expr *e = fv_x_parse_i64(p, a.data, a.size, NULL, NULL, &err, &at);
       if (e != s[k].e)
         fail_msg("seed %llu: '%s' reads back differently: %s at %zu", (unsigned long long)seed,
                  a.data, err, at);
       e = fv_x_parse_i64(other, a.data, a.size, NULL, NULL, &err, &at);
       assert_non_null(e);
-      fv_x_print(other, &b, e);
+      fv_x_print_as(other, &b, e, &whole);
       assert_string_equal(a.data, b.data);
     }
     fv_arena_destroy(ar);
@@ -359,8 +360,19 @@ static void test_long_chains(void **state) {
   assert_int_equal(got, want);
   assert_ptr_equal(fv_x_subst_sym(p, deep, 0, fv_x_i64(p, 3)), fv_x_i64(p, want));
   fv_str s = {.arena = ar};
-  fv_x_print(p, &s, deep);
+  fv_x_print_as(p, &s, deep, &(fv_xprint){.limit = 0});
   assert_ptr_equal(fv_x_parse_i64(p, s.data, s.size, NULL, NULL, NULL, NULL), deep);
+  const fv_expr *shared = deep, *terms = fv_x_index(p, N);  // beyond the limit of a polynomial
+  for (int i = 0; i < 1000; i++)
+    shared = fv_x_op(p, FV_X_MAX, fv_x_op(p, FV_X_XOR, shared, b, NULL), shared, NULL);
+  for (uint32_t i = 0; i < 1000; i++)
+    terms = fv_x_add(p, terms, fv_x_op(p, FV_X_XOR, fv_x_index(p, i), b, NULL));
+  for (int i = 0; i < 3; i++) {
+    fv_str brief = {.arena = ar};
+    fv_x_print(p, &brief, (const fv_expr *[]){deep, shared, terms}[i]);
+    assert_true(brief.size < 2000);
+    assert_non_null(strstr(brief.data, "..."));
+  }
   const fv_expr *zero = fv_x_i64(p, 0), **by = FV_NEW_N(ar, const fv_expr *, N / 10);
   for (int i = 0; i < N / 10; i++)
     by[i] = zero;

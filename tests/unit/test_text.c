@@ -431,6 +431,36 @@ static void *long_chain(void *user) {
   return NULL;
 }
 
+// Each dim holds that of the value before twice: as a tree the last is 2^SLICES long.
+static void *shared_dims(void *user) {
+  enum { SLICES = 1000 };
+  env e;
+  begin(&e);
+  e.m = fv_module_create(e.arena, "slices");
+  fv_graph *g = fv_graph_create(e.m, "main", NULL);
+  const uint32_t s = fv_symbol_add(e.m->pool, "S", 1, 4096, FV_SYM_DIM);
+  fv_type t = {.dtype = FV_f32, .rank = 1, .dim = {fv_x_sym(e.m->pool, s)}};
+  fv_value *v = fv_graph_add_input(g, "x", &t);
+  for (int i = 0; i < SLICES; i++) {
+    fv_node *n = fv_node_create(g->region, FV_OP_slice, 1, &v, NULL);
+    fv_attr_set_int(n, "axis", 0);
+    fv_attr_set_expr(n, "start", fv_x_i64(e.m->pool, 1));
+    fv_attr_set_expr(n, "end", fv_x_i64(e.m->pool, -1));
+    if (fv_infer_node(n, &e.diag) != FV_OK)
+      fail_msg("%s", e.log.text);
+    fv_node_insert_before(n, NULL);
+    v = n->out[0];
+  }
+  fv_graph_add_output(g, "y", v);
+  fv_str text = {.arena = e.arena};
+  fv_text_print(e.m, &text);
+  assert_true(text.size < 1000 * SLICES);
+  assert_non_null(strstr(text.data, "\nlet $0 = "));
+  check_round_trip(&e, e.m, "slices", NULL, NULL);
+  end(&e);
+  return user;
+}
+
 static void *deep_nest(void *user) {
   (void)user;
   fv_str s = {.arena = fv_arena_create(NULL)};
@@ -464,6 +494,11 @@ static void test_long_chain(void **state) {
   on_small_stack(long_chain);
 }
 
+static void test_shared_dims(void **state) {
+  (void)state;
+  on_small_stack(shared_dims);
+}
+
 static void test_deep_nest(void **state) {
   (void)state;
   on_small_stack(deep_nest);
@@ -471,13 +506,10 @@ static void test_deep_nest(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_random_graphs),
-      cmocka_unit_test(test_examples),
-      cmocka_unit_test(test_families_and_weights),
-      cmocka_unit_test(test_faults),
-      cmocka_unit_test(test_damaged_text),
-      cmocka_unit_test(test_long_chain),
-      cmocka_unit_test(test_deep_nest),
+      cmocka_unit_test(test_random_graphs),        cmocka_unit_test(test_examples),
+      cmocka_unit_test(test_families_and_weights), cmocka_unit_test(test_faults),
+      cmocka_unit_test(test_damaged_text),         cmocka_unit_test(test_long_chain),
+      cmocka_unit_test(test_shared_dims),          cmocka_unit_test(test_deep_nest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
