@@ -87,6 +87,18 @@ bool fv_kernel_code_eq(const fv_kernel_code *a, const fv_kernel_code *b);  // bu
 int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *buf,
                             const int64_t *scalar, void *scratch, int64_t begin, int64_t end);
 
+// The same in memory whose bounds are known: FV_K_OUTSIDE at the first access
+// outside of a buffer, which is not made.
+enum { FV_K_OUTSIDE = -1 };
+typedef struct fv_kmemory {
+  void *const *buf;
+  const int64_t *bytes;  // of each global buffer, NULL: unknown
+  void *scratch;
+  int64_t scratch_bytes;
+} fv_kmemory;
+int32_t fv_kernel_interpret_in(const fv_kernel_code *k, fv_arena *ar, const fv_kmemory *memory,
+                               const int64_t *scalar, int64_t begin, int64_t end);
+
 const char *fv_kop_name(fv_kop op);
 
 #endif  // FOVEA_IR_KERNEL_KERNEL_H_

@@ -8,16 +8,23 @@
 
 typedef struct machine {
   const fv_kernel_code *k;
-  fv_scalar **value;  // of each instruction: its lanes
-  uint32_t *jump;     // FOR, IF: its ELSE or END; ELSE: its END; END: its head
-  unsigned char *base[UINT8_MAX + 1];
+  fv_scalar **value;     // of each instruction: its lanes
+  uint32_t *jump;        // FOR, IF: its ELSE or END; ELSE: its END; END: its head
+  unsigned char **base;  // of each buffer
+  int64_t *bytes;        // of each buffer, INT64_MAX: unknown
   const int64_t *scalar;
   int64_t block;
-  int32_t failed;  // 1 + site
+  int32_t failed;  // 1 + site, or FV_K_OUTSIDE
 } machine;
 
-static unsigned char *element(const machine *m, const fv_kinst *in, int64_t index) {
-  return m->base[in->buf] + index * fv_dtype_size((fv_dtype)in->dtype);
+// NULL, and a failure, if it is not in the buffer.
+static unsigned char *element(machine *m, const fv_kinst *in, int64_t index) {
+  const int64_t size = fv_dtype_size((fv_dtype)in->dtype), bytes = m->bytes[in->buf];
+  if (bytes != INT64_MAX && (index < 0 || index >= bytes / size)) {
+    m->failed = FV_K_OUTSIDE;
+    return NULL;
+  }
+  return m->base[in->buf] + index * size;
 }
 
 //===-- Values ----------------------------------------------------------------===//
@@ -55,30 +62,32 @@ static void run_reduce(const machine *m, const fv_kinst *in, fv_scalar *out) {
   *out = part[0];
 }
 
-static void run_load(const machine *m, const fv_kinst *in, fv_scalar *out) {
+static void run_load(machine *m, const fv_kinst *in, fv_scalar *out) {
   const fv_dtype t = (fv_dtype)in->dtype;
   const bool each = in->op == FV_K_GATHER;
   const int64_t count = !each && in->b != FV_K_NONE ? m->value[in->b][0].i : in->lanes;
   for (int i = 0; i < in->lanes; i++) {
     const bool on = each ? in->b == FV_K_NONE || m->value[in->b][i].i : i < count;
     const int64_t at = each ? m->value[in->a][i].i : m->value[in->a][0].i + i;
-    out[i] = on ? fv_scalar_load(t, element(m, in, at)) : (fv_scalar){0};
+    const unsigned char *p = on ? element(m, in, at) : NULL;
+    out[i] = p ? fv_scalar_load(t, p) : (fv_scalar){0};
   }
 }
 
-static void run_store(const machine *m, const fv_kinst *in) {
+static void run_store(machine *m, const fv_kinst *in) {
   const fv_dtype t = (fv_dtype)in->dtype;
   const bool each = in->op == FV_K_SCATTER;
   const int64_t count = !each && in->c != FV_K_NONE ? m->value[in->c][0].i : in->lanes;
   for (int i = 0; i < in->lanes; i++) {
     const bool on = each ? in->c == FV_K_NONE || m->value[in->c][i].i : i < count;
     const int64_t at = each ? m->value[in->a][i].i : m->value[in->a][0].i + i;
-    if (on)
-      fv_scalar_store(t, element(m, in, at), m->value[in->b][i]);
+    unsigned char *p = on ? element(m, in, at) : NULL;
+    if (p)
+      fv_scalar_store(t, p, m->value[in->b][i]);
   }
 }
 
-static void run_value(const machine *m, const fv_kinst *in, fv_scalar *out) {
+static void run_value(machine *m, const fv_kinst *in, fv_scalar *out) {
   const int lanes = in->lanes;
   switch ((fv_kop)in->op) {
   case FV_K_SCALAR: out->i = m->scalar[in->imm.i]; break;
@@ -155,7 +164,33 @@ static void match_scopes(machine *m, fv_arena *ar) {
   }
 }
 
-static void prepare(machine *m, fv_arena *ar, void *const *buf, void *scratch) {
+// Scratch buffers lie behind each other: one ends where the next begins.
+static int64_t scratch_room(const machine *m, uint32_t buf, int64_t all) {
+  const fv_kernel_code *k = m->k;
+  const int64_t from = m->scalar[k->buffer[buf].offset_scalar];
+  int64_t end = all;
+  for (uint32_t i = k->n_global; i < k->n_buffer; i++) {
+    const int64_t at = m->scalar[k->buffer[i].offset_scalar];
+    end = at > from && at < end ? at : end;
+  }
+  return end - from;
+}
+
+static void place_buffers(machine *m, fv_arena *ar, const fv_kmemory *memory) {
+  const fv_kernel_code *k = m->k;
+  m->base = FV_NEW_N(ar, unsigned char *, k->n_buffer);
+  m->bytes = FV_NEW_N(ar, int64_t, k->n_buffer);
+  for (uint32_t i = 0; i < k->n_buffer; i++) {
+    const bool global = i < k->n_global;
+    m->base[i] = global ? memory->buf[i]
+                        : (unsigned char *)memory->scratch + m->scalar[k->buffer[i].offset_scalar];
+    m->bytes[i] = !memory->bytes ? INT64_MAX
+                  : global       ? memory->bytes[i]
+                                 : scratch_room(m, i, memory->scratch_bytes);
+  }
+}
+
+static void prepare(machine *m, fv_arena *ar, const fv_kmemory *memory) {
   const fv_kernel_code *k = m->k;
   size_t lanes = 0;
   for (uint32_t i = 0; i < k->n_inst; i++)
@@ -170,18 +205,16 @@ static void prepare(machine *m, fv_arena *ar, void *const *buf, void *scratch) {
       for (int j = 0; j < in->lanes; j++)
         m->value[i][j].i = in->imm.i;  // either member: equal sizes
   }
-  for (uint32_t i = 0; i < k->n_buffer; i++)
-    m->base[i] =
-        i < k->n_global ? buf[i] : (unsigned char *)scratch + m->scalar[k->buffer[i].offset_scalar];
+  place_buffers(m, ar, memory);
   match_scopes(m, ar);
 }
 
-int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *buf,
-                            const int64_t *scalar, void *scratch, int64_t begin, int64_t end) {
+int32_t fv_kernel_interpret_in(const fv_kernel_code *k, fv_arena *ar, const fv_kmemory *memory,
+                               const int64_t *scalar, int64_t begin, int64_t end) {
   machine *m = FV_NEW(ar, machine);
   m->k = k;
   m->scalar = scalar;
-  prepare(m, ar, buf, scratch);
+  prepare(m, ar, memory);
   for (m->block = begin; m->block < end; m->block++)
     for (uint32_t i = 0; i < k->n_inst;) {
       i = step(m, i);
@@ -189,4 +222,10 @@ int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *
         return m->failed;
     }
   return 0;
+}
+
+int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *buf,
+                            const int64_t *scalar, void *scratch, int64_t begin, int64_t end) {
+  const fv_kmemory memory = {.buf = buf, .scratch = scratch};
+  return fv_kernel_interpret_in(k, ar, &memory, scalar, begin, end);
 }

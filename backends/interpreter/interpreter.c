@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs lowered kernels one instruction after another, for a machine that need not
+// exist: the options say how many lanes and registers it has. So schedules are
+// tested for any target on any machine, and each access to memory is checked.
+#include "interpreter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fv_device {
+  const fv_host *host;
+  fv_target target;
+};
+
+//===-- Options -------------------------------------------------------------===//
+
+typedef struct machine_option {
+  const char *key;
+  long least, most;
+} machine_option;
+
+enum { LANES, REGISTERS, FMA, L1, L2 };
+static const machine_option options_of[] = {[LANES] = {"lanes", 1, 16},
+                                            [REGISTERS] = {"registers", 4, 64},
+                                            [FMA] = {"fma", 0, 1},
+                                            [L1] = {"l1_bytes", 1024, 1 << 24},
+                                            [L2] = {"l2_bytes", 1024, 1 << 28}};
+enum { OPTIONS = sizeof options_of / sizeof *options_of };
+
+static const char *key_at(void *user, int i) {
+  (void)user;
+  return i < OPTIONS ? options_of[i].key : NULL;
+}
+
+static int32_t read_option(const fv_host *host, fv_report *r, const fv_option *o, long *value) {
+  int i = 0;
+  while (i < OPTIONS && strcmp(options_of[i].key, o->key) != 0)
+    i++;
+  if (i == OPTIONS) {
+    const int32_t s = host->error(r, FV_PLUGIN_ARG,
+                                  "the options of the interpreter are lanes, registers, fma, "
+                                  "l1_bytes, l2_bytes");
+    host->did_you_mean(r, o->key, key_at, NULL);
+    return s;
+  }
+  char *end;
+  errno = 0;
+  value[i] = strtol(o->value, &end, 10);
+  if (errno || *end || end == o->value || value[i] < options_of[i].least ||
+      value[i] > options_of[i].most)
+    return host->error(r, FV_PLUGIN_ARG,
+                       "the interpreter has lanes=1..16 (f32), registers=4..64, fma=0|1, "
+                       "l1_bytes and l2_bytes from 1024 on");
+  return FV_PLUGIN_OK;
+}
+
+//===-- The device ----------------------------------------------------------===//
+
+static int32_t open_device(const fv_host *host, const fv_option *options, size_t n_options,
+                           fv_report *r, fv_device **out) {
+  long value[OPTIONS] = {
+      [LANES] = 8, [REGISTERS] = 16, [FMA] = 1, [L1] = 32 << 10, [L2] = 512 << 10};
+  *out = NULL;
+  for (size_t i = 0; i < n_options; i++) {
+    const int32_t s = read_option(host, r, &options[i], value);
+    if (s != FV_PLUGIN_OK)
+      return s;
+  }
+  fv_device *d = calloc(1, sizeof *d);
+  if (!d)
+    return FV_PLUGIN_OOM;
+  d->host = host;
+  d->target = (fv_target){.struct_size = sizeof d->target,
+                          .has_fma = value[FMA] != 0,
+                          .has_f64 = 1,
+                          .has_f16 = 1,
+                          .vector_bits = (uint32_t)value[LANES] * 32,
+                          .registers = (uint32_t)value[REGISTERS],
+                          .l1_bytes = (uint32_t)value[L1],
+                          .l2_bytes = (uint32_t)value[L2],
+                          .l3_bytes = 4u << 20,
+                          .group_size = 1,
+                          .workers = 1};
+  *out = d;
+  return FV_PLUGIN_OK;
+}
+
+static void close_device(fv_device *d) {
+  free(d);
+}
+
+static const char *describe(fv_device *d) {
+  (void)d;
+  return "a machine of the options lanes, registers, fma, l1_bytes, l2_bytes";
+}
+
+static const fv_target *target(fv_device *d) {
+  return &d->target;
+}
+
+static int32_t compile_kernels(fv_device *d, const fv_kernel_code *const *kernels, size_t count,
+                               fv_report *r, fv_kernels **out) {
+  (void)r;
+  fv_kernels *k = calloc(1, sizeof *k);
+  *out = k;
+  if (!k)
+    return FV_PLUGIN_OOM;
+  *k = (fv_kernels){.host = d->host, .code = kernels, .count = count};
+  return FV_PLUGIN_OK;
+}
+
+static void release(fv_kernels *k) {
+  free(k);
+}
+
+static int32_t emit(fv_kernels *k, const char *kind, fv_report *r, fv_blob *out) {
+  (void)kind;
+  memset(out, 0, sizeof *out);
+  return k->host->error(r, FV_PLUGIN_UNSUPPORTED,
+                        "the interpreter makes no code of its own; --emit=kernel shows what it "
+                        "runs");
+}
+
+static const fv_backend backend = {
+    .struct_size = sizeof(fv_backend),
+    .abi = FV_ABI_VERSION,
+    .sanitizer = FV_ABI_SANITIZER,
+    .name = "interpreter",
+    .doc = "runs lowered kernels for a machine that need not exist; checks each access",
+    .open = open_device,
+    .close = close_device,
+    .describe = describe,
+    .target = target,
+    .compile_kernels = compile_kernels,
+    .release = release,
+    .create_queue = interpreter_queue,
+    .destroy_queue = interpreter_destroy,
+    .emit = emit,
+};
+
+FV_BACKEND_EXPORT(interpreter, backend)
