@@ -176,7 +176,8 @@ def fault_of(fovea, block, backend, inputs):
 def main():
     fovea, pages = os.path.abspath(sys.argv[1]), sys.argv[2:]
     blocks = [b for page in pages for b in blocks_of(page)]
-    ways = [("reference", False), ("llvm", True)]
+    backends = subprocess.run([fovea, "list", "backends"], capture_output=True, text=True).stdout
+    ways = [w for w in [("reference", False), ("llvm", True)] if w[0] in backends]
     jobs = [(b, *way) for b in blocks for way in (ways if b.want or b.error else ways[:1])]
     with ThreadPoolExecutor(2) as pool:
         faults = pool.map(lambda job: fault_of(fovea, *job), jobs)

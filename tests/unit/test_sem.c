@@ -144,7 +144,8 @@ static void test_rows_are_complete(void **state) {
     const fv_op_info *o = fv_op_get((fv_op)op);
     assert_true(strlen(o->doc) > 0);
     assert_non_null(o->dtypes);
-    assert_true(o->shape && o->usage && o->usage[0]);
+    if (!o->shape || !o->usage || !o->usage[0])
+      fail_msg("%s: .shape and .usage are missing, see include/fovea/ops.def", o->name);
     assert_true(strlen(o->section) > 0);
     const fv_op_info *before = op ? fv_op_get((fv_op)(op - 1)) : NULL;
     if (before && before->section == o->section && strcmp(before->name, o->name) >= 0)
