@@ -61,6 +61,15 @@ if(TARGET fovea_command AND NOT FOVEA_SANITIZE)
   set_tests_properties(source.products PROPERTIES LABELS source TIMEOUT 120)
 endif()
 
+# Nothing recurs over what a user wrote; the calls are read from the machine code.
+find_program(FV_PYTHON3 python3)
+if(TARGET fovea_command AND FV_PYTHON3 AND CMAKE_OBJDUMP AND NOT FOVEA_SANITIZE AND
+   CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
+  add_test(NAME recursion COMMAND ${FV_PYTHON3} -B ${PROJECT_SOURCE_DIR}/tests/recursion.py
+           ${CMAKE_OBJDUMP} $<TARGET_FILE:fovea> $<TARGET_FILE:fovea_rt> $<TARGET_FILE:fovea_command>)
+  set_tests_properties(recursion PROPERTIES LABELS source TIMEOUT 120)
+endif()
+
 # What is installed works, too.
 if(TARGET fovea_command)
   set(flags "")
