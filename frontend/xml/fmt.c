@@ -12,9 +12,10 @@ typedef struct fmt {
   size_t n, at;
   fv_str *out;
   int depth;
-  size_t line;  // where the current line of the output begins
-  int breaks;   // line breaks in the input since the last token
-  bool apart;   // blanks in the input since the last token
+  size_t line;           // where the current line of the output begins
+  size_t in_line, seen;  // where that of the input begins, as far as it was looked for
+  int breaks;            // line breaks in the input since the last token
+  bool apart;            // blanks in the input since the last token
   bool begun;
   bool after_open;  // the last token was a start tag with content
   bool in_text;     // text was seen since the last tag: what touches it must go on to
@@ -105,11 +106,12 @@ static void put_shifted(fmt *f, size_t from, size_t to, long shift) {
   }
 }
 
-static size_t column_of(const fmt *f, size_t at) {
-  size_t n = 0;
-  while (at > n && f->p[at - n - 1] != '\n')
-    n++;
-  return n;
+// Of an offset that is not before the one asked for last.
+static size_t column_of(fmt *f, size_t at) {
+  for (; f->seen < at; f->seen++)
+    if (f->p[f->seen] == '\n')
+      f->in_line = f->seen + 1;
+  return at - f->in_line;
 }
 
 static void put_markup(fmt *f, const char *close, size_t skip) {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an author may have many of costs as many times as much, on a small stack.
 
-sizes.py FOVEA [KIND...]: `fovea check` of models with n of one kind of thing. The
+sizes.py FOVEA [KIND...]: `fovea check`, or fmt, of models with n of one kind of thing. The
 processor time for 8 n must be less than 16 times that for n, start-up aside.
 """
 import json
@@ -59,6 +59,8 @@ KINDS = {
                 + lines('<collect v{i}="c" axis="0"/>', n) + "</repeat>" + END,
     "loops": lambda n: X + lines('<repeat count="2" out="v{i}"><carry name="c" init="{p}"/><next c="c"/></repeat>', n) + END,
     "comments": lambda n: X + lines("<!-- {i} -->", 10 * n) + END,
+    "fmt_one_line": lambda n: "<!-- a --> <b/>" * n,
+    "fmt_lines": lambda n: X + lines('<relu x="{p}" out="v{i}"/>', n),
     "faults": lambda n: X + lines('<relu x="no{i}" out="v{i}"/>', n) + END,
 }
 
@@ -67,11 +69,11 @@ def limits():
     resource.setrlimit(resource.RLIMIT_STACK, (256 << 10, 256 << 10))
 
 
-def seconds(fovea, body, code):
+def seconds(fovea, command, body, code):
     with open("m.xml", "w", encoding="utf-8") as f:
         f.write(f'<model name="m" xmlns="urn:fovea:model:1">\n{body}\n</model>\n')
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([fovea, "check", "m.xml"], capture_output=True, text=True, preexec_fn=limits)
+    done = subprocess.run([fovea, command, "m.xml"], capture_output=True, text=True, preexec_fn=limits)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != code:
         raise RuntimeError(f"exit {done.returncode}: {done.stderr[:300]}")
@@ -82,14 +84,15 @@ def main(fovea, *wanted):
     fovea, bad = os.path.abspath(fovea), 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        start = min(seconds(fovea, X + END, 0) for _ in range(3))
+        start = min(seconds(fovea, "check", X + END, 0) for _ in range(3))
         for name, make in KINDS.items():
             if wanted and name not in wanted:
                 continue
             code = 3 if name == "faults" else 0
+            command = "fmt" if name.startswith("fmt") else "check"
             try:
-                few = min(seconds(fovea, make(N), code) for _ in range(2))
-                many = seconds(fovea, make(N * TIMES), code)
+                few = min(seconds(fovea, command, make(N), code) for _ in range(2))
+                many = seconds(fovea, command, make(N * TIMES), code)
             except RuntimeError as e:
                 print(f"FAIL: {name}: {e}")
                 bad += 1
