@@ -188,64 +188,93 @@ bool fv_xml_int(fv_xml_cx *cx, fv_xml_slice s, int64_t *out) {
 
 //===-- Text with holes ---------------------------------------------------===//
 
-static void add_text(fv_xml_cx *cx, fv_xml_text *t, const char *p, size_t n) {
-  if (n == 0)
-    return;
-  const char *s = fv_arena_strndup(cx->arena, p, n);
-  if (t->n && t->piece[t->n - 1].text) {  // keep plain text in one piece
-    t->piece[t->n - 1].text = fv_arena_printf(cx->arena, "%s%s", t->piece[t->n - 1].text, s);
-    return;
-  }
-  FV_PUSH(cx->arena, t->piece, t->n, t->cap, (fv_xml_piece){.text = s});
-}
+// Parameters that hold parameters would double at each call.
+enum { MAX_TEXT = 4096 };
 
-static bool add_hole(fv_xml_cx *cx, fv_xml_text *t, fv_xml_slice hole) {
-  hole = fv_xml_trim(hole);
-  const fv_xml_name *e = fv_xml_scope_find(scope_here(cx), hole.attr->value + hole.at, hole.n);
-  if (hole.n && e && e->kind == FV_XML_TEXT) {
-    for (int i = 0; i < e->text->n; i++) {
-      const fv_xml_piece p = e->text->piece[i];
-      if (p.text)
-        add_text(cx, t, p.text, strlen(p.text));
-      else
-        FV_PUSH(cx->arena, t->piece, t->n, t->cap, p);
-    }
-    return true;
-  }
-  const fv_expr *x = fv_xml_expr(cx, hole);
-  if (!x)
+typedef struct text_builder {
+  fv_xml_cx *cx;
+  fv_xml_text *text;
+  fv_str plain;  // what has not become a piece
+  size_t size;
+} text_builder;
+
+static bool add_text(text_builder *b, const char *p, size_t n) {
+  b->size += n;
+  if (b->size > MAX_TEXT)
     return false;
-  int64_t v;
-  if (fv_x_is_lit(x, &v)) {
-    const char *s = fv_arena_printf(cx->arena, "%lld", (long long)v);
-    add_text(cx, t, s, strlen(s));
-  } else {
-    FV_PUSH(cx->arena, t->piece, t->n, t->cap, (fv_xml_piece){.expr = x});
-  }
+  fv_str_append(&b->plain, p, n);
   return true;
 }
 
-const fv_xml_text *fv_xml_interpolate(fv_xml_cx *cx, fv_xml_slice s) {
-  fv_xml_text *t = FV_NEW(cx->arena, fv_xml_text);
+static void end_text(text_builder *b) {
+  if (b->plain.size)
+    FV_PUSH(b->cx->arena, b->text->piece, b->text->n, b->text->cap,
+            (fv_xml_piece){.text = b->plain.data});
+  b->plain = (fv_str){.arena = b->cx->arena};
+}
+
+static bool add_expr(text_builder *b, const fv_expr *x) {
+  int64_t v;
+  if (fv_x_is_lit(x, &v)) {
+    const char *s = fv_arena_printf(b->cx->arena, "%lld", (long long)v);
+    return add_text(b, s, strlen(s));
+  }
+  end_text(b);
+  FV_PUSH(b->cx->arena, b->text->piece, b->text->n, b->text->cap, (fv_xml_piece){.expr = x});
+  return ++b->size <= MAX_TEXT;
+}
+
+static bool add_all(text_builder *b, const fv_xml_text *t) {
+  bool fits = true;
+  for (int i = 0; i < t->n && fits; i++)
+    fits = t->piece[i].text ? add_text(b, t->piece[i].text, strlen(t->piece[i].text))
+                            : add_expr(b, t->piece[i].expr);
+  return fits;
+}
+
+// False: reported, poisoned, or too long.
+static bool add_hole(text_builder *b, fv_xml_slice hole) {
+  hole = fv_xml_trim(hole);
+  const fv_xml_name *e = fv_xml_scope_find(scope_here(b->cx), hole.attr->value + hole.at, hole.n);
+  if (hole.n && e && e->kind == FV_XML_TEXT)
+    return add_all(b, e->text);
+  const fv_expr *x = fv_xml_expr(b->cx, hole);
+  return x && add_expr(b, x);
+}
+
+static bool add_pieces(text_builder *b, fv_xml_slice s) {
   const char *p = s.attr->value + s.at;
   for (size_t i = 0; i < s.n;) {
     const char *open = memchr(p + i, '{', s.n - i);
     const size_t upto = open ? (size_t)(open - p) : s.n;
-    add_text(cx, t, p + i, upto - i);
+    if (!add_text(b, p + i, upto - i))
+      return false;
     if (!open)
       break;
     const char *close = memchr(open, '}', s.n - upto);
     if (!close) {
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at + upto),
+      (void)fv_xml_fault(b->cx, FV_ERR_PARSE, fv_xml_at_value(b->cx, s.attr, s.at + upto),
                          "'{' without '}'");
-      return NULL;
+      return false;
     }
-    const fv_xml_slice hole = {s.attr, s.at + upto + 1, (size_t)(close - open) - 1};
-    if (!add_hole(cx, t, hole))
-      return NULL;
+    if (!add_hole(b, (fv_xml_slice){s.attr, s.at + upto + 1, (size_t)(close - open) - 1}))
+      return false;
     i = (size_t)(close - p) + 1;
   }
-  return t;
+  end_text(b);
+  return true;
+}
+
+const fv_xml_text *fv_xml_interpolate(fv_xml_cx *cx, fv_xml_slice s) {
+  text_builder b = {.cx = cx, .text = FV_NEW(cx->arena, fv_xml_text)};
+  b.plain.arena = cx->arena;
+  if (add_pieces(&b, s))
+    return b.text;
+  if (b.size > MAX_TEXT)
+    (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at_value(cx, s.attr, s.at),
+                       "this text has more than %d characters when its braces are filled in",
+                       MAX_TEXT);
+  return NULL;
 }
 
 const char *fv_xml_plain(fv_xml_cx *cx, fv_xml_slice s) {
