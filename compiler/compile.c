@@ -103,7 +103,7 @@ static fv_status compile_body(void *user) {
   if (cx->model)
     FV_TRY(fv_load_module(e->arena, cx->model->path, &cx->model->options, cx->diag, &e->module));
   fv_info_from_module(e->arena, e->module, &e->info);
-  FV_TRY(fv_manifest_make(e, cx->model, cx->o, cx->diag, &e->manifest));
+  e->until = cx->o->until;
   if (e->backend->run_graph)
     return FV_OK;  // the oracle runs the graph as it was loaded
   const fv_pipeline p = {.spec = cx->o->passes,
@@ -111,7 +111,11 @@ static fv_status compile_body(void *user) {
                          .dump = cx->o->dump,
                          .user = cx->o->user};
   FV_TRY(fv_pipeline_run(e->module, &p, cx->diag));
-  FV_TRY(fv_lower(e->module, e->backend->target(e->device), cx->diag, &e->lowered));
+  FV_TRY(fv_lower(e->module, e->backend->target(e->device), e->until == FV_STAGE_GROUPS, cx->diag,
+                  &e->lowered));
+  if (e->until != FV_STAGE_RUN)
+    return FV_OK;
+  FV_TRY(fv_manifest_make(e, cx->model, cx->o, cx->diag, &e->manifest));
   FV_TRY(fv_image_build(e->lowered, cx->diag, &e->image, &e->image_size));
   FV_TRY(compile_kernels(cx));
   FV_TRY(make_constants(cx));
@@ -224,6 +228,9 @@ fv_status fv_executable_emit(const fv_executable *e, const char *kind, fv_diag_s
   if (!e->lowered)
     return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "there are no kernels to show here");
   const bool groups = strcmp(kind, "groups") == 0;
+  if (!groups && (e->until == FV_STAGE_GROUPS ||
+                  (e->until == FV_STAGE_KERNELS && strcmp(kind, "kernel") != 0)))
+    return fv_error(diag, FV_ERR_ARG, NULL, "compiling was stopped before '%s'", kind);
   if (groups || strcmp(kind, "kernel") == 0) {
     fv_arena *ar = fv_arena_create(NULL);
     if (!ar)
@@ -296,6 +303,8 @@ fv_status fv_executable_library(const fv_executable *e, const char *name, int sh
   if (!is_identifier(name))
     return fv_error(diag, FV_ERR_ARG, NULL, "'%s' is no C identifier; choose one with --name",
                     name);
+  if (e->until != FV_STAGE_RUN)
+    return fv_error(diag, FV_ERR_ARG, NULL, "compiling was stopped before a library");
   if (!e->lowered || !e->backend->emit_artifact)
     return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "backend '%s' makes no libraries",
                     e->backend ? e->backend->name : "of a library");

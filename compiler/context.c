@@ -60,7 +60,9 @@ fv_status fv_context_create(fv_executable *e, int threads, fv_diag_sink *diag, f
   c->e = e;
   c->entry = -1;
   fv_status s = FV_OK;
-  if (e->backend && e->backend->cpu_kernel && !e->api) {
+  if (e->until != FV_STAGE_RUN) {
+    s = fv_error(diag, FV_ERR_ARG, NULL, "compiling was stopped before what can be run");
+  } else if (e->backend && e->backend->cpu_kernel && !e->api) {
     s = fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "the code is for another machine (%s)",
                  e->backend->describe(e->device));
   } else if (e->api) {

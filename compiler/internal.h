@@ -35,7 +35,8 @@ struct fv_executable {
   fv_kernels *kernels;
   void *image;
   size_t image_size;
-  void *constants;       // 64-byte aligned, own
+  void *constants;  // 64-byte aligned, own
+  fv_stage until;
   const char *manifest;  // JSON text
   fv_artifact_desc desc;
   fv_model_api own_api;

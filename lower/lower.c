@@ -5,7 +5,21 @@
 
 #include "lower/host.h"
 
-fv_status fv_lower(fv_module *m, const fv_target *target, fv_diag_sink *diag, fv_lowered **out) {
+static fv_status lower_graph(lw *l, fv_graph *g, bool groups_only) {
+  l->layout = NULL;
+  FV_TRY(lw_group_graph(l, g));
+  FV_TRY(lw_test_expect(l, g));
+  lw_record_groups(l, g);
+  if (groups_only) {
+    l->entry->graph = g;
+    return FV_OK;
+  }
+  lw_choose_layouts(l, g);
+  return lw_host_entry(l, g);
+}
+
+fv_status fv_lower(fv_module *m, const fv_target *target, bool groups_only, fv_diag_sink *diag,
+                   fv_lowered **out) {
   lw *l = FV_NEW(m->arena, lw);
   *l = (lw){.module = m, .pool = m->pool, .arena = m->arena, .target = target, .diag = diag};
   fv_lowered *o = FV_NEW(m->arena, fv_lowered);
@@ -14,21 +28,16 @@ fv_status fv_lower(fv_module *m, const fv_target *target, fv_diag_sink *diag, fv
   o->n_entry = (size_t)m->n_graph;
   o->state_doubled = FV_NEW_N(m->arena, bool, m->n_state);
   l->out = o;
+  for (int i = 0; i < m->n_graph; i++)
+    FV_TRY(lw_expand(l, m->graph[i]));
+  FV_TRY(fv_verify(m, "lowering: expand", diag));
   fv_status result = FV_OK;
   for (int i = 0; i < m->n_graph; i++) {
     l->entry = &o->entry[i];
-    FV_TRY(lw_expand(l, m->graph[i]));
-    FV_TRY(fv_verify(m, "lowering: expand", diag));
-    l->layout = NULL;
-    FV_TRY(lw_group_graph(l, m->graph[i]));
-    const fv_status met = lw_test_expect(l, m->graph[i]);
-    if (met != FV_OK) {  // those of the other graphs are told, too
-      result = met;
-      continue;
-    }
-    lw_record_groups(l, m->graph[i]);
-    lw_choose_layouts(l, m->graph[i]);
-    FV_TRY(lw_host_entry(l, m->graph[i]));
+    const fv_status s = lower_graph(l, m->graph[i], groups_only);
+    if (s != FV_OK && s != FV_ERR_NO)
+      return s;
+    result = result == FV_OK ? s : result;  // what the other graphs do not meet is told, too
   }
   *out = o;
   return result;

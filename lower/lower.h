@@ -77,9 +77,10 @@ typedef struct fv_lowered {
   bool *state_doubled;  // per state: written as a whole, so double-buffered
 } fv_lowered;
 
-// Lowers a verified module, which it changes (definitions are inlined).
-FV_NODISCARD fv_status fv_lower(fv_module *m, const fv_target *target, fv_diag_sink *diag,
-                                fv_lowered **out);
+// Lowers a verified module, which it changes (definitions are inlined). groups_only: no
+// kernels and no host programs are made.
+FV_NODISCARD fv_status fv_lower(fv_module *m, const fv_target *target, bool groups_only,
+                                fv_diag_sink *diag, fv_lowered **out);
 
 // Writes the constants in their layouts; `out` has const_bytes zeroed bytes.
 void fv_lower_write_constants(const fv_lowered *l, void *out);

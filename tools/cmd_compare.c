@@ -241,7 +241,8 @@ static void run_with(comparison *c, const subject *s, fv_executable *e, const ch
 
 static void run_subject(comparison *c, const subject *s) {
   fv_executable *e;
-  const fv_status status = model_compile(c->t, s->m, s->backend, &c->o->compile, NULL, NULL, &e);
+  const fv_status status =
+      model_compile(c->t, s->m, FV_STAGE_RUN, s->backend, &c->o->compile, NULL, NULL, &e);
   for (size_t i = 0; i < c->o->threads.count; i++) {
     if (status == FV_OK)
       run_with(c, s, e, c->o->threads.item[i]);

@@ -7,16 +7,23 @@
 
 #include "files.h"
 
-typedef enum emit_stage { STAGE_GRAPH, STAGE_CODE, STAGE_LIBRARY } emit_stage;
+typedef enum emit_stage {
+  STAGE_GRAPH,
+  STAGE_GROUPS,
+  STAGE_KERNEL,
+  STAGE_CODE,
+  STAGE_LIBRARY
+} emit_stage;
 
 static const struct emit_kind {
   const char *name, *ending;
   emit_stage stage;
-} kinds[] = {
-    {"xml", NULL, STAGE_GRAPH},   {"text", NULL, STAGE_GRAPH},  {"json", NULL, STAGE_GRAPH},
-    {"dot", NULL, STAGE_GRAPH},   {"groups", NULL, STAGE_CODE}, {"kernel", ".kernel", STAGE_CODE},
-    {"llvm", ".ll", STAGE_CODE},  {"asm", ".s", STAGE_CODE},    {"opencl", ".cl", STAGE_CODE},
-    {"obj", ".o", STAGE_LIBRARY}, {"so", ".so", STAGE_LIBRARY}};
+} kinds[] = {{"xml", NULL, STAGE_GRAPH},     {"text", NULL, STAGE_GRAPH},
+             {"json", NULL, STAGE_GRAPH},    {"dot", NULL, STAGE_GRAPH},
+             {"groups", NULL, STAGE_GROUPS}, {"kernel", ".kernel", STAGE_KERNEL},
+             {"llvm", ".ll", STAGE_CODE},    {"asm", ".s", STAGE_CODE},
+             {"opencl", ".cl", STAGE_CODE},  {"obj", ".o", STAGE_LIBRARY},
+             {"so", ".so", STAGE_LIBRARY}};
 
 const char *emit_kind_of(const char *path) {
   for (size_t i = 0; i < FV_COUNTOF(kinds); i++)
@@ -133,7 +140,10 @@ fv_status emit(tool *t, const model *m, const emit_request *r) {
   const char *backend = r->backend                          ? r->backend
                         : strcmp(kind->name, "opencl") == 0 ? "opencl"
                                                             : NULL;
-  FV_TRY(model_compile(t, m, backend, r->compile, r->dump_after, dump, &e));
+  const fv_stage until = kind->stage == STAGE_GROUPS   ? FV_STAGE_GROUPS
+                         : kind->stage == STAGE_KERNEL ? FV_STAGE_KERNELS
+                                                       : FV_STAGE_RUN;
+  FV_TRY(model_compile(t, m, until, backend, r->compile, r->dump_after, dump, &e));
   if (kind->stage == STAGE_LIBRARY)
     return write_library(t, r, m, e, strcmp(kind->name, "so") == 0);
   fv_bytes *text = bytes_new(t);

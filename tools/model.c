@@ -78,8 +78,9 @@ fv_status passes_of(tool *t, const compile_options *o, const char **out) {
   return FV_OK;
 }
 
-fv_status model_compile(tool *t, const model *m, const char *backend, const compile_options *o,
-                        const char *dump_after, dump_fn dump, fv_executable **out) {
+fv_status model_compile(tool *t, const model *m, fv_stage until, const char *backend,
+                        const compile_options *o, const char *dump_after, dump_fn dump,
+                        fv_executable **out) {
   *out = m->library;
   if (m->library)
     return FV_OK;
@@ -88,7 +89,8 @@ fv_status model_compile(tool *t, const model *m, const char *backend, const comp
                           .dump_after = dump_after,
                           .dump = dump,
                           .backend_option = o->backend_option.item,
-                          .n_backend_option = o->backend_option.count};
+                          .n_backend_option = o->backend_option.count,
+                          .until = until};
   FV_TRY(passes_of(t, o, &c.passes));
   void **slot = fv_arena_defer(t->arena, free_executable);
   FV_TRY(fv_compile(m->description, &c, t->diag, out));

@@ -59,7 +59,7 @@ FV_NODISCARD fv_status model_open(tool *t, const char *path, const model_options
 FV_NODISCARD fv_status passes_of(tool *t, const compile_options *o, const char **out);
 typedef void (*dump_fn)(void *user, const char *pass, const char *text);
 // For a library: itself.
-FV_NODISCARD fv_status model_compile(tool *t, const model *m, const char *backend,
+FV_NODISCARD fv_status model_compile(tool *t, const model *m, fv_stage until, const char *backend,
                                      const compile_options *o, const char *dump_after, dump_fn dump,
                                      fv_executable **out);
 // By name; NULL: the only one, or an error that lists them.

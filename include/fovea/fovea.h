@@ -104,6 +104,14 @@ FV_API FV_NODISCARD fv_status fv_model_emit(const fv_model *m, const char *kind,
 
 //===-- Compiling -------------------------------------------------------===//
 
+// How far fv_compile goes. What stops early can be looked at, not run: weights are neither
+// hashed nor packed, and the backend compiles nothing.
+typedef enum fv_stage {
+  FV_STAGE_RUN,      // all of it
+  FV_STAGE_GROUPS,   // which nodes each kernel computes: emit "groups", count_kernels
+  FV_STAGE_KERNELS,  // kernel IR: emit "kernel", too
+} fv_stage;
+
 typedef struct fv_compile_options {
   size_t struct_size;
   const char *backend;     // NULL = "llvm"
@@ -113,6 +121,7 @@ typedef struct fv_compile_options {
   void *user;
   const char *const *backend_option;  // "key=value"
   size_t n_backend_option;
+  fv_stage until;
 } fv_compile_options;
 
 FV_API FV_NODISCARD fv_status fv_compile(const fv_model *m, const fv_compile_options *o,
