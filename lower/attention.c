@@ -14,7 +14,9 @@
 // that selects per key; the others need no select since 0 * finite is 0.
 #include "lower/attention.h"
 
-enum { COLUMNS = 16, MAX_HEAD = 512, MAX_PANELS = 4, TILE_BYTES = 32 << 10 };
+#include "lower/blocking.h"
+
+enum { MAX_HEAD = 512, TILE_BYTES = 32 << 10 };
 
 //===-- Shape ---------------------------------------------------------------------===//
 
@@ -88,13 +90,13 @@ static void setup(lw_att *a, lw *l, const lw_group *g, bool one_row) {
   a->n = n;
   shape_of(n, a);
   a->t = fv_dtype_compute(n->in[0]->type.dtype);
-  a->lanes = lw_lanes(l, a->t);
-  const int regs = (int)l->target->registers;
+  const lw_blocking size = lw_blocking_of(l, LW_SCORES, a->t, a->head, -1);
+  a->lanes = size.lanes;
   a->one_row = one_row;
-  a->panel = COLUMNS * (regs >= 32 ? 2 : 1);
-  a->vectors = a->panel / a->lanes;
-  a->rows = one_row ? 1 : lw_tile_rows(l, a->vectors);
-  a->block_tiles = one_row ? 1 : 8;
+  a->panel = size.nr;
+  a->vectors = size.vectors;
+  a->rows = one_row ? 1 : size.mr;
+  a->block = one_row ? 1 : size.mc;
   a->ib = lw_new_index(&a->k, a->batch);
   a->ih = lw_new_index(&a->k, fv_x_i64(p, a->heads));
   a->ii = lw_new_index(&a->k, a->q_len);
@@ -113,12 +115,13 @@ static void setup(lw_att *a, lw *l, const lw_group *g, bool one_row) {
   int64_t none;
   a->valid = fv_x_is_lit(valid, &none) && none < 0 ? a->k_len : valid;
   fv_kb *kb = a->k.kb;
-  const int64_t block = (int64_t)a->rows * a->block_tiles;
+  const int64_t block = a->block;
   a->v_stride = (a->v_head + a->panel - 1) / a->panel * a->panel;
   a->k_stride = (a->head + a->lanes - 1) / a->lanes * a->lanes;
   const int64_t bytes = (a->k_stride + a->v_stride) * a->panel * fv_dtype_size(a->t);
   const int64_t panels = TILE_BYTES / bytes;  // a tile of k and v stays in the first cache
-  a->keys = a->panel * (int)(panels < 1 ? 1 : panels > MAX_PANELS ? MAX_PANELS : panels);
+  const int64_t most = size.nc / size.nr;
+  a->keys = a->panel * (int)(panels < 1 ? 1 : panels > most ? most : panels);
   a->s_q = fv_kb_scratch(kb, a->t, fv_x_i64(p, block * a->k_stride));
   a->s_k = fv_kb_scratch(kb, a->t, fv_x_i64(p, a->k_stride * a->keys));
   a->s_v = fv_kb_scratch(kb, a->t, fv_x_i64(p, a->keys * a->v_stride));
@@ -317,7 +320,7 @@ static void emit(lw *l, const lw_group *g, bool one_row) {
   setup(&a, l, g, one_row);
   fv_kb *kb = a.k.kb;
   fv_xpool *p = l->pool;
-  const int64_t block = (int64_t)a.rows * a.block_tiles;
+  const int64_t block = a.block;
   const fv_expr *blocks = lw_ceil_div(p, a.q_len, block);
   const fv_kv nb = lw_emit_host(&a.k, blocks);
   fv_kv at = fv_kb_block(kb);

@@ -13,7 +13,8 @@ typedef struct lw_att {
   int lanes, vectors;  // of a panel
   int panel, keys;     // keys of a panel, of a tile
   bool one_row;
-  int rows, block_tiles;               // rows of a register tile, tiles of a block
+  int rows;                            // of a register tile
+  int64_t block;                       // rows of a block
   int64_t heads, group, head, v_head;  // query heads, per kv head; sizes
   const fv_expr *batch, *q_len, *k_len, *valid;
   const fv_expr *ib, *ih, *ii, *ij, *id;  // indices: batch, head, query, key, channel

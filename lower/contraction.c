@@ -9,10 +9,11 @@
 // chain of mads over k in order, so its bits do not depend on the tile.
 #include <string.h>
 
+#include "lower/blocking.h"
 #include "lower/copy.h"
 #include "lower/emit.h"
 
-enum { PANEL = LW_BLOCK, UNROLL = 4 };
+enum { PANEL = LW_PANEL };
 
 //===-- Recognition -----------------------------------------------------------===//
 
@@ -106,6 +107,7 @@ typedef struct tile {
   int b_operand;
   const fv_expr *b_index[FV_MAX_RANK];
   int lanes, per_panel;  // vectors of a panel
+  lw_blocking size;
   int panels, max_rows;  // of the register tile
   int a_scratch, c_scratch;
   const fv_expr *a_stride;  // elements of a row in scratch
@@ -119,11 +121,11 @@ static int blocked_red(lw *l, const lw_group *g, const contraction_shape *shape)
     lw_kernel k;
     int64_t extent;
     const fv_expr *index[FV_MAX_LOOPS], *block, *lane = NULL;
-    if (!fv_x_is_lit(t->extent[r], &extent) || extent % LW_BLOCK != 0)
+    if (!fv_x_is_lit(t->extent[r], &extent) || extent % LW_PANEL != 0)
       continue;
     lw_kernel_begin(&k, l, g, true);
     for (int i = 0; i < t->n_par + t->n_red; i++)
-      index[i] = i == r ? lw_split_index(&k, t->extent[i], LW_BLOCK, &block, &lane)
+      index[i] = i == r ? lw_split_index(&k, t->extent[i], LW_PANEL, &block, &lane)
                         : lw_new_index(&k, t->extent[i]);
     const fv_expr *a = lw_simplify(&k, lw_inline(&k, g->anchor, shape->a, index));
     if (lw_runs_along(&k, a, lane->ref))
@@ -209,7 +211,7 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   const fv_expr *panel, *column, *block = NULL, *lane = NULL;
   for (int i = 0; i < t->n_par + t->n_red; i++)
     index[i] = i == c->shape.col  ? lw_split_index(&c->k, t->extent[i], PANEL, &panel, &column)
-               : i == c->last_red ? lw_split_index(&c->k, t->extent[i], LW_BLOCK, &block, &lane)
+               : i == c->last_red ? lw_split_index(&c->k, t->extent[i], LW_PANEL, &block, &lane)
                                   : lw_new_index(&c->k, t->extent[i]);
   c->panel = panel->ref;
   c->column = column->ref;
@@ -237,18 +239,17 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   c->a = lw_simplify(&c->k, c->a);
   c->k_extent = lw_points(p, &c->red);
   shape_loops(c, index);
-  c->lanes = lw_lanes(l, c->t);
-  c->per_panel = PANEL / c->lanes;
 }
 
-// Registers: R x P panels of accumulators.
-static void choose_tile(tile *c, int panels) {
-  int64_t columns;
-  c->panels = panels;
-  if (fv_x_is_lit(c->col_extent, &columns) && columns <= PANEL)
-    c->panels = 1;
-  const int row = c->panels * c->per_panel;
-  c->max_rows = lw_tile_rows(c->k.l, row);
+static void choose_tile(tile *c, lw_product product) {
+  int64_t k = -1, columns = -1;
+  fv_x_is_lit(c->k_extent, &k);
+  fv_x_is_lit(c->col_extent, &columns);
+  c->size = lw_blocking_of(c->k.l, product, c->t, k, columns);
+  c->lanes = c->size.lanes;
+  c->per_panel = PANEL / c->lanes;
+  c->panels = c->size.nr / PANEL;
+  c->max_rows = c->size.mr;
 }
 
 // Offset in b of panel `panel` at k = 0, for the outer indices at hand.
@@ -315,16 +316,17 @@ static void micro_loop(micro *u) {
   fv_kb *kb = c->k.kb;
   const fv_kv zero = fv_kb_i64(kb, 0);
   const fv_kv n = lw_emit_host(&c->k, c->k_extent);
-  const fv_expr *whole = fv_x_mul(
-      c->k.l->pool, fv_x_floordiv(c->k.l->pool, c->k_extent, fv_x_i64(c->k.l->pool, UNROLL)),
-      fv_x_i64(c->k.l->pool, UNROLL));
+  fv_xpool *p = c->k.l->pool;
+  const int unroll = c->size.kr;
+  const fv_expr *step = fv_x_i64(p, unroll);
+  const fv_expr *whole = fv_x_mul(p, fv_x_floordiv(p, c->k_extent, step), step);
   const fv_kv full = lw_emit_host(&c->k, whole);
-  const fv_kv kk = fv_kb_for(kb, zero, full, UNROLL);
-  for (int i = 0; i < UNROLL; i++)
+  const fv_kv kk = fv_kb_for(kb, zero, full, unroll);
+  for (int i = 0; i < unroll; i++)
     micro_step(u, fv_kb_add(kb, kk, fv_kb_i64(kb, i)));
   fv_kb_end(kb);
   int64_t k;
-  if (fv_x_is_lit(c->k_extent, &k) && k % UNROLL == 0)
+  if (fv_x_is_lit(c->k_extent, &k) && k % unroll == 0)
     return;
   const fv_kv rest = fv_kb_for(kb, full, n, 1);
   micro_step(u, rest);
@@ -457,25 +459,21 @@ static void pack_rows(tile *c, lw_emit *e, fv_kv lo, fv_kv hi) {
 static void emit_tiles(lw *l, const lw_group *g) {
   tile c;
   setup(&c, l, g);
-  choose_tile(&c, l->target->registers >= 32 ? 2 : 1);
+  choose_tile(&c, LW_GEMM);
   fv_kb *kb = c.k.kb;
   fv_xpool *p = l->pool;
-  int64_t k = 1024, m;
-  fv_x_is_lit(c.k_extent, &k);
-  int64_t tiles = (int64_t)(l->target->l2_bytes / 2) / (c.max_rows * (k + 16) * 4);
-  tiles = tiles < 1 ? 1 : tiles > 8 ? 8 : tiles;
+  int64_t block_rows = c.size.mc, m;
   if (fv_x_is_lit(c.row_extent, &m) && m < c.max_rows) {
     c.max_rows = m < 1 ? 1 : (int)m;
-    tiles = 1;
+    block_rows = c.max_rows;
   }
-  const int64_t block_rows = c.max_rows * tiles;
   // Rows in scratch are padded by a line, so that they do not fall on one set
   // of the cache when k is a power of two.
-  c.a_stride = fv_x_add(p, c.k_extent, fv_x_i64(p, 16));
+  c.a_stride = fv_x_add(p, c.k_extent, fv_x_i64(p, PANEL));
   c.a_scratch = fv_kb_scratch(kb, c.t, fv_x_mul(p, c.a_stride, fv_x_i64(p, block_rows)));
   c.c_scratch = fv_kb_scratch(kb, c.t, fv_x_i64(p, (int64_t)c.max_rows * c.panels * PANEL));
   const fv_expr *groups = lw_ceil_div(p, c.col_extent, (int64_t)PANEL * c.panels);
-  const int64_t groups_block = 32;
+  const int64_t groups_block = c.size.nc / c.size.nr;
   const fv_expr *col_blocks = lw_ceil_div(p, groups, groups_block);
   const fv_expr *row_blocks = lw_ceil_div(p, c.row_extent, block_rows);
   const fv_kv ncb = lw_emit_host(&c.k, col_blocks), nrb = lw_emit_host(&c.k, row_blocks);
@@ -515,7 +513,7 @@ static void emit_tiles(lw *l, const lw_group *g) {
 static void emit_vector(lw *l, const lw_group *g) {
   tile c;
   setup(&c, l, g);
-  choose_tile(&c, l->target->registers >= 32 ? 4 : 2);
+  choose_tile(&c, LW_GEMV);
   fv_kb *kb = c.k.kb;
   fv_xpool *p = l->pool;
   c.c_scratch = fv_kb_scratch(kb, c.t, fv_x_i64(p, (int64_t)c.panels * PANEL));

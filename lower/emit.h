@@ -60,8 +60,6 @@ int lw_lanes(const lw *l, fv_dtype compute);  // vector lanes of the target
 
 //===-- Loops ---------------------------------------------------------------===//
 
-enum { LW_BLOCK = 16 };  // channels of a block, columns of a panel
-
 typedef struct lw_loops {
   int n;
   uint32_t index[FV_MAX_LOOPS];  // index numbers of the kernel, outermost first
@@ -75,10 +73,6 @@ const fv_expr *lw_points(fv_xpool *p, const lw_loops *s);
 void lw_collapse(lw *l, lw_loops *s, const fv_expr **x, int n_x);
 // Does some load of x move by one element with index i?
 bool lw_runs_along(lw_kernel *k, const fv_expr *x, uint32_t index);
-// Rows of a register tile: how many accumulators of `row` vectors each leave room to compute.
-enum { LW_TILE_ROWS = 12 };
-int lw_tile_rows(const lw *l, int row);
-
 // Lanes such that the widest element of x or t fills a vector.
 int lw_choose_lanes(lw_kernel *k, const fv_expr *x, fv_dtype t, const fv_expr *extent);
 // Sets the loops' indices from a row number.

@@ -7,6 +7,7 @@
 // maps over blocked values of the same dims. Consumers compose their loads from
 // the layout of the type, so any nest may read a blocked value; what reads whole
 // buffers (loops, states, outputs, kernel ops) gets them row-major.
+#include "lower/blocking.h"
 #include "lower/emit.h"
 
 typedef struct layouts {
@@ -25,7 +26,7 @@ static void find_plain_users(layouts *s) {
 static int blocked_axis(const layouts *s, const fv_value *v, int axis) {
   int64_t channels;
   if (s->plain[v->id] || axis < 0 || axis == v->type.rank - 1 || v->type.rank < 3 ||
-      !fv_x_is_lit(v->type.dim[axis], &channels) || channels % LW_BLOCK != 0)
+      !fv_x_is_lit(v->type.dim[axis], &channels) || channels % LW_PANEL != 0)
     return -1;
   return axis;
 }
@@ -34,8 +35,8 @@ static void block(lw *l, const fv_value *v, int axis) {
   fv_layout y = {0};
   for (int i = 0; i < v->type.rank; i++)
     y.piece[y.n++] =
-        (fv_layout_piece){.axis = (uint8_t)i, .block = i == axis ? (uint16_t)LW_BLOCK : 0};
-  y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)axis, .inner = 1, .block = LW_BLOCK};
+        (fv_layout_piece){.axis = (uint8_t)i, .block = i == axis ? (uint16_t)LW_PANEL : 0};
+  y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)axis, .inner = 1, .block = LW_PANEL};
   l->layout[v->id] = y;
 }
 

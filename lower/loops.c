@@ -101,13 +101,6 @@ int lw_choose_lanes(lw_kernel *k, const fv_expr *x, fv_dtype t, const fv_expr *e
   return lanes < 1 ? 1 : lanes > 16 ? 16 : lanes;
 }
 
-// `row` vectors of the other operand, one of this, one to load ahead. Of 32
-// registers more stay free: LLVM moves loads up until it has to spill.
-int lw_tile_rows(const lw *l, int row) {
-  const int rows = ((int)l->target->registers - 2 - row) / row;
-  return rows < 1 ? 1 : rows > LW_TILE_ROWS ? LW_TILE_ROWS : rows;
-}
-
 //===-- Loops over lanes --------------------------------------------------------===//
 
 // Calls body for index 0..extent in steps of `lanes`: whole vectors first, then

@@ -7,6 +7,7 @@
 // one that depends on the lane index is computed per lane, serially. Sums are
 // split by lane number and CHAINS vectors, and end in a halving tree, so the bits
 // depend on the lanes of the target alone.
+#include "lower/blocking.h"
 #include "lower/copy.h"
 #include "lower/emit.h"
 
@@ -387,7 +388,7 @@ static fv_status emit(lw *l, const lw_group *g) {
   const int blocked = y->n ? y->piece[y->n - 1].axis : -1;
   const fv_expr *blocks = NULL, *lane = NULL;
   for (int i = 0; i < t->n_par; i++)
-    index[i] = i == blocked ? lw_split_index(&m.k, t->extent[i], LW_BLOCK, &blocks, &lane)
+    index[i] = i == blocked ? lw_split_index(&m.k, t->extent[i], LW_PANEL, &blocks, &lane)
                             : lw_new_index(&m.k, t->extent[i]);
   m.offset = fv_type_offset(l->pool, &m.k.out_type, index);
   const bool reduces = t->combine != FV_COMBINE_NONE;
