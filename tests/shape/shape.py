@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 from session import RunError, Session, Tensor, load, save
@@ -432,7 +433,19 @@ def top_k(t):
         with t.open("top_k", backend) as s:
             for label, entry, inputs in cases:
                 check_top_k(t, f"top_k {label} on {backend}", inputs["x"], s.run(entry, inputs))
+            check_sorted(t, f"top_k of all on {backend}", s, top_k_input(rng, "f32", (2, 30000)))
     t.determinism("top_k", cases)
+
+
+def check_sorted(t, what, s, x):
+    begin = time.monotonic()
+    got = s.run("sorted", {"x": x})
+    # Some seconds where each instruction is interpreted; k walks over the line take minutes.
+    t.check(time.monotonic() - begin < 60, f"{what}: time")
+    rows = [x.values()[:30000], x.values()[30000:]]
+    for name, largest in (("most_at", True), ("least_at", False)):
+        want = [j for row in rows for j in define_top_k(row, 30000, largest)]
+        t.check(got[name].values() == want, f"{what}: {name}")
 
 
 def check_top_k(t, what, x, got):

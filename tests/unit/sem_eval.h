@@ -205,12 +205,15 @@ static inline void eval_kernel(eval_ctx *c, const fv_node *n, fv_xpool *pool) {
     grid = fv_x_mul(pool, grid, first->dim[i]);
   const fv_kernel *k = fv_kb_finish(kb, "test", grid);
   int64_t *scalar = FV_NEW_N(c->arena, int64_t, k->code.n_scalar + 1);
-  int64_t blocks = 0;
+  int64_t blocks = 0, scratch = 0;
   for (uint32_t i = 0; i < k->code.n_scalar; i++)
     if (!fv_x_eval_i64(k->scalar[i], c->symbols, &scalar[i]))
       c->fault = "a scalar cannot be evaluated";
+  if (k->scratch_bytes && !fv_x_eval_i64(k->scratch_bytes, c->symbols, &scratch))
+    c->fault = "the scratch cannot be evaluated";
   if (!fv_x_eval_i64(grid, c->symbols, &blocks) ||
-      fv_kernel_interpret(&k->code, c->arena, buf, scalar, NULL, 0, blocks) != 0)
+      fv_kernel_interpret(&k->code, c->arena, buf, scalar,
+                          fv_arena_alloc(c->arena, (size_t)scratch), 0, blocks) != 0)
     c->fault = "the kernel failed";
   for (int i = 0; i < n->n_out; i++) {
     eval_tensor *t = c->of[n->out[i]->id];
