@@ -223,76 +223,151 @@ static fv_status write_in_place(const char *path, const fv_piece *pieces, size_t
   return error ? fail(diag, NULL, "write", path, error) : FV_OK;
 }
 
+//===-- New files -----------------------------------------------------------===//
+
+// A file on its way to its name. It is written without one, where the file system can do that:
+// then nothing is left behind whatever ends the process. Else it has a name of its own.
+typedef struct draft {
+  int dir, fd;
+  char temporary[64];  // "": it has no name yet
+  const char *base;    // in path
+  char path[PATH_MAX];
+} draft;
+
 // The name is short and its own, since path's may already be as long as names
 // can be. Another process may be at the same path, hence the tries.
-static int create_temporary(int dir, unsigned mode, char name[64]) {
-  for (unsigned i = 0;; i++) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    snprintf(name, 64, ".fovea-%ld-%ld-%u.tmp", (long)getpid(), now.tv_nsec, i);
-    // O_CREAT lets the kernel apply the umask, which no thread-safe call tells.
-    const int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
-    if (fd >= 0 || errno != EEXIST || i == 100)
-      return fd < 0 ? -errno : fd;
-  }
+static void next_name(char name[64], unsigned i) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  snprintf(name, 64, ".fovea-%ld-%ld-%u.tmp", (long)getpid(), now.tv_nsec, i);
 }
 
-// 0 or an errno. Nothing is left behind in the latter case.
-static int replace(int dir, const char *base, const fv_piece *pieces, size_t count, unsigned mode) {
-  char name[64];
-  const int fd = create_temporary(dir, mode, name);
-  if (fd < 0)
-    return -fd;
-  int error = write_pieces(fd, pieces, count);
-  // Some file systems know no fsync; that says nothing about the data.
-  if (error == 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOSYS)
-    error = errno;
-  if (close(fd) != 0 && error == 0)
-    error = errno;
-  if (error == 0 && renameat(dir, name, dir, base) != 0)
-    error = errno;
-  if (error != 0)
-    unlinkat(dir, name, 0);
-  return error;
+enum { NAME_TRIES = 100 };
+
+// 0 or an errno. O_CREAT lets the kernel apply the umask, which no thread-safe call tells.
+static int open_named(draft *d, unsigned mode) {
+  for (unsigned i = 0; i < NAME_TRIES; i++) {
+    next_name(d->temporary, i);
+    d->fd = openat(d->dir, d->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+    if (d->fd >= 0)
+      return 0;
+    if (errno != EEXIST)
+      break;
+  }
+  d->temporary[0] = '\0';
+  return errno;
 }
 
-fv_status fv_file_write(const char *path, const fv_piece *pieces, size_t count, unsigned mode,
-                        fv_diag_sink *diag) {
-  if (strcmp(path, "-") == 0) {
-    const int error = write_pieces(STDOUT_FILENO, pieces, count);
-    return error ? fail(diag, NULL, "write", "standard output", error) : FV_OK;
+static int link_as(const draft *d, const char *name) {
+  char self[64];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", d->fd);
+  return linkat(AT_FDCWD, self, d->dir, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+}
+
+// A link does not replace a file: where there is one, it goes by another name for a moment.
+static int give_name(draft *d) {
+  int error = d->temporary[0] ? EEXIST : link_as(d, d->base);
+  for (unsigned i = 0; error == EEXIST && !d->temporary[0] && i < NAME_TRIES; i++) {
+    char name[sizeof d->temporary];
+    next_name(name, i);
+    error = link_as(d, name);
+    if (error == 0)
+      memcpy(d->temporary, name, sizeof name);
   }
-  struct stat st;
-  if (stat(path, &st) == 0) {
-    if (S_ISDIR(st.st_mode))
-      return fail(diag, NULL, "write", path, EISDIR);
-    if (!S_ISREG(st.st_mode))
-      return write_in_place(path, pieces, count, diag);
-  }
-  // A symbolic link stays one: what it leads to is replaced.
-  char real[PATH_MAX];
-  if (!realpath(path, real)) {
+  if (!d->temporary[0])
+    return error;
+  if (renameat(d->dir, d->temporary, d->dir, d->base) != 0)
+    return errno;
+  d->temporary[0] = '\0';
+  return 0;
+}
+
+static void drop(draft *d) {
+  if (d->temporary[0])
+    unlinkat(d->dir, d->temporary, 0);
+  if (d->fd >= 0)
+    close(d->fd);
+  if (d->dir >= 0)
+    close(d->dir);
+}
+
+// A symbolic link stays one: what it leads to is replaced.
+static int find_place(draft *d, const char *path) {
+  if (!realpath(path, d->path)) {
     const size_t n = strlen(path);
     if (errno != ENOENT)
-      return fail(diag, NULL, "write", path, errno);
-    if (n >= sizeof real)
-      return fail(diag, NULL, "write", path, ENAMETOOLONG);
-    memcpy(real, path, n + 1);
+      return errno;
+    if (n >= sizeof d->path)
+      return ENAMETOOLONG;
+    memcpy(d->path, path, n + 1);
   }
-  char *slash = strrchr(real, '/');
-  const char *base = slash ? slash + 1 : real;
-  if (!*base)
-    return fail(diag, NULL, "write", path, *path ? EISDIR : ENOENT);
-  int dir;
-  if (slash == real) {
-    dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  char *slash = strrchr(d->path, '/');
+  d->base = slash ? slash + 1 : d->path;
+  if (!*d->base)
+    return *d->path ? EISDIR : ENOENT;
+  if (slash == d->path) {
+    d->dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   } else {
     if (slash)
       *slash = '\0';
-    dir = open(slash ? real : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    d->dir = open(slash ? d->path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   }
-  const int error = dir < 0 ? errno : replace(dir, base, pieces, count, mode);
-  if (dir >= 0)
-    close(dir);
-  return error ? fail(diag, NULL, "write", path, error) : FV_OK;
+  return d->dir < 0 ? errno : 0;
+}
+
+// Writes and syncs it. Some file systems know no fsync; that says nothing about the data.
+static int fill(const draft *d, const fv_new_file *f) {
+  const int error = write_pieces(d->fd, f->piece, f->count);
+  if (error)
+    return error;
+  return fsync(d->fd) == 0 || errno == EINVAL || errno == ENOSYS ? 0 : errno;
+}
+
+// A name can be given later only where /proc shows the file.
+static int make_draft(draft *d, const fv_new_file *f) {
+  int error = find_place(d, f->path);
+  if (error)
+    return error;
+  if (access("/proc/self/fd", X_OK) == 0)
+    d->fd = openat(d->dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, (mode_t)f->mode);
+  if (d->fd < 0)
+    error = open_named(d, f->mode);
+  return error ? error : fill(d, f);
+}
+
+static bool is_special(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+// Names come last, so that a disk that is full leaves all files as they were.
+static fv_status write_all(draft *d, const fv_new_file *f, size_t n, fv_diag_sink *diag) {
+  for (size_t i = 0; i < n; i++) {
+    const int error = is_special(f[i].path) ? 0 : make_draft(&d[i], &f[i]);
+    if (error)
+      return fail(diag, NULL, "write", f[i].path, error);
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (d[i].fd < 0) {
+      FV_TRY(write_in_place(f[i].path, f[i].piece, f[i].count, diag));
+      continue;
+    }
+    const int error = give_name(&d[i]);
+    if (error)
+      return fail(diag, NULL, "write", f[i].path, error);
+  }
+  return FV_OK;
+}
+
+fv_status fv_files_write(const fv_new_file *file, size_t n, fv_diag_sink *diag) {
+  draft *d = calloc(n, sizeof *d);
+  if (!d)
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  for (size_t i = 0; i < n; i++)
+    d[i].dir = d[i].fd = -1;
+  const fv_status s = write_all(d, file, n, diag);
+  for (size_t i = 0; i < n; i++)
+    drop(&d[i]);
+  free(d);
+  return s;
 }

@@ -35,11 +35,18 @@ typedef struct fv_piece {
   size_t size;
 } fv_piece;
 
-// Writes the pieces to path: temporary in the same directory, write, fsync,
-// rename. On failure the old file, if any, is untouched and nothing is left.
-// "-" is standard output; an existing non-regular file (/dev/full, a pipe) is
-// written in place. mode: 0644 or 0755.
-FV_NODISCARD fv_status fv_file_write(const char *path, const fv_piece *pieces, size_t count,
-                                     unsigned mode, fv_diag_sink *diag);
+typedef struct fv_new_file {
+  const char *path;
+  const fv_piece *piece;
+  size_t count;
+  unsigned mode;  // 0644 or 0755
+} fv_new_file;
+
+// Writes whole files: contents first, synced, then names, so that on failure the old files, if
+// any, are untouched and nothing is left. Where the file system and /proc allow it a file has no
+// name until then, and a process that is killed leaves nothing either; else it leaves
+// .fovea-*.tmp in the same directory. An existing non-regular file (/dev/full, a pipe) is written
+// in place.
+FV_NODISCARD fv_status fv_files_write(const fv_new_file *file, size_t n, fv_diag_sink *diag);
 
 #endif  // FOVEA_BASE_FILE_H_

@@ -121,6 +121,15 @@ void fv_str_double(fv_str *s, double v) {
     fv_str_puts(s, "0");
 }
 
+void fv_str_json_double(fv_str *s, double v) {
+  if (isnan(v))
+    fv_str_puts(s, "\"NaN\"");
+  else if (isinf(v))
+    fv_str_puts(s, v < 0 ? "\"-Infinity\"" : "\"Infinity\"");
+  else
+    fv_str_double(s, v);
+}
+
 void fv_str_json(fv_str *s, const char *text, size_t n) {
   fv_str_puts(s, "\"");
   for (size_t i = 0; i < n;) {
@@ -200,5 +209,17 @@ bool fv_parse_double(const char *s, size_t n, double *out) {
   if (isinf(v))
     return false;
   *out = v;
+  return true;
+}
+
+bool fv_parse_json_double(const char *s, size_t n, double *out) {
+  if (text_is(s, n, "NaN"))
+    *out = (double)NAN;
+  else if (text_is(s, n, "Infinity"))
+    *out = (double)INFINITY;
+  else if (text_is(s, n, "-Infinity"))
+    *out = -(double)INFINITY;
+  else
+    return fv_parse_double(s, n, out);
   return true;
 }

@@ -22,11 +22,15 @@ void fv_str_vprintf(fv_str *s, const char *fmt, va_list ap);
 // Shortest decimal text that reads back to the same double ("nan", "inf",
 // "-inf" included); always with a '.', 'e' or a word, so it is no integer.
 void fv_str_double(fv_str *s, double v);
+// A number of JSON; what JSON has no number for is one of the strings "NaN",
+// "Infinity", "-Infinity", as in the JSON mapping of protobuf.
+void fv_str_json_double(fv_str *s, double v);
 // JSON string with quotes and escapes.
 void fv_str_json(fv_str *s, const char *text, size_t n);
 
 // Whole-text parsers: false unless all n bytes are the number.
 bool fv_parse_i64(const char *s, size_t n, int64_t *out);
 bool fv_parse_double(const char *s, size_t n, double *out);  // also nan, inf, -inf
+bool fv_parse_json_double(const char *s, size_t n, double *out);  // also the words of JSON
 
 #endif  // FOVEA_BASE_STR_H_

@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compiler/artifact_header.h"
 #include "compiler/emit.h"
 #include "compiler/image.h"
 #include "compiler/internal.h"
 #include "compiler/manifest.h"
+#include "compiler/options.h"
 #include "passes/pass.h"
-#include "runtime/library.h"
 
 typedef struct compile_cx {
   fv_executable *e;
@@ -28,18 +27,12 @@ static fv_status open_device(compile_cx *cx) {
   const fv_compile_options *o = cx->o;
   const char *name = o->backend ? o->backend : "llvm";
   FV_TRY(fv_backend_find(name, cx->diag, &e->backend));
-  fv_option *option = FV_NEW_N(e->arena, fv_option, o->n_backend_option);
-  for (size_t i = 0; i < o->n_backend_option; i++) {
-    const char *text = o->backend_option[i], *eq = strchr(text, '=');
-    if (!eq)
-      return fv_error(cx->diag, FV_ERR_ARG, NULL, "backend option '%s' is not KEY=VALUE", text);
-    option[i].key = fv_arena_strndup(e->arena, text, (size_t)(eq - text));
-    option[i].value = fv_arena_strdup(e->arena, eq + 1);
-  }
+  fv_option *option;
+  size_t n;
+  FV_TRY(fv_options_read(e->arena, e->backend, o->backend_option, o->n_backend_option, cx->diag,
+                         &option, &n));
   fv_report report = {.diag = cx->diag};
-  const int32_t r =
-      e->backend->open(fv_host_table(), option, o->n_backend_option, &report, &e->device);
-  return fv_plugin_status(r);
+  return fv_plugin_status(e->backend->open(fv_host_table(), option, n, &report, &e->device));
 }
 
 static fv_status make_constants(compile_cx *cx) {
@@ -164,6 +157,31 @@ fv_status fv_compile(const fv_model *m, const fv_compile_options *o, fv_diag_sin
   return run_compile(&cx, fv_arena_create(NULL), true, out);
 }
 
+static fv_status check_body(void *user) {
+  return open_device(user);
+}
+
+// A device that does not open is no fault of the command line: what it says is
+// left to the compile that needs it.
+fv_status fv_backend_check(const fv_compile_options *o, fv_diag_sink *diag) {
+  fv_diag_sink silent = {0};
+  for (int told = 0; told < 2; told++) {
+    fv_diag_sink *sink = told ? diag : &silent;
+    fv_arena *ar = fv_arena_create(NULL);
+    if (!ar)
+      return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+    fv_executable e = {.arena = ar};
+    compile_cx cx = {.e = &e, .o = o, .diag = sink};
+    const fv_status s = fv_guard(ar, sink, check_body, &cx);
+    if (e.device)
+      e.backend->close(e.device);
+    fv_arena_destroy(ar);
+    if (s != FV_ERR_ARG || told)
+      return s == FV_ERR_ARG ? s : FV_OK;
+  }
+  return FV_OK;
+}
+
 fv_status fv_compile_module(fv_arena *ar, fv_module *m, const fv_compile_options *o,
                             fv_diag_sink *diag, fv_executable **out) {
   compile_cx cx = {.module = m, .o = o, .diag = diag};
@@ -216,13 +234,6 @@ static fv_status show_kernels(void *user) {
   return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
 }
 
-static fv_status take_blob(fv_blob *b, fv_diag_sink *diag, fv_bytes *out) {
-  const fv_status s = fv_bytes_copy(out, b->data, b->size, diag);
-  if (b->release)
-    b->release(b->data, b->size);
-  return s;
-}
-
 fv_status fv_executable_emit(const fv_executable *e, const char *kind, fv_diag_sink *diag,
                              fv_bytes *out) {
   if (!e->lowered)
@@ -245,91 +256,5 @@ fv_status fv_executable_emit(const fv_executable *e, const char *kind, fv_diag_s
   fv_report report = {.diag = diag};
   fv_blob blob = {0};
   FV_TRY(fv_plugin_status(e->backend->emit(e->kernels, kind, &report, &blob)));
-  return take_blob(&blob, diag, out);
-}
-
-typedef struct header_cx {
-  const fv_executable *e;
-  const char *name;
-  fv_arena *ar;
-  fv_diag_sink *diag;
-  fv_bytes *out;
-} header_cx;
-
-static fv_status header_body(void *user) {
-  header_cx *cx = user;
-  fv_str s = {.arena = cx->ar};
-  FV_TRY(fv_artifact_header(cx->ar, cx->e->image, cx->e->image_size, cx->name, &s));
-  return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
-}
-
-static bool is_identifier(const char *s) {
-  if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_'))
-    return false;
-  for (; *s; s++)
-    if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
-          *s == '_'))
-      return false;
-  return true;
-}
-
-static fv_status make_header(const fv_executable *e, const char *name, fv_diag_sink *diag,
-                             fv_bytes *out) {
-  fv_arena *ar = fv_arena_create(NULL);
-  if (!ar)
-    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
-  header_cx cx = {e, name, ar, diag, out};
-  const fv_status s = fv_guard(ar, diag, header_body, &cx);
-  fv_arena_destroy(ar);
-  return s;
-}
-
-static fv_status add_seal(fv_bytes *b, fv_diag_sink *diag) {
-  unsigned char *data = realloc(b->data, b->size + FV_SEAL_BYTES);
-  if (!data) {
-    fv_bytes_free(b);
-    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
-  }
-  fv_library_seal(data, b->size, data + b->size);
-  *b = (fv_bytes){data, b->size + FV_SEAL_BYTES};
-  return FV_OK;
-}
-
-fv_status fv_executable_library(const fv_executable *e, const char *name, int shared,
-                                fv_diag_sink *diag, fv_bytes *library, fv_bytes *header) {
-  char dir[4096], bitcode[4352];
-  if (!name)
-    name = e->info.name;
-  if (!is_identifier(name))
-    return fv_error(diag, FV_ERR_ARG, NULL, "'%s' is no C identifier; choose one with --name",
-                    name);
-  if (e->until != FV_STAGE_RUN)
-    return fv_error(diag, FV_ERR_ARG, NULL, "compiling was stopped before a library");
-  if (!e->lowered || !e->backend->emit_artifact)
-    return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "backend '%s' makes no libraries",
-                    e->backend ? e->backend->name : "of a library");
-  if (!fv_plugin_dir(dir, sizeof dir))
-    return fv_error(diag, FV_ERR_IO, NULL, "the directory with exec-x86_64.bc cannot be found");
-  const int n = snprintf(bitcode, sizeof bitcode, "%sexec-x86_64.bc", dir);
-  if (n < 0 || (size_t)n >= sizeof bitcode)
-    return fv_error(diag, FV_ERR_IO, NULL, "the path of the artifact runtime is too long");
-  const fv_artifact a = {.struct_size = sizeof a,
-                         .shared = (uint32_t)shared,
-                         .name = name,
-                         .image = e->image,
-                         .image_size = e->image_size,
-                         .constants = e->constants,
-                         .constants_size = (size_t)e->lowered->const_bytes,
-                         .exec_bitcode = bitcode,
-                         .manifest = e->manifest};
-  fv_report report = {.diag = diag};
-  fv_blob blob = {0};
-  FV_TRY(fv_plugin_status(e->backend->emit_artifact(e->kernels, &a, &report, &blob)));
-  FV_TRY(take_blob(&blob, diag, library));
-  if (shared)
-    FV_TRY(add_seal(library, diag));
-  const fv_status s = make_header(e, name, diag, header);
-  if (s != FV_OK)
-    fv_bytes_free(library);
-  return s;
+  return fv_take_blob(&blob, diag, out);
 }

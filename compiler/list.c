@@ -1,52 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is there: backends, frontends, passes, ops; and the canonical form of a model.
+// What is there: backends and their options, frontends, passes, ops; and the canonical form of a model.
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "compiler/emit.h"
 #include "compiler/internal.h"
+#include "compiler/options.h"
 #include "passes/pass.h"
 
 const char *fv_version(void) {
   return FV_VERSION;
 }
 
-typedef struct list_cx {
+typedef struct lister {
   void (*f)(void *user, const char *kind, const char *name, const char *doc);
   void *user;
-} list_cx;
+  const char *kind;  // that is being listed
+} lister;
 
-static void list_backend(void *user, const fv_backend *b) {
-  const list_cx *cx = user;
-  cx->f(cx->user, "backends", b->name, b->doc);
+static void tell(const lister *l, const char *name, const char *doc) {
+  l->f(l->user, l->kind, name, doc);
+}
+
+static void tell_backend(void *user, const fv_backend *b) {
+  tell(user, b->name, b->doc);
+}
+
+static void tell_options(void *user, const fv_backend *b) {
+  char name[256];
+  for (size_t i = 0; fv_option_at(b, i); i++) {
+    const fv_option_info *o = fv_option_at(b, i);
+    snprintf(name, sizeof name, "%s:%s=%s", b->name, o->key, o->arg);
+    tell(user, name, o->doc);
+  }
+}
+
+static void list_backends(lister *l) {
+  fv_diag_sink silent = {0};
+  fv_backend_each(tell_backend, l, &silent);
+}
+
+static void list_options(lister *l) {
+  fv_diag_sink silent = {0};
+  fv_backend_each(tell_options, l, &silent);
+}
+
+static void list_frontends(lister *l) {
+  for (size_t i = 0; fv_frontends[i]; i++)
+    tell(l, fv_frontends[i]->name, fv_frontends[i]->doc);
+}
+
+static void list_passes(lister *l) {
+  for (size_t i = 0; fv_pass_at(i); i++)
+    tell(l, fv_pass_at(i)->name, fv_pass_at(i)->doc);
+}
+
+static void list_ops(lister *l) {
+  for (int i = 0; i < FV_OP_COUNT; i++)
+    tell(l, fv_op_get((fv_op)i)->name, fv_op_get((fv_op)i)->doc);
+}
+
+static void list_families(lister *l) {
+#define X(name, doc) tell(l, #name, doc);
+  FV_FAMILY_TABLE(X)
+#undef X
 }
 
 void fv_list(const char *kind,
              void (*f)(void *user, const char *kind, const char *name, const char *doc),
              void *user) {
-  list_cx cx = {f, user};
-  fv_diag_sink silent = {0};
-  if (!kind || strcmp(kind, "backends") == 0)
-    fv_backend_each(list_backend, &cx, &silent);
-  if (!kind || strcmp(kind, "frontends") == 0)
-    for (size_t i = 0; fv_frontends[i]; i++)
-      f(user, "frontends", fv_frontends[i]->name, fv_frontends[i]->doc);
-  if (!kind || strcmp(kind, "passes") == 0)
-    for (size_t i = 0; fv_pass_at(i); i++)
-      f(user, "passes", fv_pass_at(i)->name, fv_pass_at(i)->doc);
-  if (!kind || strcmp(kind, "ops") == 0)
-    for (int i = 0; i < FV_OP_COUNT; i++)
-      f(user, "ops", fv_op_get((fv_op)i)->name, fv_op_get((fv_op)i)->doc);
   static const struct {
-    const char *name, *doc;
-  } family[] = {
-#define X(name, doc) {#name, doc},
-      FV_FAMILY_TABLE(X)
+    const char *kind;
+    void (*list)(lister *l);
+  } all[] = {
+#define X(kind) {#kind, list_##kind},
+      FV_LIST_KINDS(X)
 #undef X
   };
-  if (!kind || strcmp(kind, "families") == 0)
-    for (size_t i = 0; i < FV_COUNTOF(family); i++)
-      f(user, "families", family[i].name, family[i].doc);
+  for (size_t i = 0; i < FV_COUNTOF(all); i++)
+    if (!kind || strcmp(kind, all[i].kind) == 0)
+      all[i].list(&(lister){f, user, all[i].kind});
 }
 
 //===-- Formatting ----------------------------------------------------------------------===//

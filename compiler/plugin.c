@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "compiler/emit.h"
+
 //===-- The host side of the ABI --------------------------------------------------===//
 
 fv_status fv_plugin_status(int32_t s) {
@@ -21,6 +23,13 @@ fv_status fv_plugin_status(int32_t s) {
   case FV_PLUGIN_IO: return FV_ERR_IO;
   default: return FV_ERR_BACKEND;
   }
+}
+
+fv_status fv_take_blob(fv_blob *b, fv_diag_sink *diag, fv_bytes *out) {
+  const fv_status s = fv_bytes_copy(out, b->data, b->size, diag);
+  if (b->release)
+    b->release(b->data, b->size);
+  return s;
 }
 
 static int32_t host_error(fv_report *r, int32_t status, const char *text) {

@@ -9,6 +9,7 @@
 #define FOVEA_COMPILER_PLUGIN_H_
 
 #include "base/diag.h"
+#include "fovea/fovea.h"
 #include "fovea/plugin.h"
 
 // A report is how a plugin's words reach a sink.
@@ -26,6 +27,8 @@ void fv_backend_each(void (*f)(void *user, const fv_backend *b), void *user, fv_
 
 const fv_host *fv_host_table(void);
 fv_status fv_plugin_status(int32_t s);
+// What a plugin made, as bytes of the caller of the library.
+FV_NODISCARD fv_status fv_take_blob(fv_blob *b, fv_diag_sink *diag, fv_bytes *out);
 
 // Directory of the plugins and of what goes into artifacts, with a trailing
 // '/'; false if it cannot be told.

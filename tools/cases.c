@@ -181,6 +181,13 @@ difference tensors_compare(fv_arena *ar, const fv_tensor_io *want, const fv_tens
   return d;
 }
 
+void put_json_errors(fv_str *s, const difference *d) {
+  fv_str_puts(s, ", \"max_abs_err\": ");
+  fv_str_json_double(s, d->max_abs);
+  fv_str_puts(s, ", \"max_rel_err\": ");
+  fv_str_json_double(s, d->max_rel);
+}
+
 const char *difference_verdict(fv_arena *ar, const difference *d) {
   return d->match ? "MATCH" : fv_arena_printf(ar, "DIFF (%s)", d->why);
 }

@@ -38,6 +38,7 @@ typedef struct difference {
 } difference;
 difference tensors_compare(fv_arena *ar, const fv_tensor_io *want, const fv_tensor_io *got,
                            double tolerance);
+void put_json_errors(fv_str *s, const difference *d);  // , "max_abs_err": 1e-7, "max_rel_err": 2e-7
 const char *difference_verdict(fv_arena *ar, const difference *d);  // "MATCH", "DIFF (why)"
 
 //===-- Tables ------------------------------------------------------------===//

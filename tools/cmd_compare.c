@@ -15,8 +15,10 @@ typedef struct compare_options {
 } compare_options;
 
 static const option_row rows[] = {
-    {"backend", 'b', OPTION_COMMAS, offsetof(compare_options, backend), "LIST", "reference,llvm",
-     "the backends; each is compared with the first"},
+    {"backend", 'b', OPTION_LIST, offsetof(compare_options, backend), "NAME[:KEY=VALUE]...,...",
+     NULL,
+     "the backends, each with its options; each is compared with the first "
+     "(default: reference,llvm)"},
     {"threads", 't', OPTION_COMMAS, offsetof(compare_options, threads), "LIST", "1",
      "numbers of threads; each backend runs with each"},
     {"dim", 0, OPTION_LIST, offsetof(compare_options, dim), "NAME=N,...", NULL,
@@ -29,20 +31,28 @@ static const option_row rows[] = {
      "how far floats may be off, relative to the greatest magnitude in the output"},
     {"verify", 0, OPTION_FLAG, offsetof(compare_options, verify), NULL, NULL,
      "compare all backends with the golden cases of the model (<verify>), as exactly as those say"},
-    COMPILE_ROWS(compare_options, compile),
+    PASSES_ROWS(compare_options, compile),
     MODEL_ROWS(compare_options, model),
 };
 
 // One column of the comparison: a backend, or a library.
 typedef struct subject {
   const char *name;
-  const char *backend;  // NULL: a library
+  const backend_spec *backend;  // NULL: a library
   const model *m;
 } subject;
+
+// One description (or none) and the libraries behind it.
+typedef struct group {
+  const model *model;
+  size_t n_model;
+  case_list cases;
+} group;
 
 typedef struct comparison {
   tool *t;
   const compare_options *o;
+  backend_list backends;
   case_list cases;
   fv_tensor_io **want;  // by case; the first run fills them in
   table rows;
@@ -161,14 +171,8 @@ static void put_json(comparison *c, const run_case *x, const char *output, const
     fv_str_json(out, text[i].value, strlen(text[i].value));
   }
   fv_str_printf(out, ", \"threads\": %s", threads);
-  if (d) {
-    fv_tensor_io v = {.dtype = FV_f64, .data = (void *)(uintptr_t)&d->max_abs};
-    fv_str_puts(out, ", \"max_abs_err\": ");
-    put_json_value(out, &v, 0);
-    v.data = (void *)(uintptr_t)&d->max_rel;
-    fv_str_puts(out, ", \"max_rel_err\": ");
-    put_json_value(out, &v, 0);
-  }
+  if (d)
+    put_json_errors(out, d);
   fv_str_puts(out, "}");
 }
 
@@ -214,6 +218,16 @@ static const fv_graph_info *graph_of(const model *m, const char *name) {
   return NULL;
 }
 
+// Each library behind a description has its graphs.
+static fv_status check_graphs(comparison *c, const group *g) {
+  for (size_t i = 0; i < g->n_model; i++)
+    for (size_t k = 0; k < g->cases.count; k++)
+      if (!graph_of(&g->model[i], g->cases.item[k].graph->name))
+        return fv_error(c->t->diag, FV_ERR_ARG, NULL, "'%s' has no graph '%s'", g->model[i].path,
+                        g->cases.item[k].graph->name);
+  return FV_OK;
+}
+
 static void run_with(comparison *c, const subject *s, fv_executable *e, const char *threads) {
   fv_context *cx = NULL;
   int64_t n = 0;
@@ -223,9 +237,6 @@ static void run_with(comparison *c, const subject *s, fv_executable *e, const ch
     const run_case *x = &c->cases.item[k];
     fv_tensor_io *out;
     fv_status ran = status;
-    if (ran == FV_OK && !graph_of(s->m, x->graph->name))
-      ran =
-          fv_error(c->t->diag, FV_ERR_ARG, NULL, "'%s' has no graph '%s'", s->name, x->graph->name);
     if (ran == FV_OK)
       ran = case_run(c->t, cx, x, &out);
     if (ran != FV_OK) {
@@ -251,24 +262,22 @@ static void run_subject(comparison *c, const subject *s) {
   }
 }
 
-// One description (or none) and the libraries behind it.
-static fv_status compare_group(comparison *c, const model *m, size_t n) {
+static void compare_group(comparison *c, const group *g) {
+  const model *m = g->model;
   c->rows.cell.count = 0;
   table_row(&c->rows, (const char *[]){"graph", "case", "output", "backend", "threads",
                                        "max abs err", "max rel err", ""});
-  c->cases = (case_list){0};
-  FV_TRY(make_cases(c, &m[0]));
+  c->cases = g->cases;
   c->want = FV_NEW_N(c->t->arena, fv_tensor_io *, c->cases.count);
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < g->n_model; i++) {
     const char *slash = strrchr(m[i].path, '/');
     if (m[i].library) {
       run_subject(c, &(subject){slash ? slash + 1 : m[i].path, NULL, &m[i]});
       continue;
     }
-    for (size_t b = 0; b < c->o->backend.count; b++)
-      run_subject(c, &(subject){c->o->backend.item[b], c->o->backend.item[b], &m[i]});
+    for (size_t b = 0; b < c->backends.count; b++)
+      run_subject(c, &(subject){c->backends.item[b].text, &c->backends.item[b], &m[i]});
   }
-  return FV_OK;
 }
 
 static fv_status open_all(tool *t, const compare_options *o, model *m) {
@@ -280,11 +289,31 @@ static fv_status open_all(tool *t, const compare_options *o, model *m) {
   return FV_OK;
 }
 
+// All cases are made before the first is run: what is wrong with them is told at once.
+static fv_status make_groups(comparison *c, const model *m, group **out, size_t *n_out) {
+  const size_t n = c->t->args.count;
+  group *g = FV_NEW_N(c->t->arena, group, n);
+  *out = g;
+  *n_out = 0;
+  for (size_t i = 0; i < n; i += g++->n_model) {
+    *g = (group){.model = &m[i], .n_model = 1};
+    while (i + g->n_model < n && m[i + g->n_model].library)
+      g->n_model++;
+    c->cases = (case_list){0};
+    FV_TRY(make_cases(c, g->model));
+    g->cases = c->cases;
+    FV_TRY(check_graphs(c, g));
+    ++*n_out;
+  }
+  return FV_OK;
+}
+
 static fv_status check_threads(tool *t, const text_list *list) {
   for (size_t i = 0; i < list->count; i++) {
     int64_t n;
     if (!fv_parse_i64(list->item[i], strlen(list->item[i]), &n) || n < 0)
       return usage_error(t, "--threads: '%s' is not a number of 0 or more", list->item[i]);
+    FV_TRY(threads_check(t, n));
   }
   return FV_OK;
 }
@@ -294,22 +323,22 @@ static fv_status run(tool *t) {
   comparison c = {.t = t, .o = o, .json = {.arena = t->arena}};
   c.rows = (table){.arena = t->arena, .columns = 8, .right = 1U << 4 | 1U << 5 | 1U << 6};
   model *m = FV_NEW_N(t->arena, model, t->args.count);
-  if (o->backend.count == 0) {
-    text_list_add(t->arena, &o->backend, "reference");
-    text_list_add(t->arena, &o->backend, "llvm");
-  }
+  group *g;
+  size_t n_group;
+  if (o->backend.count == 0)
+    text_list_add(t->arena, &o->backend, "reference,llvm");
+  for (size_t i = 0; i < o->backend.count; i++)
+    FV_TRY(backends_parse(t, o->backend.item[i], &c.backends));
   if (o->threads.count == 0)
     text_list_add(t->arena, &o->threads, "1");
   FV_TRY(check_threads(t, &o->threads));
   FV_TRY(open_all(t, o, m));
-  for (size_t i = 0, n; i < t->args.count; i += n) {
+  FV_TRY(make_groups(&c, m, &g, &n_group));
+  for (size_t i = 0; i < n_group; i++) {
     fv_str s = {.arena = t->arena};
-    n = 1;
-    while (i + n < t->args.count && m[i + n].library)
-      n++;
-    FV_TRY(compare_group(&c, &m[i], n));
-    if (n < t->args.count)
-      fv_str_printf(&s, "%s%s\n", i ? "\n" : "", m[i].path);
+    compare_group(&c, &g[i]);
+    if (n_group > 1)
+      fv_str_printf(&s, "%s%s\n", i ? "\n" : "", g[i].model->path);
     table_put(&c.rows, &s);
     if (!t->common->json)
       FV_TRY(print_text(t, &s));
@@ -335,8 +364,11 @@ const command command_compare = {
     .more = TENSOR_HELP
     "MODELS\n"
     "  A compiled library takes part as one more backend of the model before it.\n"
+    "BACKENDS\n"
+    "  A comma begins the next one, unless + or - follows it: llvm:features=+avx2,-fma,opencl.\n"
     "EXAMPLES\n"
     "  fovea compare models/se_digits.xml -b reference,llvm,opencl -t 1,2\n"
+    "  fovea compare models/se_digits.xml -b llvm,llvm:cpu=x86-64,llvm:features=+avx2,+fma\n"
     "  fovea compare models/transformer.xml -g encode --dim=B=1,4,S=8,32\n"
     "  fovea compare models/se_digits.xml libse_digits.so --verify\n",
 };

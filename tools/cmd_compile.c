@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stddef.h>
+#include <string.h>
 
 #include "emit.h"
 
 typedef struct library_options {
   model_options model;
   compile_options compile;
-  const char *output, *name, *emit, *backend, *dump_after;
+  const char *output, *name, *emit, *dump_after;
 } library_options;
 
 static const option_row rows[] = {
     {"output", 'o', OPTION_TEXT, offsetof(library_options, output), "FILE", NULL,
-     "the library, libNAME.so; NAME.h is written beside it (default: lib and the model's name; "
-     "of kinds that are text: standard output, \"-\")"},
+     "the library, libNAME.so, libNAME.a or NAME.o; NAME.h is written beside it (default: "
+     "libMODEL.so; of kinds that are text: standard output, \"-\")"},
     {"name", 0, OPTION_TEXT, offsetof(library_options, name), "NAME", NULL,
      "prefix of all that C code sees, a C identifier (default: from the file)"},
     {"emit", 0, OPTION_TEXT, offsetof(library_options, emit), "KIND", NULL,
      "what to write, see KINDS OF OUTPUT (default: by the ending of the file: "
-     ".so .o .kernel .ll .s .cl, else so)"},
-    {"backend", 'b', OPTION_TEXT, offsetof(library_options, backend), "NAME", NULL,
-     "who makes the code (default: opencl for --emit=opencl, else llvm)"},
-    COMPILE_ROWS(library_options, compile),
+     ".so .a .o .kernel .ll .s .cl)"},
+    BACKEND_ROWS(library_options, compile,
+                 "who makes the code (default: opencl for --emit=opencl, else llvm)"),
+    PASSES_ROWS(library_options, compile),
     {"dump-after", 0, OPTION_TEXT, offsetof(library_options, dump_after), "PASS", NULL,
      "print the graphs after this pass, or after all"},
     MODEL_ROWS(library_options, model),
@@ -28,16 +29,15 @@ static const option_row rows[] = {
 
 static fv_status run(tool *t) {
   const library_options *o = t->options;
-  const char *by_ending = o->output ? emit_kind_of(o->output) : NULL;
-  const emit_request r = {.kind = o->emit     ? o->emit
-                                  : by_ending ? by_ending
-                                              : "so",
-                          .output = o->output,
-                          .name = o->name,
-                          .backend = o->backend,
-                          .dump_after = o->dump_after,
-                          .compile = &o->compile};
+  emit_request r = {.kind = o->emit ? o->emit : "so",
+                    .output = o->output,
+                    .name = o->name,
+                    .dump_after = o->dump_after,
+                    .compile = &o->compile};
   model m;
+  if (!o->emit && o->output && strcmp(o->output, "-") != 0)
+    FV_TRY(emit_kind_of(t, o->output, &r.kind));
+  FV_TRY(emit_check(t, &r));
   FV_TRY(model_open(t, t->args.item[0], &o->model, &m));
   return emit(t, &m, &r);
 }
@@ -55,6 +55,7 @@ const command command_compile = {
     .more = EMIT_HELP
     "\nEXAMPLES\n"
     "  fovea compile models/se_digits.xml -o libse_digits.so\n"
+    "  fovea compile models/se_digits.xml -o libse.a -b llvm:cpu=x86-64-v3\n"
     "  fovea compile models/se_digits.xml -o se.o --name=se\n"
     "  fovea compile models/se_digits.xml --emit=opencl -o se.cl\n"
     "  fovea compile models/transformer.xml -o /dev/null --emit=kernel --dump-after=all\n"

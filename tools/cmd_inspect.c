@@ -3,12 +3,13 @@
 #include <string.h>
 
 #include "emit.h"
+#include "listing.h"
 #include "values.h"
 
 typedef struct inspect_options {
   model_options model;
   compile_options compile;
-  const char *emit, *output, *backend;
+  const char *emit, *output;
   text_list assert_op, assert_no_op, assert_kernel;
 } inspect_options;
 
@@ -17,9 +18,9 @@ static const option_row rows[] = {
     {"emit", 0, OPTION_TEXT, offsetof(inspect_options, emit), "KIND", NULL,
      "in place of the summary: the model at a stage of its way, see KINDS OF OUTPUT"},
     {"output", 'o', OPTION_TEXT, offsetof(inspect_options, output), "FILE", "-", "where that goes"},
-    {"backend", 'b', OPTION_TEXT, offsetof(inspect_options, backend), "NAME", NULL,
-     "whose code to show (default: opencl for --emit=opencl, else llvm)"},
-    COMPILE_ROWS(inspect_options, compile),
+    BACKEND_ROWS(inspect_options, compile,
+                 "whose code to show (default: opencl for --emit=opencl, else llvm)"),
+    PASSES_ROWS(inspect_options, compile),
     {"assert-op", 0, OPTION_LIST, offsetof(inspect_options, assert_op), "OP=N", NULL,
      "exit with 1 unless the model has N nodes of this op after its passes (-O0: as loaded); "
      "may be repeated"},
@@ -160,32 +161,6 @@ static fv_status parse_assertion(tool *t, const char *option, const char *text, 
   return FV_OK;
 }
 
-// One table for a did-you-mean: names of a kind that fv_list() knows.
-typedef struct names {
-  const char *item[256];  // ends with NULL
-  int count;
-} names;
-
-static void add_listed(void *user, const char *kind, const char *name, const char *doc) {
-  names *all = user;
-  (void)kind;
-  (void)doc;
-  if (all->count + 1 < (int)FV_COUNTOF(all->item))
-    all->item[all->count++] = name;
-}
-
-static const char *name_at(void *user, int i) {
-  return ((const names *)user)->item[i];
-}
-
-static fv_status unknown_name(tool *t, const char *what, const char *kind, const char *name) {
-  names all = {0};
-  const fv_status s = usage_error(t, "there is no %s '%s' (`fovea list %s`)", what, name, kind);
-  fv_list(kind, add_listed, &all);
-  fv_note_meant(t->diag, NULL, name, name_at, &all);
-  return s;
-}
-
 static fv_status check_count(tool *t, const model *m, const char *what, const assertion *a, int n) {
   if (n == a->want)
     return FV_OK;
@@ -212,19 +187,20 @@ static fv_status assert_ops(tool *t, const inspect_options *o, const model *m) {
   FV_TRY(fv_model_count_ops(m->description, passes, op, n, count, t->diag));
   for (size_t i = 0; i < n; i++) {
     if (count[i] < 0)
-      return unknown_name(t, "op", "ops", op[i]);
+      return listing_unknown(t, "op", "ops", op[i]);
     const fv_status s = check_count(t, m, "", &a[i], count[i]);
     result = s == FV_OK ? result : s;
   }
   return result;
 }
 
-static fv_status assert_kernels(tool *t, const inspect_options *o, const model *m) {
+static fv_status assert_kernels(tool *t, const inspect_options *o, const model *m,
+                                const backend_spec *b) {
   fv_executable *e;
   fv_status result = FV_OK;
   if (o->assert_kernel.count == 0)
     return FV_OK;
-  FV_TRY(model_compile(t, m, FV_STAGE_GROUPS, o->backend, &o->compile, NULL, NULL, &e));
+  FV_TRY(model_compile(t, m, FV_STAGE_GROUPS, b, &o->compile, NULL, NULL, &e));
   for (size_t i = 0; i < o->assert_kernel.count; i++) {
     assertion a;
     FV_TRY(parse_assertion(t, "--assert-kernel", o->assert_kernel.item[i], &a));
@@ -232,7 +208,7 @@ static fv_status assert_kernels(tool *t, const inspect_options *o, const model *
     if (n < 0 && fv_executable_count_kernels(e, "map") < 0)
       return usage_error(t, "--assert-kernel: this backend runs the graph and has no kernels");
     if (n < 0)
-      return unknown_name(t, "family", "families", a.name);
+      return listing_unknown(t, "family", "families", a.name);
     const fv_status s = check_count(t, m, n == 1 ? " kernel" : " kernels", &a, n);
     result = s == FV_OK ? result : s;
   }
@@ -245,15 +221,19 @@ static fv_status assert_kernels(tool *t, const inspect_options *o, const model *
 
 static fv_status run(tool *t) {
   const inspect_options *o = t->options;
+  emit_request r = {.kind = o->emit, .output = o->output, .compile = &o->compile};
+  backend_spec b = {0};
   const bool asserts = o->assert_op.count + o->assert_no_op.count + o->assert_kernel.count > 0;
   model m;
+  if (o->emit)
+    FV_TRY(emit_check(t, &r));
+  if (o->assert_kernel.count || o->compile.backend || o->compile.backend_option.count)
+    FV_TRY(backend_parse(t, o->compile.backend, "llvm", &o->compile.backend_option, &b));
   FV_TRY(model_open(t, t->args.item[0], &o->model, &m));
   if (asserts && !m.description)
     return usage_error(t, "'%s' is compiled: its ops and kernels cannot be counted any more",
                        m.path);
   if (o->emit) {
-    const emit_request r = {
-        .kind = o->emit, .output = o->output, .backend = o->backend, .compile = &o->compile};
     FV_TRY(emit(t, &m, &r));
   } else if (!asserts || t->common->json) {
     fv_str s = {.arena = t->arena};
@@ -266,7 +246,7 @@ static fv_status run(tool *t) {
   const fv_status ops = assert_ops(t, o, &m);
   if (ops != FV_OK && ops != FV_ERR_NO)
     return ops;
-  const fv_status kernels = assert_kernels(t, o, &m);
+  const fv_status kernels = assert_kernels(t, o, &m, &b);
   return kernels != FV_OK ? kernels : ops;
 }
 

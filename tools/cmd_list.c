@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "tool.h"
+#include "listing.h"
 
 typedef struct list_options {
   bool markdown;
@@ -14,48 +13,53 @@ static const option_row rows[] = {
      "of ops: the whole reference, docs/ops.md"},
 };
 
-static const char *const kinds[] = {"backends", "frontends", "passes", "ops", "families"};
-
-// The library is at work when it calls back, so that rows are printed at once.
-typedef struct lister {
-  bool json, heading;
-  int n;
-  char kind[32];
-} lister;
-
-static void print_string(const char *text) {
-  putchar('"');
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\')
-      putchar('\\');
-    putchar(*text == '\n' ? ' ' : *text);
-  }
-  putchar('"');
-}
-
-static void print_row(void *user, const char *kind, const char *name, const char *doc) {
-  lister *l = user;
-  if (l->json) {
-    fputs(l->n++ ? ",\n  {\"kind\": " : "[\n  {\"kind\": ", stdout);
-    print_string(kind);
-    fputs(", \"name\": ", stdout);
-    print_string(name);
-    fputs(", \"doc\": ", stdout);
-    print_string(doc ? doc : "");
-    putchar('}');
-    return;
-  }
-  if (l->heading && strcmp(l->kind, kind) != 0) {
-    printf("%s%s\n", l->n ? "\n" : "", kind);
-    snprintf(l->kind, sizeof l->kind, "%s", kind);
-  }
-  l->n++;
-  printf("%s%-22s %s\n", l->heading ? "  " : "", name, doc ? doc : "");
-}
+static const char *const kinds[] = {
+#define X(name) #name,
+    FV_LIST_KINDS(X)
+#undef X
+};
 
 static const char *kind_at(void *user, int i) {
   (void)user;
   return i < (int)FV_COUNTOF(kinds) ? kinds[i] : NULL;
+}
+
+static fv_status check_kind(tool *t, const char *kind) {
+  fv_str all = {.arena = t->arena};
+  for (size_t i = 0; i < FV_COUNTOF(kinds); i++) {
+    if (strcmp(kinds[i], kind) == 0)
+      return FV_OK;
+    fv_str_printf(&all, "%s%s", i ? ", " : "", kinds[i]);
+  }
+  const fv_status s = usage_error(t, "'%s' is none of %s", kind, all.data);
+  fv_note_meant(t->diag, NULL, kind, kind_at, NULL);
+  return s;
+}
+
+static void put_json(fv_str *s, const listing *l) {
+  for (size_t i = 0; i < l->count; i++) {
+    const struct listed *x = &l->item[i];
+    fv_str_puts(s, i ? ",\n  {\"kind\": " : "[\n  {\"kind\": ");
+    fv_str_json(s, x->kind, strlen(x->kind));
+    fv_str_puts(s, ", \"name\": ");
+    fv_str_json(s, x->name, strlen(x->name));
+    fv_str_puts(s, ", \"doc\": ");
+    fv_str_json(s, x->doc, strlen(x->doc));
+    fv_str_puts(s, "}");
+  }
+  fv_str_puts(s, l->count ? "\n]\n" : "[]\n");
+}
+
+static void put_text(fv_str *s, const listing *l, bool headings) {
+  int width = 22;
+  for (size_t i = 0; i < l->count; i++)
+    width = (int)strlen(l->item[i].name) > width ? (int)strlen(l->item[i].name) : width;
+  for (size_t i = 0; i < l->count; i++) {
+    const struct listed *x = &l->item[i];
+    if (headings && (i == 0 || strcmp(x->kind, x[-1].kind) != 0))
+      fv_str_printf(s, "%s%s\n", i ? "\n" : "", x->kind);
+    fv_str_printf(s, "%s%-*s %s\n", headings ? "  " : "", width, x->name, x->doc);
+  }
 }
 
 static fv_status print_reference(tool *t) {
@@ -69,32 +73,26 @@ static fv_status print_reference(tool *t) {
 static fv_status run(tool *t) {
   const list_options *o = t->options;
   const char *kind = t->args.count ? t->args.item[0] : NULL;
-  bool known = !kind;
-  for (size_t i = 0; i < FV_COUNTOF(kinds) && !known; i++)
-    known = strcmp(kinds[i], kind) == 0;
-  if (!known) {
-    const int near = fv_did_you_mean(kind, kind_at, NULL);
-    const fv_status s =
-        usage_error(t, "'%s' is none of backends, frontends, passes, ops, families", kind);
-    if (near >= 0)
-      fv_note(t->diag, NULL, "did you mean '%s'?", kinds[near]);
-    return s;
-  }
+  fv_str s = {.arena = t->arena};
+  listing l;
+  if (kind)
+    FV_TRY(check_kind(t, kind));
   if (o->markdown) {
     if (!kind || strcmp(kind, "ops") != 0)
       return usage_error(t, "--markdown is of ops only");
     return print_reference(t);
   }
-  lister l = {.json = t->common->json, .heading = !kind};
-  fv_list(kind, print_row, &l);
-  if (l.json)
-    fputs(l.n ? "\n]\n" : "[]\n", stdout);
-  return print_text(t, &(fv_str){.arena = t->arena});
+  FV_TRY(listing_read(t, kind, &l));
+  if (t->common->json)
+    put_json(&s, &l);
+  else
+    put_text(&s, &l, !kind);
+  return print_text(t, &s);
 }
 
 const command command_list = {
     .name = "list",
-    .usage = "[backends|frontends|passes|ops|families]",
+    .usage = "[KIND]",
     .doc = "list what this build of fovea has",
     .option = rows,
     .n_option = FV_COUNTOF(rows),
@@ -102,4 +100,7 @@ const command command_list = {
     .min_args = 0,
     .max_args = 1,
     .run = run,
+#define X(kind) "  " #kind "\n"
+    .more = "KINDS\n" FV_LIST_KINDS(X),
+#undef X
 };

@@ -9,7 +9,7 @@ typedef struct run_options {
   model_options model;
   compile_options compile;
   text_list input, dim;
-  const char *graph, *backend, *save;
+  const char *graph, *save;
   int64_t threads, values;
   bool verify;
 } run_options;
@@ -27,11 +27,10 @@ static const option_row rows[] = {
      "run the golden cases of the model (<verify>) and exit with 1 if results differ"},
     {"values", 0, OPTION_INT, offsetof(run_options, values), "N", "8",
      "how many elements of each output to print"},
-    {"backend", 'b', OPTION_TEXT, offsetof(run_options, backend), "NAME", "llvm",
-     "who runs it (`fovea list backends`)"},
+    BACKEND_ROWS(run_options, compile, "who runs it (`fovea list backends`; default: llvm)"),
     {"threads", 't', OPTION_INT, offsetof(run_options, threads), "N", "0",
      "threads; 0: as many as this process may use"},
-    COMPILE_ROWS(run_options, compile),
+    PASSES_ROWS(run_options, compile),
     MODEL_ROWS(run_options, model),
 };
 
@@ -101,14 +100,10 @@ static void put_json_row(fv_str *s, const run_case *c, const char *output, const
   fv_str_json(s, c->label, strlen(c->label));
   fv_str_puts(s, ", \"output\": ");
   fv_str_json(s, output, strlen(output));
-  const fv_tensor_io abs = {.dtype = FV_f64, .data = (void *)(uintptr_t)&d->max_abs};
-  const fv_tensor_io rel = {.dtype = FV_f64, .data = (void *)(uintptr_t)&d->max_rel};
-  fv_str_puts(s, ", \"max_abs_err\": ");
-  put_json_value(s, &abs, 0);
-  fv_str_puts(s, ", \"max_rel_err\": ");
-  put_json_value(s, &rel, 0);
-  fv_str_printf(s, ", \"tolerance\": %g, \"match\": %s}", c->tolerance,
-                d->match ? "true" : "false");
+  put_json_errors(s, d);
+  fv_str_puts(s, ", \"tolerance\": ");
+  fv_str_json_double(s, c->tolerance);
+  fv_str_printf(s, ", \"match\": %s}", d->match ? "true" : "false");
 }
 
 static void put_row(table *w, const run_case *c, const char *output, const difference *d) {
@@ -155,9 +150,13 @@ static fv_status run(tool *t) {
   model m;
   fv_executable *e;
   fv_context *cx;
+  backend_spec b;
   if (o->verify && (o->input.count || o->dim.count || o->save))
     return usage_error(t, "--verify has its own inputs: -i, --dim and --save do not go with it");
+  FV_TRY(threads_check(t, o->threads));
+  FV_TRY(backend_parse(t, o->compile.backend, "llvm", &o->compile.backend_option, &b));
   FV_TRY(model_open(t, t->args.item[0], &o->model, &m));
+  FV_TRY(model_not_compiled(t, &m, &o->compile));
   // The command line first: a wrong input need not wait for the compiler.
   if (o->verify) {
     FV_TRY(cases_of_model(t, &m, o->graph, &cases));
@@ -166,7 +165,7 @@ static fv_status run(tool *t) {
     FV_TRY(graph_find(t, &m, o->graph, &g));
     FV_TRY(case_create(t, &m, g, &o->input, o->dim.item, o->dim.count, &cases));
   }
-  FV_TRY(model_compile(t, &m, FV_STAGE_RUN, o->backend, &o->compile, NULL, NULL, &e));
+  FV_TRY(model_compile(t, &m, FV_STAGE_RUN, &b, &o->compile, NULL, NULL, &e));
   FV_TRY(context_open(t, e, o->threads, &cx));
   if (o->verify)
     return verify(t, &cases, cx);

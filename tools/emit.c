@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "files.h"
 
@@ -15,21 +14,42 @@ typedef enum emit_stage {
   STAGE_LIBRARY
 } emit_stage;
 
-static const struct emit_kind {
+struct emit_kind {
   const char *name, *ending;
   emit_stage stage;
-} kinds[] = {{"xml", NULL, STAGE_GRAPH},     {"text", NULL, STAGE_GRAPH},
-             {"json", NULL, STAGE_GRAPH},    {"dot", NULL, STAGE_GRAPH},
-             {"groups", NULL, STAGE_GROUPS}, {"kernel", ".kernel", STAGE_KERNEL},
-             {"llvm", ".ll", STAGE_CODE},    {"asm", ".s", STAGE_CODE},
-             {"opencl", ".cl", STAGE_CODE},  {"obj", ".o", STAGE_LIBRARY},
-             {"so", ".so", STAGE_LIBRARY}};
+  fv_library_kind library;
+};
+static const struct emit_kind kinds[] = {
+    {"xml", NULL, STAGE_GRAPH, 0},
+    {"text", NULL, STAGE_GRAPH, 0},
+    {"json", NULL, STAGE_GRAPH, 0},
+    {"dot", NULL, STAGE_GRAPH, 0},
+    {"groups", NULL, STAGE_GROUPS, 0},
+    {"kernel", ".kernel", STAGE_KERNEL, 0},
+    {"llvm", ".ll", STAGE_CODE, 0},
+    {"asm", ".s", STAGE_CODE, 0},
+    {"opencl", ".cl", STAGE_CODE, 0},
+    {"obj", ".o", STAGE_LIBRARY, FV_LIBRARY_OBJECT},
+    {"a", ".a", STAGE_LIBRARY, FV_LIBRARY_ARCHIVE},
+    {"so", ".so", STAGE_LIBRARY, FV_LIBRARY_SHARED},
+};
 
-const char *emit_kind_of(const char *path) {
-  for (size_t i = 0; i < FV_COUNTOF(kinds); i++)
-    if (kinds[i].ending && ends_with(path, kinds[i].ending))
-      return kinds[i].name;
-  return NULL;
+fv_status emit_kind_of(tool *t, const char *path, const char **out) {
+  fv_str libraries = {.arena = t->arena}, texts = {.arena = t->arena};
+  for (size_t i = 0; i < FV_COUNTOF(kinds); i++) {
+    if (!kinds[i].ending)
+      continue;
+    *out = kinds[i].name;
+    if (ends_with(path, kinds[i].ending))
+      return FV_OK;
+    fv_str *s = kinds[i].stage == STAGE_LIBRARY ? &libraries : &texts;
+    fv_str_printf(s, "%s%s", s->size ? ", " : "", kinds[i].ending);
+  }
+  const fv_status s =
+      usage_error(t, "'%s' does not tell by its ending what to make: %s for a library, %s for text",
+                  path, libraries.data, texts.data);
+  fv_note(t->diag, NULL, "--emit=KIND says it whatever the name");
+  return s;
 }
 
 static const char *kind_at(void *user, int i) {
@@ -91,21 +111,20 @@ static fv_status tell_library(tool *t, const char *path, const char *header, con
 }
 
 static fv_status write_library(tool *t, const emit_request *r, const model *m,
-                               const fv_executable *e, bool shared) {
-  const char *stem = name_of(t->arena, m->info->name);
-  const char *path =
-      r->output ? r->output : fv_arena_printf(t->arena, shared ? "lib%s.so" : "%s.o", stem);
+                               const fv_executable *e) {
+  const bool object = r->found->library == FV_LIBRARY_OBJECT;
+  const char *path = r->output
+                         ? r->output
+                         : fv_arena_printf(t->arena, "%s%s%s", object ? "" : "lib",
+                                           name_of(t->arena, m->info->name), r->found->ending);
   const char *name = r->name ? r->name : name_of(t->arena, path);
   fv_bytes *library = bytes_new(t), *header = bytes_new(t);
-  FV_TRY(fv_executable_library(e, name, shared, t->diag, library, header));
+  FV_TRY(fv_executable_library(e, name, r->found->library, t->diag, library, header));
   const char *beside = header_path(t->arena, path, name);
-  const fv_piece code = {library->data, library->size};
-  FV_TRY(write_text(t, beside, header));
-  const fv_status s = write_output(t, path, &code, 1, shared ? 0755 : 0644);
-  if (s != FV_OK) {
-    unlink(beside);
-    return s;
-  }
+  const fv_piece code = {library->data, library->size}, text = {header->data, header->size};
+  const unsigned mode = r->found->library == FV_LIBRARY_SHARED ? 0755 : 0644;
+  const fv_new_file files[] = {{path, &code, 1, mode}, {beside, &text, 1, 0644}};
+  FV_TRY(write_outputs(t, files, FV_COUNTOF(files)));
   return tell_library(t, path, beside, name, library->size);
 }
 
@@ -117,36 +136,42 @@ static void dump(void *user, const char *pass, const char *text) {
   printf("// after %s\n%s", pass, text);
 }
 
-static fv_status emit_graphs(tool *t, const model *m, const emit_request *r, const char *kind) {
+static fv_status emit_graphs(tool *t, const model *m, const emit_request *r) {
   const char *passes;
   fv_bytes *text = bytes_new(t);
-  if (r->dump_after)
-    return usage_error(t, "--dump-after goes with kinds that compile; '%s' does not", kind);
   FV_TRY(passes_of(t, r->compile, &passes));
-  FV_TRY(fv_model_emit(m->description, kind, passes, t->diag, text));
+  FV_TRY(fv_model_emit(m->description, r->found->name, passes, t->diag, text));
   return write_text(t, r->output ? r->output : "-", text);
 }
 
+fv_status emit_check(tool *t, emit_request *r) {
+  const bool printed = !r->output || strcmp(r->output, "-") == 0;
+  FV_TRY(find_kind(t, r->kind, &r->found));
+  const bool library = r->found->stage == STAGE_LIBRARY;
+  if (r->dump_after && r->found->stage == STAGE_GRAPH)
+    return usage_error(t, "--dump-after goes with kinds that compile; '%s' does not", r->kind);
+  if (library && r->output && printed)
+    return usage_error(t, "a library comes with a header: name a file by -o");
+  if (t->common->json && (r->dump_after || (printed && !library && strcmp(r->kind, "json") != 0)))
+    return usage_error(t, "--json: what goes to standard output is no JSON; name a file by -o");
+  const bool opencl = strcmp(r->kind, "opencl") == 0;
+  return backend_parse(t, r->compile->backend, opencl ? "opencl" : "llvm",
+                       &r->compile->backend_option, &r->backend);
+}
+
 fv_status emit(tool *t, const model *m, const emit_request *r) {
-  const struct emit_kind *kind;
   fv_executable *e;
-  FV_TRY(find_kind(t, r->kind, &kind));
   if (m->library)
     return usage_error(t, "'%s' is compiled already", m->path);
-  if (kind->stage == STAGE_GRAPH)
-    return emit_graphs(t, m, r, kind->name);
-  if (kind->stage == STAGE_LIBRARY && r->output && strcmp(r->output, "-") == 0)
-    return usage_error(t, "a library comes with a header: name a file by -o");
-  const char *backend = r->backend                          ? r->backend
-                        : strcmp(kind->name, "opencl") == 0 ? "opencl"
-                                                            : NULL;
-  const fv_stage until = kind->stage == STAGE_GROUPS   ? FV_STAGE_GROUPS
-                         : kind->stage == STAGE_KERNEL ? FV_STAGE_KERNELS
-                                                       : FV_STAGE_RUN;
-  FV_TRY(model_compile(t, m, until, backend, r->compile, r->dump_after, dump, &e));
-  if (kind->stage == STAGE_LIBRARY)
-    return write_library(t, r, m, e, strcmp(kind->name, "so") == 0);
+  if (r->found->stage == STAGE_GRAPH)
+    return emit_graphs(t, m, r);
+  const fv_stage until = r->found->stage == STAGE_GROUPS   ? FV_STAGE_GROUPS
+                         : r->found->stage == STAGE_KERNEL ? FV_STAGE_KERNELS
+                                                           : FV_STAGE_RUN;
+  FV_TRY(model_compile(t, m, until, &r->backend, r->compile, r->dump_after, dump, &e));
+  if (r->found->stage == STAGE_LIBRARY)
+    return write_library(t, r, m, e);
   fv_bytes *text = bytes_new(t);
-  FV_TRY(fv_executable_emit(e, kind->name, t->diag, text));
+  FV_TRY(fv_executable_emit(e, r->found->name, t->diag, text));
   return write_text(t, r->output ? r->output : "-", text);
 }

@@ -78,18 +78,25 @@ fv_status passes_of(tool *t, const compile_options *o, const char **out) {
   return FV_OK;
 }
 
-fv_status model_compile(tool *t, const model *m, fv_stage until, const char *backend,
+fv_status model_not_compiled(tool *t, const model *m, const compile_options *o) {
+  if (m->library && (o->level || o->passes || o->backend || o->backend_option.count))
+    return usage_error(
+        t, "'%s' is compiled: -b, -O, --passes and --backend-option cannot change it", m->path);
+  return FV_OK;
+}
+
+fv_status model_compile(tool *t, const model *m, fv_stage until, const backend_spec *b,
                         const compile_options *o, const char *dump_after, dump_fn dump,
                         fv_executable **out) {
   *out = m->library;
   if (m->library)
     return FV_OK;
   fv_compile_options c = {.struct_size = sizeof c,
-                          .backend = backend,
+                          .backend = b->name,
                           .dump_after = dump_after,
                           .dump = dump,
-                          .backend_option = o->backend_option.item,
-                          .n_backend_option = o->backend_option.count,
+                          .backend_option = b->option.item,
+                          .n_backend_option = b->option.count,
                           .until = until};
   FV_TRY(passes_of(t, o, &c.passes));
   void **slot = fv_arena_defer(t->arena, free_executable);
@@ -123,10 +130,14 @@ fv_status graph_find(tool *t, const model *m, const char *name, const fv_graph_i
   return s;
 }
 
-fv_status context_open(tool *t, fv_executable *e, int64_t threads, fv_context **out) {
+fv_status threads_check(tool *t, int64_t threads) {
   if (threads > MAX_THREADS)
     return usage_error(t, "--threads: %lld are too many; %d is the most", (long long)threads,
                        MAX_THREADS);
+  return FV_OK;
+}
+
+fv_status context_open(tool *t, fv_executable *e, int64_t threads, fv_context **out) {
   void **slot = fv_arena_defer(t->arena, free_context);
   FV_TRY(fv_context_create(e, (int)threads, t->diag, out));
   *slot = *out;

@@ -3,7 +3,7 @@
 #ifndef FOVEA_TOOLS_MODEL_H_
 #define FOVEA_TOOLS_MODEL_H_
 
-#include "tool.h"
+#include "backends.h"
 
 // Options of every command that loads a model.
 typedef struct model_options {
@@ -22,29 +22,28 @@ typedef struct model_options {
         "weights in place of those that the model names; may be repeated" \
   }
 
-// Options of every command that compiles.
+// Options of every command that compiles; how the backend is named differs.
 typedef struct compile_options {
   const char *passes, *level;
-  text_list backend_option;
+  const char *backend;       // of -b, or NULL
+  text_list backend_option;  // of --backend-option
 } compile_options;
-#define COMPILE_ROWS(T, member)                                                              \
-  {NULL,                                                                                     \
-   'O',                                                                                      \
-   OPTION_TEXT,                                                                              \
-   offsetof(T, member.level),                                                                \
-   "LEVEL",                                                                                  \
-   NULL,                                                                                     \
-   "0, 1 or 2: how much is simplified (default: 2)"},                                        \
-      {"passes",                                                                             \
-       0,                                                                                    \
-       OPTION_TEXT,                                                                          \
-       offsetof(T, member.passes),                                                           \
-       "LIST",                                                                               \
-       NULL,                                                                                 \
-       "the passes to run, in place of a level: a,b,c (`fovea list passes`)"},               \
-  {                                                                                          \
-    "backend-option", 0, OPTION_LIST, offsetof(T, member.backend_option), "KEY=VALUE", NULL, \
-        "an option of the backend; may be repeated"                                          \
+#define PASSES_ROWS(T, member)                                                \
+  {NULL,                                                                      \
+   'O',                                                                       \
+   OPTION_TEXT,                                                               \
+   offsetof(T, member.level),                                                 \
+   "LEVEL",                                                                   \
+   NULL,                                                                      \
+   "0, 1 or 2: how much is simplified (default: 2)"},                         \
+  {                                                                           \
+    "passes", 0, OPTION_TEXT, offsetof(T, member.passes), "LIST", NULL,       \
+        "the passes to run, in place of a level: a,b,c (`fovea list passes`)" \
+  }
+#define BACKEND_ROWS(T, member, help)                                                              \
+  {"backend", 'b', OPTION_TEXT, offsetof(T, member.backend), "NAME[:KEY=VALUE]...", NULL, help}, { \
+    "backend-option", 0, OPTION_LIST, offsetof(T, member.backend_option), "KEY=VALUE", NULL,       \
+        "an option of the backend, as behind its name (`fovea list options`); may be repeated"     \
   }
 
 typedef struct model {
@@ -57,14 +56,18 @@ typedef struct model {
 FV_NODISCARD fv_status model_open(tool *t, const char *path, const model_options *o, model *out);
 // "O2" or a list; NULL if the user said nothing.
 FV_NODISCARD fv_status passes_of(tool *t, const compile_options *o, const char **out);
+// A library cannot be compiled again: ERR_ARG if the options say how.
+FV_NODISCARD fv_status model_not_compiled(tool *t, const model *m, const compile_options *o);
 typedef void (*dump_fn)(void *user, const char *pass, const char *text);
 // For a library: itself.
-FV_NODISCARD fv_status model_compile(tool *t, const model *m, fv_stage until, const char *backend,
+FV_NODISCARD fv_status model_compile(tool *t, const model *m, fv_stage until, const backend_spec *b,
                                      const compile_options *o, const char *dump_after, dump_fn dump,
                                      fv_executable **out);
 // By name; NULL: the only one, or an error that lists them.
 FV_NODISCARD fv_status graph_find(tool *t, const model *m, const char *name,
                                   const fv_graph_info **out);
+// That many threads there can be: ERR_ARG if not.
+FV_NODISCARD fv_status threads_check(tool *t, int64_t threads);
 FV_NODISCARD fv_status context_open(tool *t, fv_executable *e, int64_t threads, fv_context **out);
 // fv_bytes that hang on the arena.
 fv_bytes *bytes_new(tool *t);

@@ -95,30 +95,51 @@ fv_status usage_error(tool *t, const char *fmt, ...) {
   return s;
 }
 
-// An interrupt that comes while a file is written waits for the rename.
-fv_status write_output(tool *t, const char *path, const fv_piece *pieces, size_t count,
-                       unsigned mode) {
+static fv_status cannot_print(tool *t) {
+  const int error = errno;
+  t->output_failed = true;
+  return fv_error(t->diag, FV_ERR_IO, NULL, "cannot write to standard output: %s",
+                  strerror(error ? error : EIO));
+}
+
+static fv_status print(tool *t, const void *data, size_t size) {
+  errno = 0;
+  if (fwrite(data ? data : "", 1, size, stdout) == size && fflush(stdout) == 0)
+    return FV_OK;
+  return cannot_print(t);
+}
+
+fv_status print_text(tool *t, const fv_str *text) {
+  return print(t, text->data, text->size);
+}
+
+// An interrupt that comes while files are written waits until all have their names.
+fv_status write_outputs(tool *t, const fv_new_file *file, size_t n) {
   sigset_t stop, before;
   sigemptyset(&stop);
   sigaddset(&stop, SIGINT);
   sigaddset(&stop, SIGTERM);
   sigaddset(&stop, SIGHUP);
   sigprocmask(SIG_BLOCK, &stop, &before);
-  const fv_status s = fv_file_write(path, pieces, count, mode, t->diag);
+  const fv_status s = fv_files_write(file, n, t->diag);
   sigprocmask(SIG_SETMASK, &before, NULL);
   return s;
 }
 
 fv_status write_text(tool *t, const char *path, const fv_bytes *text) {
+  if (strcmp(path, "-") == 0)
+    return print(t, text->data, text->size);
   const fv_piece piece = {text->data, text->size};
-  return write_output(t, path, &piece, 1, 0644);
+  return write_outputs(t, &(fv_new_file){path, &piece, 1, 0644}, 1);
 }
 
-fv_status print_text(tool *t, const fv_str *text) {
-  if (fwrite(text->data ? text->data : "", 1, text->size, stdout) == text->size &&
-      fflush(stdout) == 0)
+// Some file systems tell only when a file is closed.
+fv_status close_output(tool *t) {
+  errno = 0;
+  const bool lost = ferror(stdout) != 0;
+  if (fclose(stdout) == 0 && !lost)
     return FV_OK;
-  return fv_error(t->diag, FV_ERR_IO, NULL, "cannot write to standard output: %s", strerror(errno));
+  return t->output_failed ? FV_ERR_IO : cannot_print(t);
 }
 
 void print_note(const char *fmt, ...) {

@@ -278,7 +278,7 @@ static fv_status set_element(tool *t, const spec *s, const fv_tensor_io *x, int6
   double v;
   int64_t k;
   if (dtype_is_float(x->dtype)) {
-    if (!fv_parse_double(text, n, &v))
+    if (!fv_parse_json_double(text, n, &v))
       return usage_error(t, "%s: '%s' is no number", s->by, text);
     if (!value_holds(x->dtype, v))
       return usage_error(t, "%s: '%s' is out of the range of %s", s->by, text,

@@ -23,6 +23,7 @@ typedef struct tool {
   const common_options *common;
   const void *options;  // of the command
   text_list args;       // what is no option
+  bool output_failed;   // something was not written to stdout, which was told
 } tool;
 
 typedef struct command {
@@ -35,9 +36,9 @@ typedef struct command {
   const char *more;  // optional: rest of the help page
 } command;
 
-// cmd_*.c; the table is in main.c.
+// cmd_*.c; the table is in commands.c.
 extern const command command_check, command_inspect, command_compile, command_run, command_compare,
-    command_list, command_fmt;
+    command_list, command_fmt, command_help, command_version;
 
 // Usage error: one sentence, exit code 2.
 fv_status usage_error(tool *t, const char *fmt, ...) FV_PRINTF(2, 3);
@@ -46,12 +47,13 @@ fv_status usage_error(tool *t, const char *fmt, ...) FV_PRINTF(2, 3);
 
 // The sink of the whole command: prints to stderr with source lines.
 fv_diag_sink *report_create(fv_arena *ar, bool json);
-// Writes a file, or stdout for "-", so that an interrupt leaves nothing half-written.
-FV_NODISCARD fv_status write_output(tool *t, const char *path, const fv_piece *pieces, size_t count,
-                                    unsigned mode);
-FV_NODISCARD fv_status write_text(tool *t, const char *path, const fv_bytes *text);
+// Writes files so that neither an error nor an interrupt leaves one half-written, or some of them.
+FV_NODISCARD fv_status write_outputs(tool *t, const fv_new_file *file, size_t n);
+FV_NODISCARD fv_status write_text(tool *t, const char *path, const fv_bytes *text);  // "-": stdout
 // To stdout, at once.
 FV_NODISCARD fv_status print_text(tool *t, const fv_str *text);
+// At the end: an error if anything that was written to stdout is lost.
+FV_NODISCARD fv_status close_output(tool *t);
 void print_note(const char *fmt, ...) FV_PRINTF(1, 2);  // to stderr
 const char *bytes_text(fv_arena *ar, int64_t bytes);    // "90.9 MB"
 

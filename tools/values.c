@@ -198,8 +198,6 @@ void put_value(fv_str *s, const fv_tensor_io *t, int64_t i) {
 void put_json_value(fv_str *s, const fv_tensor_io *t, int64_t i) {
   if (!dtype_is_float(t->dtype))
     put_value(s, t, i);
-  else if (isfinite(value_get(t, i)))
-    fv_str_double(s, value_get(t, i));
   else
-    fv_str_puts(s, "null");
+    fv_str_json_double(s, value_get(t, i));
 }

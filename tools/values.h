@@ -25,7 +25,7 @@ bool value_fits(fv_dtype t, int64_t v);
 // Whether v, when it is finite, stays so in a float type.
 bool value_holds(fv_dtype t, double v);
 void put_value(fv_str *s, const fv_tensor_io *t, int64_t i);
-// As JSON: numbers with all their digits; what JSON has no number for is null.
+// As JSON: numbers with all their digits.
 void put_json_value(fv_str *s, const fv_tensor_io *t, int64_t i);
 
 #endif  // FOVEA_TOOLS_VALUES_H_

@@ -7,14 +7,20 @@
 // The contract with the runtime is runtime/exec/artifact.h: the bitcode has
 // fv_artifact_get() and refers to the constant fv_model_desc, which is made
 // here.
-#include <elf.h>
 #include <llvm-c/BitReader.h>
 #include <llvm-c/Linker.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "llvm_backend.h"
+
+typedef struct artifact_names {
+  char get[LLVM_NAME_MAX + 1], constants[LLVM_NAME_MAX + 1], soname[LLVM_NAME_MAX + 1];
+  char versions[LLVM_NAME_MAX + 64];
+  char runtime[4352];  // path of its bitcode
+} artifact_names;
 
 //===-- libc ------------------------------------------------------------===//
 
@@ -22,11 +28,12 @@
 // reference without a version would bind to the oldest one, which for some of
 // these has another meaning (pthread_cond_*, sched_getaffinity).
 typedef struct libc_group {
-  const char *version, *names;  // of x86-64; AArch64's libc began with 2.17
+  int version;  // 100 * minor + patch
+  const char *names;
 } libc_group;
 
 static const libc_group libc_groups[] = {
-    {"2.2.5",
+    {205,
      "memmove memset memcmp bcmp memchr strlen strnlen strcmp strncmp strchr strrchr strstr "
      "strtol strtoll strtoul strtoull strerror snprintf vsnprintf malloc calloc realloc free "
      "posix_memalign qsort getenv __errno_location sysconf syscall open close read pread write "
@@ -35,37 +42,42 @@ static const libc_group libc_groups[] = {
      "pthread_attr_destroy pthread_attr_setstacksize pthread_sigmask sigfillset "
      "pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock "
      "pthread_mutex_unlock"},
-    {"2.3.2",
+    {302,
      "pthread_cond_init pthread_cond_destroy pthread_cond_wait pthread_cond_timedwait "
      "pthread_cond_signal pthread_cond_broadcast"},
-    {"2.3.4", "sched_getaffinity sched_setaffinity"},
-    {"2.6", "sched_getcpu"},
-    {"2.14", "memcpy"},
-    {"2.16", "aligned_alloc getauxval"},
-    {"2.17", "clock_gettime secure_getenv"},
+    {304, "sched_getaffinity sched_setaffinity"},
+    {600, "sched_getcpu"},
+    {1400, "memcpy"},
+    {1600, "aligned_alloc getauxval"},
+    {1700, "clock_gettime secure_getenv"},
 };
 enum { LIBC_GROUPS = (int)(sizeof libc_groups / sizeof *libc_groups) };
 
-// The linker script that gives each symbol of the stub its version.
+// The linker script that gives each symbol of the stub its version: that of its group, or the
+// first one that the architecture had.
 static char *libc_versions(const fv_device *d) {
-  const bool x86 = strncmp(d->triple, "x86_64", 6) == 0;
   size_t room = 64;
   for (int i = 0; i < LIBC_GROUPS; i++)
     room += 2 * strlen(libc_groups[i].names) + 64;
   char *text = malloc(room), *p = text;
   if (!text)
     return NULL;
-  p += sprintf(p, "%s", x86 ? "" : "GLIBC_2.17 {\n");
+  int open = 0;
   for (int i = 0; i < LIBC_GROUPS; i++) {
-    p += x86 ? sprintf(p, "GLIBC_%s {\n", libc_groups[i].version) : 0;
-    for (const char *w = libc_groups[i].names; *w; w += strspn(w, " ")) {
+    const libc_group *g = &libc_groups[i];
+    const int version = g->version > d->arch->glibc ? g->version : d->arch->glibc;
+    if (version != open) {
+      p += sprintf(p, "%sGLIBC_2.%d", open ? "};\n" : "", version / 100);
+      p += version % 100 ? sprintf(p, ".%d {\n", version % 100) : sprintf(p, " {\n");
+      open = version;
+    }
+    for (const char *w = g->names; *w; w += strspn(w, " ")) {
       const size_t n = strcspn(w, " ");
       p += sprintf(p, "%.*s;\n", (int)n, w);
       w += n;
     }
-    p += sprintf(p, "%s", x86 ? "};\n" : "");
   }
-  sprintf(p, "%s", x86 ? "" : "};\n");
+  sprintf(p, "};\n");
   return text;
 }
 
@@ -189,15 +201,14 @@ static int32_t add_desc(fv_kernels *k, LLVMModuleRef m, const fv_artifact *a,
 }
 
 // const void *NAME_get(void) { return fv_artifact_get(); }
-static int32_t add_get(fv_kernels *k, LLVMModuleRef m, const fv_artifact *a, const char *get,
-                       fv_report *r) {
+static int32_t add_get(fv_kernels *k, LLVMModuleRef m, const artifact_names *n, fv_report *r) {
   LLVMValueRef callee = LLVMGetNamedFunction(m, "fv_artifact_get");
-  if (!callee || LLVMIsDeclaration(callee) || LLVMGetNamedFunction(m, get))
+  if (!callee || LLVMIsDeclaration(callee) || LLVMGetNamedFunction(m, n->get))
     return llvm_report(k->device->host, r, FV_PLUGIN_FAILED, "llvm: %s is no artifact runtime",
-                       a->exec_bitcode);
+                       n->runtime);
   LLVMTypeRef type = LLVMFunctionType(LLVMPointerTypeInContext(k->cx, 0), NULL, 0, 0);
   LLVMBuilderRef b = LLVMCreateBuilderInContext(k->cx);
-  LLVMValueRef fn = LLVMAddFunction(m, get, type);
+  LLVMValueRef fn = LLVMAddFunction(m, n->get, type);
   LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(k->cx, fn, ""));
   LLVMBuildRet(b, LLVMBuildCall2(b, type, callee, NULL, 0, ""));
   LLVMDisposeBuilder(b);
@@ -221,20 +232,20 @@ static void internalise(LLVMModuleRef m, const char *but) {
 
 // The object that holds all but the constants and, in a shared library, the
 // kernels (which are compiled already).
-static int32_t main_object(fv_kernels *k, const fv_artifact *a, const char *get,
-                           const char *constants, fv_report *r, LLVMMemoryBufferRef *out) {
+static int32_t main_object(fv_kernels *k, const fv_artifact *a, const artifact_names *n,
+                           fv_report *r, LLVMMemoryBufferRef *out) {
   LLVMModuleRef m = NULL;
-  int32_t status = parse_runtime(k, a->exec_bitcode, r, &m);
+  int32_t status = parse_runtime(k, n->runtime, r, &m);
   if (status != FV_PLUGIN_OK)
     return status;
   if (!a->shared && LLVMLinkModules2(m, LLVMCloneModule(k->module)))
     status = llvm_report(k->device->host, r, FV_PLUGIN_FAILED, "llvm: %s", k->errors.text);
   if (status == FV_PLUGIN_OK)
-    status = add_desc(k, m, a, constants);
+    status = add_desc(k, m, a, n->constants);
   if (status == FV_PLUGIN_OK)
-    status = add_get(k, m, a, get, r);
+    status = add_get(k, m, n, r);
   if (status == FV_PLUGIN_OK) {
-    internalise(m, get);
+    internalise(m, n->get);
     status = llvm_optimise(k->device, m, "globaldce", r);
   }
   if (status == FV_PLUGIN_OK)
@@ -245,14 +256,14 @@ static int32_t main_object(fv_kernels *k, const fv_artifact *a, const char *get,
 
 //===-- Linking ---------------------------------------------------------===//
 
-typedef struct artifact_names {
-  char get[LLVM_NAME_MAX + 1], constants[LLVM_NAME_MAX + 1], soname[LLVM_NAME_MAX + 1];
-  char versions[LLVM_NAME_MAX + 64];
-} artifact_names;
+static int32_t add_buffer(llvm_linker *l, llvm_file f, LLVMMemoryBufferRef b) {
+  const llvm_piece piece = {LLVMGetBufferStart(b), LLVMGetBufferSize(b)};
+  return llvm_linker_add(l, f, &piece, 1);
+}
 
-static int32_t add_buffer(llvm_linker *l, const char *name, LLVMMemoryBufferRef b) {
-  const llvm_file f = {name, {{LLVMGetBufferStart(b), LLVMGetBufferSize(b)}}};
-  return llvm_linker_add(l, &f);
+static int32_t add_script(llvm_linker *l, llvm_file f, const char *text) {
+  const llvm_piece piece = {text, strlen(text)};
+  return llvm_linker_add(l, f, &piece, 1);
 }
 
 // A libc.so.6 to link against: the name and the symbols, so that no sysroot is
@@ -262,25 +273,31 @@ static int32_t make_libc(llvm_linker *l, fv_kernels *k, fv_report *r) {
   char *versions = libc_versions(k->device);
   if (!versions)
     return FV_PLUGIN_OOM;
-  const llvm_file script = {"libc.map", {{versions, strlen(versions)}}};
-  int32_t status = llvm_linker_add(l, &script);
+  int32_t status = add_script(l, LLVM_FILE_LIBC_VERSIONS, versions);
   free(versions);
   if (status == FV_PLUGIN_OK)
     status = libc_object(k, r, &object);
   if (status != FV_PLUGIN_OK)
     return status;
-  status = add_buffer(l, "libc.o", object);
+  status = add_buffer(l, LLVM_FILE_LIBC_CODE, object);
   LLVMDisposeMemoryBuffer(object);
-  const char *argv[] = {NULL,       "-shared", "-soname",   "libc.so.6", "--version-script",
-                        "libc.map", "-o",      "libc.so.6", "libc.o",    NULL};
-  return status == FV_PLUGIN_OK ? llvm_linker_run(l, argv) : status;
+  const char *argv[] = {NULL,
+                        "-shared",
+                        "-soname",
+                        "libc.so.6",
+                        "--version-script",
+                        l->path[LLVM_FILE_LIBC_VERSIONS],
+                        "-o",
+                        "-",
+                        l->path[LLVM_FILE_LIBC_CODE],
+                        NULL};
+  return status == FV_PLUGIN_OK ? llvm_linker_run(l, argv, LLVM_FILE_LIBC) : status;
 }
 
 static int32_t link_shared(llvm_linker *l, fv_kernels *k, const artifact_names *n, fv_report *r) {
-  int32_t status = add_buffer(l, "kernels.o", k->object);
-  const llvm_file script = {"out.map", {{n->versions, strlen(n->versions)}}};
+  int32_t status = add_buffer(l, LLVM_FILE_KERNELS, k->object);
   if (status == FV_PLUGIN_OK)
-    status = llvm_linker_add(l, &script);
+    status = add_script(l, LLVM_FILE_EXPORTS, n->versions);
   if (status == FV_PLUGIN_OK)
     status = make_libc(l, k, r);
   const char *argv[] = {NULL,
@@ -288,7 +305,7 @@ static int32_t link_shared(llvm_linker *l, fv_kernels *k, const artifact_names *
                         "-soname",
                         n->soname,
                         "--version-script",
-                        "out.map",
+                        l->path[LLVM_FILE_EXPORTS],
                         "--gc-sections",
                         "--no-undefined",
                         "--hash-style=gnu",
@@ -301,13 +318,19 @@ static int32_t link_shared(llvm_linker *l, fv_kernels *k, const artifact_names *
                         "-z",
                         "noexecstack",
                         "-o",
-                        "out",
-                        "main.o",
-                        "kernels.o",
-                        "constants.o",
-                        "libc.so.6",
+                        "-",
+                        l->path[LLVM_FILE_MAIN],
+                        l->path[LLVM_FILE_KERNELS],
+                        l->path[LLVM_FILE_CONSTANTS],
+                        l->path[LLVM_FILE_LIBC],
                         NULL};
-  return status == FV_PLUGIN_OK ? llvm_linker_run(l, argv) : status;
+  return status == FV_PLUGIN_OK ? llvm_linker_run(l, argv, LLVM_FILE_RESULT) : status;
+}
+
+static int32_t link_object(llvm_linker *l) {
+  const char *argv[] = {
+      NULL, "-r", "-o", "-", l->path[LLVM_FILE_MAIN], l->path[LLVM_FILE_CONSTANTS], NULL};
+  return llvm_linker_run(l, argv, LLVM_FILE_RESULT);
 }
 
 static int32_t add_constants(llvm_linker *l, fv_kernels *k, const fv_artifact *a,
@@ -315,12 +338,10 @@ static int32_t add_constants(llvm_linker *l, fv_kernels *k, const fv_artifact *a
   llvm_elf *e = malloc(sizeof *e);
   if (!e)
     return FV_PLUGIN_OOM;
-  const uint16_t machine = strncmp(k->device->triple, "aarch64", 7) == 0 ? EM_AARCH64 : EM_X86_64;
-  llvm_elf_data(e, machine, n->constants, a->constants_size);
-  const llvm_file f = {
-      "constants.o",
-      {{e->head, sizeof e->head}, {a->constants, a->constants_size}, {e->tail, e->tail_size}}};
-  const int32_t status = llvm_linker_add(l, &f);
+  llvm_elf_data(e, k->device->arch->machine, n->constants, a->constants_size);
+  const llvm_piece pieces[] = {
+      {e->head, sizeof e->head}, {a->constants, a->constants_size}, {e->tail, e->tail_size}};
+  const int32_t status = llvm_linker_add(l, LLVM_FILE_CONSTANTS, pieces, 3);
   free(e);
   return status;
 }
@@ -330,38 +351,51 @@ static int32_t link_all(fv_kernels *k, const fv_artifact *a, const artifact_name
   llvm_linker l;
   int32_t status = llvm_linker_open(&l, k->device->host, r, a->linker);
   if (status == FV_PLUGIN_OK)
-    status = add_buffer(&l, "main.o", object);
+    status = add_buffer(&l, LLVM_FILE_MAIN, object);
   if (status == FV_PLUGIN_OK)
     status = add_constants(&l, k, a, n);
-  if (status == FV_PLUGIN_OK && a->shared) {
-    status = link_shared(&l, k, n, r);
-  } else if (status == FV_PLUGIN_OK) {
-    const char *argv[] = {NULL, "-r", "-o", "out", "main.o", "constants.o", NULL};
-    status = llvm_linker_run(&l, argv);
-  }
   if (status == FV_PLUGIN_OK)
-    status = llvm_linker_read(&l, "out", out);
+    status = a->shared ? link_shared(&l, k, n, r) : link_object(&l);
+  if (status == FV_PLUGIN_OK)
+    status = llvm_linker_read(&l, LLVM_FILE_RESULT, out);
   llvm_linker_close(&l);
   return status;
 }
 
+// Told before any work: which system, and whether its runtime came along.
+static int32_t check_target(const fv_device *d, const char *runtime, fv_report *r) {
+  if (!d->is_linux_gnu)
+    return llvm_report(d->host, r, FV_PLUGIN_UNSUPPORTED,
+                       "llvm: a library for '%s' cannot be made: it would have to be Linux with "
+                       "glibc, as '%s-linux-gnu' (--emit=asm shows the kernels)",
+                       d->triple, d->arch->name);
+  if (access(runtime, R_OK) != 0)
+    return llvm_report(d->host, r, FV_PLUGIN_UNSUPPORTED,
+                       "llvm: a library for '%s' cannot be made: its runtime is not there, '%s' "
+                       "(--emit=asm shows the kernels)",
+                       d->triple, runtime);
+  return FV_PLUGIN_OK;
+}
+
 int32_t llvm_emit_artifact(fv_kernels *k, const fv_artifact *a, fv_report *r, fv_blob *out) {
-  const fv_host *host = k->device->host;
+  const fv_device *d = k->device;
   artifact_names n;
-  if (strncmp(k->device->triple, "x86_64", 6) != 0)
-    return llvm_report(host, r, FV_PLUGIN_UNSUPPORTED,
-                       "llvm: a library for '%s' cannot be made: its runtime is built for x86_64 "
-                       "alone (--emit=asm shows the kernels)",
-                       k->device->triple);
   if (strlen(a->name) > LLVM_NAME_MAX - 32)
-    return llvm_report(host, r, FV_PLUGIN_FAILED, "llvm: the name of the model is too long");
+    return llvm_report(d->host, r, FV_PLUGIN_FAILED, "llvm: the name of the model is too long");
   snprintf(n.get, sizeof n.get, "%s_get", a->name);
   snprintf(n.constants, sizeof n.constants, "%s__fovea_constants", a->name);
   snprintf(n.soname, sizeof n.soname, "lib%s.so", a->name);
   snprintf(n.versions, sizeof n.versions, "{ global: %s; local: *; };\n", n.get);
+  const int size =
+      snprintf(n.runtime, sizeof n.runtime, "%sexec-%s.bc", a->exec_folder, d->arch->name);
+  if (size < 0 || (size_t)size >= sizeof n.runtime)
+    return llvm_report(d->host, r, FV_PLUGIN_FAILED, "llvm: the path of the runtime is too long");
+  int32_t status = check_target(d, n.runtime, r);
+  if (status != FV_PLUGIN_OK)
+    return status;
   k->errors.text[0] = 0;  // of an earlier call
   LLVMMemoryBufferRef object = NULL;
-  int32_t status = main_object(k, a, n.get, n.constants, r, &object);
+  status = main_object(k, a, &n, r, &object);
   if (status != FV_PLUGIN_OK)
     return status;
   status = link_all(k, a, &n, object, r, out);

@@ -18,14 +18,13 @@ static const cpu cpus[] = {
 };
 enum { CPUS = (int)(sizeof cpus / sizeof *cpus) };
 
-static bool has_arch(const cpu *c, const char *triple) {
-  const size_t n = strlen(c->arch);
-  return strncmp(triple, c->arch, n) == 0 && (!triple[n] || triple[n] == '-');
+static bool has_arch(const cpu *c, const llvm_arch *arch) {
+  return strcmp(c->arch, arch->name) == 0;
 }
 
-const char *llvm_cpu_features(const char *triple, const char *name) {
+const char *llvm_cpu_features(const llvm_arch *arch, const char *name) {
   for (int i = 0; i < CPUS; i++)
-    if (has_arch(&cpus[i], triple) && strcmp(cpus[i].name, name) == 0)
+    if (has_arch(&cpus[i], arch) && strcmp(cpus[i].name, name) == 0)
       return cpus[i].features;
   return NULL;
 }
@@ -44,7 +43,7 @@ static bool has_word(const char *list, const char *word, size_t n) {
 
 // Names that may be meant: of CPUs, or of instruction sets that some CPU has.
 typedef struct names {
-  const char *triple;
+  const llvm_arch *arch;
   bool features;
   char text[64];
 } names;
@@ -64,7 +63,7 @@ static const char *word_at(names *all, const char *list, int *i) {
 static const char *name_at(void *user, int i) {
   names *all = user;
   for (int c = 0; c < CPUS; c++) {
-    if (!has_arch(&cpus[c], all->triple))
+    if (!has_arch(&cpus[c], all->arch))
       continue;
     const char *word = word_at(all, all->features ? cpus[c].features : cpus[c].name, &i);
     if (word)
@@ -75,48 +74,42 @@ static const char *name_at(void *user, int i) {
 
 static int32_t unknown(const fv_host *host, fv_report *r, const char *word, names *all) {
   const int32_t s = llvm_report(host, r, FV_PLUGIN_ARG, "llvm: there is no %s '%s' of '%s'",
-                                all->features ? "feature" : "cpu", word, all->triple);
+                                all->features ? "feature" : "cpu", word, all->arch->name);
   host->did_you_mean(r, word, name_at, all);
   return s;
 }
 
-static bool is_feature(const char *triple, const char *name, size_t n) {
+static bool is_feature(const llvm_arch *arch, const char *name, size_t n) {
   for (int i = 0; i < CPUS; i++)
-    if (has_arch(&cpus[i], triple) && has_word(cpus[i].features, name, n))
+    if (has_arch(&cpus[i], arch) && has_word(cpus[i].features, name, n))
       return true;
   return false;
 }
 
-static int32_t check_features(const fv_host *host, fv_report *r, const char *triple,
+static int32_t check_features(const fv_host *host, fv_report *r, const llvm_arch *arch,
                               const char *list) {
-  const char *least = llvm_cpu_features(triple, LLVM_LEAST_CPU(triple));
+  const char *least = llvm_cpu_features(arch, arch->least);
   for (const char *p = list; *p; p += strspn(p, ",")) {
     const size_t n = strcspn(p, ",");
     if (n < 2 || (*p != '+' && *p != '-'))
       return llvm_report(host, r, FV_PLUGIN_ARG,
                          "llvm: features: '%.*s' is neither +NAME nor -NAME", (int)n, p);
-    if (!is_feature(triple, p + 1, n - 1)) {
+    if (!is_feature(arch, p + 1, n - 1)) {
       char word[64];
       snprintf(word, sizeof word, "%.*s", (int)n - 1, p + 1);
-      return unknown(host, r, word, &(names){.triple = triple, .features = true});
+      return unknown(host, r, word, &(names){.arch = arch, .features = true});
     }
     if (*p == '-' && least && has_word(least, p + 1, n - 1))
       return llvm_report(host, r, FV_PLUGIN_ARG, "llvm: features: every cpu of '%s' has '%.*s'",
-                         triple, (int)n - 1, p + 1);
+                         arch->name, (int)n - 1, p + 1);
     p += n;
   }
   return FV_PLUGIN_OK;
 }
 
-int32_t llvm_check_names(const fv_host *host, fv_report *r, const char *triple, const char *name,
+int32_t llvm_check_names(const fv_host *host, fv_report *r, const llvm_arch *arch, const char *name,
                          const char *features) {
-  bool known = false;
-  for (int i = 0; i < CPUS; i++)
-    known = known || has_arch(&cpus[i], triple);
-  if (!known && (name || features))
-    return llvm_report(host, r, FV_PLUGIN_UNSUPPORTED,
-                       "llvm: the options cpu and features are not known for '%s'", triple);
-  if (name && !llvm_cpu_features(triple, name))
-    return unknown(host, r, name, &(names){.triple = triple});
-  return features ? check_features(host, r, triple, features) : FV_PLUGIN_OK;
+  if (name && !llvm_cpu_features(arch, name))
+    return unknown(host, r, name, &(names){.arch = arch});
+  return features ? check_features(host, r, arch, features) : FV_PLUGIN_OK;
 }

@@ -272,6 +272,7 @@ static const fv_backend backend = {
     .emit = emit,
     .emit_artifact = llvm_emit_artifact,
     .needs = needs,
+    .options = llvm_options,
 };
 
 FV_BACKEND_EXPORT(llvm, backend)

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs ld.lld on files in a private folder, which is removed in any case.
+// Runs ld.lld on files that have no names.
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,10 +19,6 @@ extern char **environ;
 static int32_t failed(llvm_linker *l, const char *what, const char *name) {
   return llvm_report(l->host, l->report, FV_PLUGIN_IO, "llvm: cannot %s '%s': %s", what, name,
                      strerror(errno));
-}
-
-static int32_t no_memory(llvm_linker *l) {
-  return llvm_report(l->host, l->report, FV_PLUGIN_OOM, "llvm: out of memory");
 }
 
 //===-- Finding the linker ----------------------------------------------===//
@@ -60,8 +55,17 @@ static char *find_linker(void) {
 
 //===-- Files -----------------------------------------------------------===//
 
-static int open_folder(const llvm_linker *l) {
-  return open(l->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+// Files without names, so that nothing is left whatever ends this process: on the disk, in the
+// folder of temporary files, or, where that has none, in memory. The linker opens them through
+// /proc under the numbers that they have here.
+static const char *temporary_folder(void) {
+  const char *tmp = getenv("TMPDIR");
+  return tmp && tmp[0] == '/' ? tmp : "/tmp";
+}
+
+static int open_unnamed(void) {
+  const int fd = open(temporary_folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  return fd >= 0 ? fd : memfd_create("fovea", MFD_CLOEXEC);
 }
 
 static bool write_all(int fd, const void *data, size_t size) {
@@ -79,116 +83,85 @@ static bool write_all(int fd, const void *data, size_t size) {
   return true;
 }
 
-int32_t llvm_linker_add(llvm_linker *l, const llvm_file *f) {
-  const int dir = open_folder(l);
-  if (dir < 0)
-    return failed(l, "open", l->folder);
-  const int fd = openat(dir, f->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  close(dir);
-  if (fd < 0)
-    return failed(l, "create temporary file", f->name);
-  bool ok = true;
-  for (size_t i = 0; ok && i < sizeof f->piece / sizeof *f->piece; i++)
-    ok = write_all(fd, f->piece[i].data, f->piece[i].size);
-  const int32_t status = ok ? FV_PLUGIN_OK : failed(l, "write temporary file", f->name);
-  if (close(fd) != 0 && ok)
-    return failed(l, "write temporary file", f->name);
-  return status;
-}
-
-static void free_blob(void *data, size_t size) {
-  (void)size;
-  free(data);
-}
-
-static int32_t read_all(llvm_linker *l, int fd, const char *name, fv_blob *out) {
-  struct stat st;
-  if (fstat(fd, &st) != 0)
-    return failed(l, "read", name);
-  const size_t size = (size_t)st.st_size;
-  char *data = malloc(size + 1);
-  if (!data)
-    return no_memory(l);
-  size_t at = 0;
-  while (at < size) {
-    const ssize_t n = read(fd, data + at, size - at);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0) {
-      const int32_t status = failed(l, "read", name);
-      free(data);
-      return status;
-    }
-    at += (size_t)n;
-  }
-  data[size] = 0;
-  *out = (fv_blob){.data = data, .size = size, .release = free_blob};
+static int32_t open_file(llvm_linker *l, llvm_file f) {
+  l->fd[f] = open_unnamed();
+  if (l->fd[f] < 0)
+    return failed(l, "make a temporary file in", temporary_folder());
+  snprintf(l->path[f], sizeof l->path[f], "/proc/self/fd/%d", l->fd[f]);
   return FV_PLUGIN_OK;
 }
 
-int32_t llvm_linker_read(llvm_linker *l, const char *name, fv_blob *out) {
-  const int dir = open_folder(l);
-  if (dir < 0)
-    return failed(l, "open", l->folder);
-  const int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-  close(dir);
-  if (fd < 0)
-    return failed(l, "open", name);
-  const int32_t status = read_all(l, fd, name, out);
-  close(fd);
-  return status;
+int32_t llvm_linker_add(llvm_linker *l, llvm_file f, const llvm_piece *piece, size_t count) {
+  const int32_t status = open_file(l, f);
+  if (status != FV_PLUGIN_OK)
+    return status;
+  for (size_t i = 0; i < count; i++)
+    if (!write_all(l->fd[f], piece[i].data, piece[i].size))
+      return failed(l, "write a temporary file in", temporary_folder());
+  return FV_PLUGIN_OK;
+}
+
+static void unmap(void *data, size_t size) {
+  munmap(data, size);
+}
+
+int32_t llvm_linker_read(llvm_linker *l, llvm_file f, fv_blob *out) {
+  struct stat st;
+  if (fstat(l->fd[f], &st) != 0)
+    return failed(l, "read from", temporary_folder());
+  void *data = MAP_FAILED;
+  if (st.st_size > 0)
+    data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, l->fd[f], 0);
+  else
+    errno = EIO;
+  if (data == MAP_FAILED)
+    return failed(l, "read from", temporary_folder());
+  *out = (fv_blob){.data = data, .size = (size_t)st.st_size, .release = unmap};
+  return FV_PLUGIN_OK;
 }
 
 //===-- Life ------------------------------------------------------------===//
 
 int32_t llvm_linker_open(llvm_linker *l, const fv_host *host, fv_report *r, const char *program) {
   *l = (llvm_linker){.host = host, .report = r};
-  const char *tmp = getenv("TMPDIR");
-  if (!tmp || tmp[0] != '/' || strlen(tmp) > sizeof l->folder - 32)
-    tmp = "/tmp";
+  for (int f = 0; f < LLVM_FILE_COUNT; f++)
+    l->fd[f] = -1;
   l->program = program ? strdup(program) : find_linker();
   if (!l->program)
     return llvm_report(host, r, FV_PLUGIN_UNSUPPORTED,
                        "llvm: making a library needs ld.lld (Debian package lld-19): not found");
-  snprintf(l->folder, sizeof l->folder, "%s/fovea-XXXXXX", tmp);
-  if (mkdtemp(l->folder))
-    return FV_PLUGIN_OK;
-  l->folder[0] = 0;
-  return failed(l, "make a folder in", tmp);
+  return FV_PLUGIN_OK;
 }
 
 void llvm_linker_close(llvm_linker *l) {
-  const int dir = l->folder[0] ? open_folder(l) : -1;
-  DIR *d = dir >= 0 ? fdopendir(dir) : NULL;
-  if (d) {
-    for (struct dirent *e = readdir(d); e; e = readdir(d))
-      if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-        unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
-  } else if (dir >= 0) {
-    close(dir);
-  }
-  if (l->folder[0])
-    rmdir(l->folder);
+  for (int f = 0; f < LLVM_FILE_COUNT; f++)
+    if (l->fd[f] >= 0)
+      close(l->fd[f]);
   free(l->program);
   *l = (llvm_linker){0};
 }
 
 //===-- Running ---------------------------------------------------------===//
 
-// Starts the program in the folder, its output going to a pipe.
-static int start(llvm_linker *l, const char **argv, char **env, int output, pid_t *pid) {
+// Starts the program where no file has a name that its arguments could mean. Its results go to
+// `out` through standard output, since it would look beside any other place for room; what it
+// says goes to `words`.
+static int start(llvm_linker *l, const char **argv, char **env, int out, int words, pid_t *pid) {
   posix_spawn_file_actions_t a;
   int err = posix_spawn_file_actions_init(&a);
   if (err)
     return err;
-  err = posix_spawn_file_actions_addchdir_np(&a, l->folder);
+  err = posix_spawn_file_actions_addchdir_np(&a, "/proc/self");
+  // A file that is put onto its own number stays open in the program.
+  for (int f = 0; f < LLVM_FILE_COUNT && !err; f++)
+    if (l->fd[f] >= 0)
+      err = posix_spawn_file_actions_adddup2(&a, l->fd[f], l->fd[f]);
   if (!err)
     err = posix_spawn_file_actions_addopen(&a, 0, "/dev/null", O_RDONLY, 0);
   if (!err)
-    err = posix_spawn_file_actions_adddup2(&a, output, 1);
+    err = posix_spawn_file_actions_adddup2(&a, out, 1);
   if (!err)
-    err = posix_spawn_file_actions_adddup2(&a, output, 2);
+    err = posix_spawn_file_actions_adddup2(&a, words, 2);
   if (!err) {
     char **args;  // posix_spawn does not write to the strings
     memcpy(&args, &argv, sizeof args);
@@ -198,16 +171,17 @@ static int start(llvm_linker *l, const char **argv, char **env, int output, pid_
   return err;
 }
 
-// The caller's environment, but for the place of temporary files, which is the folder: an LLVM
-// program that crashes leaves some. From malloc.
-static char **environment(const char *folder_is) {
+// The caller's environment, and that an LLVM program that crashes shall leave no files. From
+// malloc.
+static char **environment(void) {
+  static char quiet[] = "LLVM_DISABLE_SYMBOLIZATION=1";
   size_t n = 0;
   while (environ[n])
     n++;
   char **env = malloc((n + 2) * sizeof *env);
   if (!env)
     return NULL;
-  memcpy(env, &folder_is, sizeof *env);
+  env[0] = quiet;
   memcpy(env + 1, environ, (n + 1) * sizeof *env);
   return env;
 }
@@ -237,11 +211,10 @@ static int blamed_error(const char *text) {
 }
 
 static int32_t run_failed(llvm_linker *l, int status, char *text) {
-  // lld maps its output: a disk without room for a page of it is a bus error.
-  const int error = WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS ? ENOSPC : blamed_error(text);
+  const int error = blamed_error(text);
   if (error)
     return llvm_report(l->host, l->report, FV_PLUGIN_IO, "llvm: %s cannot write to '%s': %s",
-                       l->program, l->folder, strerror(error));
+                       l->program, temporary_folder(), strerror(error));
   if (WIFSIGNALED(status))
     return llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: %s was ended by signal %d: %s",
                        l->program, WTERMSIG(status), text);
@@ -251,17 +224,19 @@ static int32_t run_failed(llvm_linker *l, int status, char *text) {
   return llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: %s failed: %s", l->program, text);
 }
 
-int32_t llvm_linker_run(llvm_linker *l, const char **argv) {
+int32_t llvm_linker_run(llvm_linker *l, const char **argv, llvm_file out) {
   pid_t pid = 0, got;
-  int status = 0, fd[2];
+  int fd[2];
+  int32_t opened = open_file(l, out);
+  int status = 0;
+  if (opened != FV_PLUGIN_OK)
+    return opened;
   char text[1536] = "";
   argv[0] = "ld.lld";
   if (pipe2(fd, O_CLOEXEC) != 0)
     return failed(l, "make a pipe to", l->program);
-  char temporary[sizeof l->folder + 8];
-  snprintf(temporary, sizeof temporary, "TMPDIR=%s", l->folder);
-  char **env = environment(temporary);
-  const int err = env ? start(l, argv, env, fd[1], &pid) : ENOMEM;
+  char **env = environment();
+  const int err = env ? start(l, argv, env, l->fd[out], fd[1], &pid) : ENOMEM;
   free(env);
   close(fd[1]);
   if (!err)

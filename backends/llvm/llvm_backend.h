@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // llvm_backend.h - what the files of this backend share.
 //
-//   target.c   which machine: CPU, features, what its instruction set can do
+//   arch.c     the architectures, by arch.def
 //   cpus.c     names of CPUs and features
+//   target.c   which machine: CPU, features, what its instruction set can do
 //   print.c    kernel IR -> LLVM IR: structure (loops, variables, entry points)
 //   memory.c   ... loads and stores
 //   scalar.c   ... primitives
@@ -22,6 +23,20 @@
 
 #include "fovea/plugin.h"
 
+//===-- Architectures ---------------------------------------------------===//
+
+typedef struct llvm_arch {  // a row of arch.def, which says what these are
+  const char *name, *least;
+  uint16_t machine, registers;
+  const char *calls[2];
+  uint16_t glibc;
+} llvm_arch;
+
+const llvm_arch *llvm_arch_of(const char *triple);                            // NULL: there is none
+int32_t llvm_no_arch(const fv_host *host, fv_report *r, const char *triple);  // says so
+bool llvm_is_linux_gnu(const char *triple);
+bool llvm_calls_nothing(const llvm_arch *arch, const char *assembly);
+
 //===-- Target ----------------------------------------------------------===//
 
 // What the instruction set does without calling a library.
@@ -34,6 +49,8 @@ typedef struct llvm_isa {
 
 struct fv_device {
   const fv_host *host;
+  const llvm_arch *arch;
+  bool is_linux_gnu;  // what a library can be made for
   LLVMTargetMachineRef machine;
   char *triple, *cpu, *features, *layout, *text;
   llvm_isa isa;
@@ -46,17 +63,17 @@ struct fv_device {
 int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+extern const fv_option_info llvm_options[];
 int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
                   fv_device **out);
 void llvm_close(fv_device *d);
 
 // cpus.c: may these be given to LLVM (which prints to stderr or aborts otherwise)? NULL: not
 // given by the user.
-int32_t llvm_check_names(const fv_host *host, fv_report *r, const char *triple, const char *name,
+int32_t llvm_check_names(const fv_host *host, fv_report *r, const llvm_arch *arch, const char *name,
                          const char *features);
 // "avx2,fma"; NULL: no such CPU.
-const char *llvm_cpu_features(const char *triple, const char *name);
-#define LLVM_LEAST_CPU(triple) (strncmp(triple, "x86_64", 6) == 0 ? "x86-64" : "generic")
+const char *llvm_cpu_features(const llvm_arch *arch, const char *name);
 
 // Collects the errors of a context: LLVM's own handler would print and exit.
 typedef struct llvm_errors {
@@ -164,26 +181,34 @@ typedef struct llvm_elf {
 } llvm_elf;
 void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size);
 
-// One input file of a link: its pieces one after another.
-typedef struct llvm_file {
-  const char *name;
-  llvm_piece piece[3];
+// The files of a link.
+typedef enum llvm_file {
+  LLVM_FILE_MAIN,       // image, tables, runtime
+  LLVM_FILE_KERNELS,    // ... if they are not in there
+  LLVM_FILE_CONSTANTS,  // the weights
+  LLVM_FILE_EXPORTS,    // version script: what is seen from outside
+  LLVM_FILE_LIBC_CODE,
+  LLVM_FILE_LIBC_VERSIONS,
+  LLVM_FILE_LIBC,  // what stands for libc
+  LLVM_FILE_RESULT,
+  LLVM_FILE_COUNT
 } llvm_file;
 
-// A private folder with files in which the linker runs.
 typedef struct llvm_linker {
   const fv_host *host;
   fv_report *report;
   char *program;
-  char folder[256];
+  int fd[LLVM_FILE_COUNT];
+  char path[LLVM_FILE_COUNT][32];  // for the linker's arguments
 } llvm_linker;
 
 // `program`: path of ld.lld, or NULL to search. Close it in any case.
 int32_t llvm_linker_open(llvm_linker *l, const fv_host *host, fv_report *r, const char *program);
-int32_t llvm_linker_add(llvm_linker *l, const llvm_file *f);
-// Runs it with argv[1..] (argv[0] is filled in; NULL-terminated).
-int32_t llvm_linker_run(llvm_linker *l, const char **argv);
-int32_t llvm_linker_read(llvm_linker *l, const char *name, fv_blob *out);
+// Makes an input of pieces, one after another.
+int32_t llvm_linker_add(llvm_linker *l, llvm_file f, const llvm_piece *piece, size_t count);
+// Runs it with argv[1..] (argv[0] is filled in; NULL-terminated), among them -o -, which is `out`.
+int32_t llvm_linker_run(llvm_linker *l, const char **argv, llvm_file out);
+int32_t llvm_linker_read(llvm_linker *l, llvm_file f, fv_blob *out);
 void llvm_linker_close(llvm_linker *l);
 
 #endif  // FOVEA_BACKENDS_LLVM_LLVM_BACKEND_H_

@@ -107,27 +107,16 @@ static char *probe(fv_device *d, const char *intrinsic, unsigned lanes, unsigned
   return copy;
 }
 
-static bool is_arch(const fv_device *d, const char *arch) {
-  return strncmp(d->triple, arch, strlen(arch)) == 0;
-}
-
-// True if the code of the probe calls no function.
-static bool calls_nothing(const fv_device *d, const char *code) {
-  if (is_arch(d, "x86_64"))
-    return !strstr(code, "call") && !strstr(code, "jmp");
-  return is_arch(d, "aarch64") && !strstr(code, "\tbl\t") && !strstr(code, "\tb\t");
-}
-
 static bool probe_isa(fv_device *d) {
   char *fma = probe(d, "llvm.fma", 16, 3), *f16 = probe(d, NULL, 8, 1),
        *round = probe(d, "llvm.roundeven", 8, 1);
   const bool ok = fma && f16 && round;
   if (ok) {
-    d->isa.fma = calls_nothing(d, fma);
-    d->isa.f16c = calls_nothing(d, f16);
-    d->isa.round = calls_nothing(d, round);
+    d->isa.fma = llvm_calls_nothing(d->arch, fma);
+    d->isa.f16c = llvm_calls_nothing(d->arch, f16);
+    d->isa.round = llvm_calls_nothing(d->arch, round);
     d->target.vector_bits = strstr(fma, "zmm") ? 512 : strstr(fma, "ymm") && d->isa.fma ? 256 : 128;
-    d->target.registers = d->target.vector_bits == 512 || is_arch(d, "aarch64") ? 32 : 16;
+    d->target.registers = d->target.vector_bits == 512 ? 32 : d->arch->registers;
   }
   free(fma);
   free(f16);
@@ -228,7 +217,7 @@ static void sort_features(const char *list, feature *f, char *out) {
 
 static bool find_needs(fv_device *d) {
   // The host's own features are all in d->features.
-  const char *of_cpu = d->host_features ? NULL : llvm_cpu_features(d->triple, d->cpu);
+  const char *of_cpu = d->host_features ? NULL : llvm_cpu_features(d->arch, d->cpu);
   char *list = join(of_cpu ? of_cpu : "", of_cpu && *of_cpu ? "," : "", d->features);
   const size_t n = list ? strlen(list) : 0;
   feature *f = calloc(n + 1, sizeof *f);
@@ -253,37 +242,45 @@ typedef struct choice {
   const char *triple, *cpu, *features;
 } choice;
 
-static int32_t read_options(const fv_host *host, const fv_option *o, size_t n, fv_report *r,
-                            choice *c) {
+const fv_option_info llvm_options[] = {
+    {.key = "cpu", .arg = "NAME", .doc = "the CPU to make code for (default: this one's)"},
+    {.key = "features",
+     .arg = "+NAME,-NAME",
+     .doc = "instruction sets more or less than the CPU has",
+     .is_list = 1},
+    {.key = "triple", .arg = "TRIPLE", .doc = "another machine, e.g. aarch64-linux-gnu"},
+    {.key = NULL}};
+
+static void read_options(const fv_option *o, size_t n, choice *c) {
   for (size_t i = 0; i < n; i++) {
     if (strcmp(o[i].key, "triple") == 0)
       c->triple = o[i].value;
     else if (strcmp(o[i].key, "cpu") == 0)
       c->cpu = o[i].value;
-    else if (strcmp(o[i].key, "features") == 0 || strcmp(o[i].key, "mattr") == 0)
+    else if (strcmp(o[i].key, "features") == 0)
       c->features = o[i].value;
-    else
-      return llvm_report(host, r, FV_PLUGIN_ARG,
-                         "llvm: no option '%s' (there are: triple, cpu, features)", o[i].key);
   }
   if (c->cpu && strcmp(c->cpu, "native") == 0)
     c->cpu = NULL;
-  return FV_PLUGIN_OK;
 }
 
 // Fills triple, cpu and features: the host's, unless the options say other.
-static int32_t choose(fv_device *d, const choice *c) {
+static int32_t choose(fv_device *d, const choice *c, fv_report *r) {
   char *host_triple = copy_message(LLVMGetDefaultTargetTriple());
   char *triple = c->triple ? copy_message(LLVMNormalizeTargetTriple(c->triple)) : NULL;
   int32_t status = FV_PLUGIN_OOM;
   if (host_triple && (triple || !c->triple)) {
-    const size_t arch = strcspn(host_triple, "-") + 1;
-    d->isa.native = !triple || (strncmp(triple, host_triple, arch) == 0 && strstr(triple, "linux"));
     d->triple = triple ? triple : host_triple;
+    d->arch = llvm_arch_of(d->triple);
+    d->is_linux_gnu = llvm_is_linux_gnu(d->triple);
+    d->isa.native = !triple || (d->arch == llvm_arch_of(host_triple) && d->is_linux_gnu);
+    status = d->arch ? FV_PLUGIN_OK : llvm_no_arch(d->host, r, d->triple);
+  }
+  if (status == FV_PLUGIN_OK) {
     const bool host_cpu = d->isa.native && !c->cpu;
     d->host_features = host_cpu;
-    d->cpu = host_cpu ? copy_message(LLVMGetHostCPUName())
-                      : strdup(c->cpu ? c->cpu : LLVM_LEAST_CPU(d->triple));
+    d->cpu =
+        host_cpu ? copy_message(LLVMGetHostCPUName()) : strdup(c->cpu ? c->cpu : d->arch->least);
     char *base = host_cpu ? copy_message(LLVMGetHostCPUFeatures()) : strdup("");
     const char *more = c->features ? c->features : "";
     d->features = base ? join(base, base[0] && more[0] ? "," : "", more) : NULL;
@@ -322,16 +319,14 @@ int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_option
                   fv_device **out) {
   choice c = {0};
   pthread_once(&once, init_targets);
-  int32_t status = read_options(host, options, n_options, r, &c);
-  if (status != FV_PLUGIN_OK)
-    return status;
+  read_options(options, n_options, &c);
   fv_device *d = calloc(1, sizeof *d);
   if (!d)
     return FV_PLUGIN_OOM;
   d->host = host;
-  status = choose(d, &c);
+  int32_t status = choose(d, &c, r);
   if (status == FV_PLUGIN_OK)
-    status = llvm_check_names(host, r, d->triple, c.cpu, c.features);
+    status = llvm_check_names(host, r, d->arch, c.cpu, c.features);
   if (status == FV_PLUGIN_OK)
     status = open_machine(d, r);
   if (status == FV_PLUGIN_OK && !probe_isa(d))

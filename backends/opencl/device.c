@@ -224,12 +224,9 @@ static void fill_name(fv_device *d, const char *name) {
 int32_t device_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
                     fv_device **out) {
   const char *want = NULL;
-  for (size_t i = 0; i < n_options; i++) {
-    if (strcmp(options[i].key, "device") != 0)
-      return host->error(r, FV_PLUGIN_FAILED,
-                         "opencl has one option: device=NAME or device=NUMBER");
-    want = options[i].value;
-  }
+  for (size_t i = 0; i < n_options; i++)
+    if (strcmp(options[i].key, "device") == 0)
+      want = options[i].value;
   candidate *c = calloc(MAX_DEVICES, sizeof *c);
   fv_device *d = calloc(1, sizeof *d);
   int32_t status = FV_PLUGIN_OK;

@@ -162,6 +162,12 @@ static const fv_target *target(fv_device *d) {
   return &d->target;
 }
 
+static const fv_option_info options[] = {
+    {.key = "device",
+     .arg = "NAME",
+     .doc = "a device by a part of its name, or by its number (default: the first GPU, else 0)"},
+    {.key = NULL}};
+
 static const fv_backend backend = {
     .struct_size = sizeof(fv_backend),
     .abi = FV_ABI_VERSION,
@@ -177,6 +183,7 @@ static const fv_backend backend = {
     .create_queue = queue_create,
     .destroy_queue = queue_destroy,
     .emit = emit,
+    .options = options,
 };
 
 FV_BACKEND_EXPORT(opencl, backend)

@@ -124,6 +124,9 @@ typedef struct fv_compile_options {
   fv_stage until;
 } fv_compile_options;
 
+// Whether there are this backend and these options: ERR_ARG with the reason, before any
+// work. OK says nothing of whether the backend works here.
+FV_API FV_NODISCARD fv_status fv_backend_check(const fv_compile_options *o, fv_diag_sink *diag);
 FV_API FV_NODISCARD fv_status fv_compile(const fv_model *m, const fv_compile_options *o,
                                          fv_diag_sink *diag, fv_executable **out);
 // A library made by fv_executable_library, as an executable of its own.
@@ -141,10 +144,15 @@ FV_API int fv_executable_count_kernels(const fv_executable *e, const char *famil
 // obj, opencl.
 FV_API FV_NODISCARD fv_status fv_executable_emit(const fv_executable *e, const char *kind,
                                                  fv_diag_sink *diag, fv_bytes *out);
-// A shared library (shared = 1) or object for this backend's target, and its
-// header. name: a C identifier; NULL = from the model's name.
+// A library for this backend's target, in any of its forms, and its header, which is the same
+// for all. name: a C identifier; NULL = from the model's name.
+typedef enum fv_library_kind {
+  FV_LIBRARY_OBJECT = 0,   // one relocatable object
+  FV_LIBRARY_SHARED = 1,   // needs libc and nothing else
+  FV_LIBRARY_ARCHIVE = 2,  // the object as a static library
+} fv_library_kind;
 FV_API FV_NODISCARD fv_status fv_executable_library(const fv_executable *e, const char *name,
-                                                    int shared, fv_diag_sink *diag,
+                                                    fv_library_kind kind, fv_diag_sink *diag,
                                                     fv_bytes *library, fv_bytes *header);
 
 //===-- Running ---------------------------------------------------------===//
@@ -181,8 +189,10 @@ FV_API int64_t fv_context_workspace_bytes(const fv_context *c);
 
 //===-- What is there -----------------------------------------------------===//
 
-// Calls f(user, kind, name, doc) for each backend, frontend, pass, op, family of kernels.
-// kind: "backends", "frontends", "passes", "ops", "families", or NULL for all.
+// Kinds of what there is. options: of backends, "llvm:cpu=NAME"; families: of kernels.
+#define FV_LIST_KINDS(X) X(backends) X(options) X(frontends) X(passes) X(ops) X(families)
+// Calls f(user, kind, name, doc) for each thing of a kind; NULL: of all kinds. The texts of
+// options live until f returns, the others as long as the process.
 FV_API void fv_list(const char *kind,
                     void (*f)(void *user, const char *kind, const char *name, const char *doc),
                     void *user);

@@ -50,7 +50,7 @@ struct fv_host {
 
 // The part of the status codes that plugins return. REFUSED: a run whose data failed a
 // check of the model (an id out of range, say); FAILED: the backend or its device did; ARG: an
-// option has no such name or value; IO: a file could not be read or written.
+// option has no such value; IO: a file could not be read or written.
 enum {
   FV_PLUGIN_OK = 0,
   FV_PLUGIN_UNSUPPORTED = 1,
@@ -61,8 +61,18 @@ enum {
   FV_PLUGIN_IO = 6
 };
 
-typedef struct fv_option {  // from --backend-option, in order
-  const char *key, *value;
+// An option that a backend takes, `-b NAME:KEY=VALUE`. The host knows a backend's
+// table: it refuses other keys, gives open() each key at most once (the last value;
+// of a list all of them, joined by commas), and lists them (`fovea list options`).
+typedef struct fv_option_info {
+  const char *key;
+  const char *arg;  // what stands for the value: "NAME"
+  const char *doc;  // one line
+  uint32_t is_list;
+  uint32_t reserved;
+} fv_option_info;
+typedef struct fv_option {
+  const char *key, *value;  // the value is not empty
 } fv_option;
 
 typedef struct fv_device fv_device;    // backend-private
@@ -86,9 +96,9 @@ typedef struct fv_artifact {
   size_t image_size;
   const void *constants;  // placed by the plugin without passing through LLVM
   size_t constants_size;
-  const char *exec_bitcode;  // path of the artifact runtime for this target
-  const char *linker;        // path of ld.lld, or NULL to search
-  const char *manifest;      // JSON text that says of what and how it was made, or NULL
+  const char *exec_folder;  // ends with '/': exec-ARCH.bc in it is the artifact runtime
+  const char *linker;       // path of ld.lld, or NULL to search
+  const char *manifest;     // JSON text that says of what and how it was made, or NULL
 } fv_artifact;
 
 typedef struct fv_backend {
@@ -127,6 +137,8 @@ typedef struct fv_backend {
 
   // optional: the instruction sets that code for this device may use, "avx2,fma".
   const char *(*needs)(fv_device *d);
+  // optional: the options of open(); ends with a key of NULL. Without it there are none.
+  const fv_option_info *options;
 } fv_backend;
 
 typedef int32_t (*fv_plugin_query_fn)(const fv_host *host, const fv_backend **out);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <signal.h>
@@ -41,7 +42,7 @@ static int tear_down(void **state) {
 
 static void put(const char *path, const char *text) {
   const fv_piece piece = {.data = text, .size = strlen(text)};
-  assert_int_equal(fv_file_write(path, &piece, 1, 0644, &sink), FV_OK);
+  assert_int_equal(fv_files_write(&(fv_new_file){path, &piece, 1, 0644}, 1, &sink), FV_OK);
 }
 
 // Fails unless `path` holds `text`.
@@ -91,13 +92,13 @@ static fv_status map_beneath(const char *at, const char *name) {
 
 static fv_status write_file(const char *path, const char *text) {
   const fv_piece piece = {.data = text, .size = strlen(text)};
-  return fv_file_write(path, &piece, 1, 0644, &sink);
+  return fv_files_write(&(fv_new_file){path, &piece, 1, 0644}, 1, &sink);
 }
 
 static void writes_and_reads(void **state) {
   (void)state;
   const fv_piece pieces[] = {{"ab", 2}, {NULL, 0}, {"cd", 2}};
-  assert_int_equal(fv_file_write("f", pieces, 3, 0644, &sink), FV_OK);
+  assert_int_equal(fv_files_write(&(fv_new_file){"f", pieces, 3, 0644}, 1, &sink), FV_OK);
   expect("f", "abcd");
   put("f", "x");
   expect("f", "x");
@@ -107,7 +108,7 @@ static void writes_and_reads(void **state) {
   struct stat st;
   assert_int_equal(stat("f", &st), 0);
   assert_int_equal(st.st_mode & 0111, 0);
-  assert_int_equal(fv_file_write("f", pieces, 3, 0755, &sink), FV_OK);
+  assert_int_equal(fv_files_write(&(fv_new_file){"f", pieces, 3, 0755}, 1, &sink), FV_OK);
   assert_int_equal(stat("f", &st), 0);
   assert_int_equal(st.st_mode & 0100, 0100);
   assert_string_equal(messages.text, "");
@@ -230,13 +231,59 @@ static void failed_writes_leave_nothing(void **state) {
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
   static char big[5000];
   const fv_piece piece = {.data = big, .size = sizeof big};
-  const fv_status replaced = fv_file_write("f", &piece, 1, 0644, &sink);
-  const fv_status made = fv_file_write("g", &piece, 1, 0644, &sink);
+  const fv_status replaced = fv_files_write(&(fv_new_file){"f", &piece, 1, 0644}, 1, &sink);
+  const fv_status made = fv_files_write(&(fv_new_file){"g", &piece, 1, 0644}, 1, &sink);
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
   assert_message(replaced, FV_ERR_IO, "cannot write 'f': File too large");
   assert_int_equal(made, FV_ERR_IO);
   expect("f", "old");
   assert_int_equal(count_entries("."), 1);
+}
+
+// Of several files none is changed if one cannot be written.
+static void all_or_none(void **state) {
+  (void)state;
+  put("f", "old");
+  const fv_piece piece = {.data = "new", .size = 3};
+  const fv_new_file wrong[] = {
+      {"f", &piece, 1, 0644}, {"g", &piece, 1, 0644}, {"no/h", &piece, 1, 0644}};
+  assert_message(fv_files_write(wrong, 3, &sink), FV_ERR_IO, "'no/h'");
+  expect("f", "old");
+  assert_int_equal(count_entries("."), 1);
+  assert_int_equal(fv_files_write(wrong, 2, &sink), FV_OK);
+  expect("f", "new");
+  expect("g", "new");
+  assert_int_equal(count_entries("."), 2);
+}
+
+// A process that is killed while it writes leaves the whole file or nothing, where a file can be
+// without a name.
+static void killed_writes_leave_nothing(void **state) {
+  (void)state;
+  const int probe = open(".", O_TMPFILE | O_WRONLY, 0600);
+  if (probe < 0 || access("/proc/self/fd", X_OK) != 0)
+    skip();
+  close(probe);
+  static char big[1 << 20];
+  fv_piece pieces[16];
+  for (size_t i = 0; i < FV_COUNTOF(pieces); i++)
+    pieces[i] = (fv_piece){big, sizeof big};
+  for (int after = 0; after < 20; after += 2) {
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+      const fv_new_file file = {"f", pieces, FV_COUNTOF(pieces), 0644};
+      _exit(fv_files_write(&file, 1, &sink) != FV_OK);
+    }
+    usleep((useconds_t)after * 1000);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    struct stat st;
+    const bool there = stat("f", &st) == 0;
+    assert_true(!there || st.st_size == (off_t)sizeof big * (off_t)FV_COUNTOF(pieces));
+    assert_int_equal(count_entries("."), there);
+    unlink("f");
+  }
 }
 
 static void what_cannot_be_written_is_told(void **state) {
@@ -337,6 +384,8 @@ int main(void) {
       TEST(old_kernels_walk),
       TEST(a_full_disk_is_told),
       TEST(failed_writes_leave_nothing),
+      TEST(killed_writes_leave_nothing),
+      TEST(all_or_none),
       TEST(what_cannot_be_written_is_told),
       TEST(unwritable_folders_are_told),
       TEST(links_stay_links),

@@ -177,6 +177,28 @@ static void doubles(void **state) {
   assert_false(fv_parse_double(longer, sizeof longer, &v));
 }
 
+// What JSON has no number for is a word, which is read again.
+static void json_doubles(void **state) {
+  (void)state;
+  static const struct {
+    double v;
+    const char *text;
+  } row[] = {{(double)NAN, "\"NaN\""},
+             {(double)INFINITY, "\"Infinity\""},
+             {-(double)INFINITY, "\"-Infinity\""},
+             {-0.0, "-0.0"},
+             {0.1, "0.1"}};
+  for (size_t i = 0; i < FV_COUNTOF(row); i++) {
+    fv_str s = {.arena = ar};
+    fv_str_json_double(&s, row[i].v);
+    assert_string_equal(s.data, row[i].text);
+    const size_t quote = s.data[0] == '"';
+    double v = 9;
+    assert_true(fv_parse_json_double(s.data + quote, s.size - 2 * quote, &v));
+    assert_true(isnan(row[i].v) ? isnan(v) : v == row[i].v);
+  }
+}
+
 static void json_is_escaped(void **state) {
   (void)state;
   assert_string_equal(json_text("", 0), "\"\"");
@@ -208,8 +230,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(strings_grow),      cmocka_unit_test(doubles_are_short),
       cmocka_unit_test(doubles_read_back), cmocka_unit_test(locales_do_not_matter),
-      cmocka_unit_test(integers),          cmocka_unit_test(doubles),
-      cmocka_unit_test(json_is_escaped),
+      cmocka_unit_test(json_doubles),      cmocka_unit_test(integers),
+      cmocka_unit_test(doubles),           cmocka_unit_test(json_is_escaped),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # Machines: names that there are not, code for others, and what a library says of itself.
 for o in cpu=znver9 cpu=sapphirerapid cpu=i486 features=+avx9 features=avx2 features=-64bit \
-         features=-sse2 triple=pdp11-unix colour=red nothing; do
-  fovea compile small.xml -o libm.so --backend-option=triple=x86_64-linux-gnu --backend-option=$o
+         features=-sse2 triple=pdp11-unix triple=aarch65-linux-gnu; do
+  fovea compile small.xml -o libm.so -b llvm:triple=x86_64-linux-gnu:$o
 done
-fovea compile small.xml --emit=asm --backend-option=triple=aarch64-linux-gnu -o m.s && grep -c ret m.s >/dev/null && echo "assembly"
-fovea compile small.xml --backend-option=triple=aarch64-linux-gnu -o libm.so
-fovea run small.xml --backend-option=triple=aarch64-linux-gnu -g for
+for triple in aarch64-linux-gnu x86_64-w64-mingw32 x86_64-apple-darwin x86_64-linux-musl; do
+  fovea compile small.xml --emit=asm -b llvm:triple=$triple -o m.s && grep -c ret m.s >/dev/null && echo "assembly"
+  for end in so a o; do
+    fovea compile small.xml -b llvm:triple=$triple -o libm.$end | sed "s: '/.*/exec: 'exec:"
+  done
+done
+ls
+fovea run small.xml -b llvm:triple=aarch64-linux-gnu -g for
 # A machine has all of them or lacks the two that are named last.
-fovea compile small.xml -o libm.so --name=small --backend-option=triple=x86_64-linux-gnu \
-  --backend-option=cpu=x86-64-v2 --backend-option=features=+avx512fp16,+avx512vpopcntdq | sed 's/: .*;/: SIZE;/'
+fovea compile small.xml -o libm.so --name=small \
+  -b llvm:triple=x86_64-linux-gnu:cpu=x86-64-v2:features=+avx512fp16,+avx512vpopcntdq | sed 's/: .*;/: SIZE;/'
 fovea inspect libm.so --json | sed 's/"xxh3": "[0-9a-f]*"/"xxh3": HASH/; s/"fovea": "[0-9.]*"/"fovea": VERSION/'
 fovea inspect libm.so | sed -n '/^made of/,$s/"xxh3": "[0-9a-f]*"/"xxh3": HASH/p'
-for how in "libm.so" "small.xml --backend-option=cpu=x86-64-v2 --backend-option=features=+avx512fp16"; do
+for how in "libm.so" "small.xml -b llvm:cpu=x86-64-v2:features=+avx512fp16"; do
   if grep -q avx512_fp16 /proc/cpuinfo; then
     echo "fovea: error: this CPU lacks an instruction set that the code needs: avx512fp16"
     echo "exit 4"

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # The help pages, whole: defaults and wrapping are generated.
 fovea help
-for command in check inspect compile run compare list fmt; do
+for command in $("$FOVEA" help | sed -n '/^COMMANDS/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
   echo "---"
   fovea help $command
+  [ "$(fovea help $command)" = "$(fovea $command --help)" ] || echo "$command --help is another page"
+  [ "$(fovea help $command)" = "$(fovea $command -h)" ] || echo "$command -h is another page"
 done
-[ "$(fovea help run)" = "$(fovea run --help)" ] || echo "run --help is another page"
-[ "$(fovea help run)" = "$(fovea run -h)" ] || echo "run -h is another page"
+[ "$(fovea help)" = "$(fovea --help)" ] && [ "$(fovea help)" = "$(fovea -h)" ] || echo "--help"
+[ "$(fovea version)" = "$(fovea --version)" ] && [ "$(fovea version)" = "$(fovea -V)" ] || echo "--version"
