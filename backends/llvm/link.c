@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs ld.lld on files that have no names.
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -224,6 +225,15 @@ static int32_t run_failed(llvm_linker *l, int status, char *text) {
   return llvm_report(l->host, l->report, FV_PLUGIN_FAILED, "llvm: %s failed: %s", l->program, text);
 }
 
+// The linker does not look whether its standard output took all. Its results end with the table of
+// sections, which their head tells the place of.
+static bool is_whole(int fd) {
+  Elf64_Ehdr h;
+  struct stat st;
+  return fstat(fd, &st) == 0 && pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
+         h.e_shoff + (uint64_t)h.e_shnum * sizeof(Elf64_Shdr) <= (uint64_t)st.st_size;
+}
+
 int32_t llvm_linker_run(llvm_linker *l, const char **argv, llvm_file out) {
   pid_t pid = 0, got;
   int fd[2];
@@ -250,7 +260,12 @@ int32_t llvm_linker_run(llvm_linker *l, const char **argv, llvm_file out) {
   while (got < 0 && errno == EINTR);
   // A host that ignores SIGCHLD leaves us without a status; the missing
   // output is then found when it is read.
-  if (got < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+  const bool good = got < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  if (good && !is_whole(l->fd[out]))
+    return llvm_report(l->host, l->report, FV_PLUGIN_IO,
+                       "llvm: what %s wrote to a file in '%s' is cut short: no space left?",
+                       l->program, temporary_folder());
+  if (good)
     return FV_PLUGIN_OK;
   return run_failed(l, status, text);
 }

@@ -306,16 +306,16 @@ def out_of_memory(folder):
 @cases_of("output", [
     ("proc", "/proc/libm.so"),
     ("no_folder", "none/libm.so"),
-    ("folder", "sub"),
-    ("folder_slash", "sub/"),
+    ("folder", "sub.so"),
+    ("folder_slash", "sub.so/"),
     ("below_a_file", "m.xml/libm.so"),
     ("long", "x" * 300 + ".so"),
 ])
 def output(folder, path):
     folder.write("m.xml", LINEAR)
     folder.write("w.safetensors", GOOD)
-    folder.write("sub/keep", "")
-    folder.run("compile", "m.xml", "-o", path, "--name=m", code=3, says="cannot")
+    folder.write("sub.so/keep", "")
+    folder.run("compile", "m.xml", "-o", path, "--emit=so", "--name=m", code=3, says="cannot")
     folder.run("run", "m.xml", "--save", path + ".npy", code=3) if "proc" in path else None
 
 
