@@ -47,7 +47,7 @@ if(cmocka_FOUND)
 endif()
 
 # Tests of the source tree itself.
-foreach(name include_arrows file_size headers_alone)
+foreach(name include_arrows call_order file_size headers_alone)
   add_test(NAME source.${name} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/${name}.sh
            ${PROJECT_SOURCE_DIR})
   set_tests_properties(source.${name} PROPERTIES LABELS source

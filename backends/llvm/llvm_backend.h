@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // llvm_backend.h - what the files of this backend share.
 //
+// In the order of who calls whom, each file only those before it (tests/call_order.sh):
+//   report.c   its words, and those of LLVM
 //   arch.c     the architectures, by arch.def
 //   cpus.c     names of CPUs and features
 //   target.c   which machine: CPU, features, what its instruction set can do
-//   print.c    kernel IR -> LLVM IR: structure (loops, variables, entry points)
-//   memory.c   ... loads and stores
-//   scalar.c   ... primitives
+//   codegen.c  a module through passes to code
+//   values.c   kernel IR -> LLVM IR: types and constants
 //   convert.c  ... casts
+//   scalar.c   ... primitives
+//   memory.c   ... loads and stores
+//   print.c    ... structure: loops, variables, entry points
 //   jit.c      kernels -> object code -> this process
-//   artifact.c kernels + artifact runtime -> a library;  link.c, elf.c its tools
+//   elf.c      an object that holds data
+//   link.c     runs the linker
+//   artifact.c kernels + artifact runtime -> a library
+//   llvm.c     the table
 //
 // Everything here works without the host's allocator: memory is malloc's, and
 // running out of it is FV_PLUGIN_OOM.
@@ -80,6 +87,7 @@ typedef struct llvm_errors {
   char text[512];
 } llvm_errors;
 void llvm_catch_errors(LLVMContextRef cx, llvm_errors *errors);
+int32_t llvm_report_error(fv_device *d, fv_report *r, LLVMErrorRef err);
 
 // Code of a module. The module is changed by this (lowered) and must not be
 // used again. *out is released with LLVMDisposeMemoryBuffer.
@@ -157,11 +165,14 @@ struct fv_kernels {
   llvm_symbol *symbol;      // name of each kernel's function
 };
 
-bool llvm_same_kernel(const fv_kernel_code *a, const fv_kernel_code *b);
-
+int32_t llvm_compile(fv_device *d, const fv_kernel_code *const *kernels, size_t count, fv_report *r,
+                     fv_kernels **out);
+void llvm_release(fv_kernels *k);
+fv_cpu_kernel_fn llvm_cpu_kernel(fv_kernels *k, size_t index);
+// Assembly or an object of the set.
+int32_t llvm_set_code(fv_kernels *k, LLVMCodeGenFileType type, fv_report *r,
+                      LLVMMemoryBufferRef *out);
 int32_t llvm_emit_artifact(fv_kernels *k, const fv_artifact *a, fv_report *r, fv_blob *out);
-int32_t llvm_blob_from(const fv_host *host, fv_report *r, const void *data, size_t size,
-                       fv_blob *out);
 
 //===-- Objects and linking ---------------------------------------------===//
 

@@ -7,7 +7,6 @@
 #include <llvm-c/Target.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +22,6 @@ static void init_targets(void) {
   LLVMInitializeAllTargetMCs();
   LLVMInitializeAllAsmPrinters();
   LLVMInitializeAllAsmParsers();  // the artifact runtime has inline assembly
-}
-
-int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const char *fmt, ...) {
-  char text[2048];
-  va_list ap;
-  va_start(ap, fmt);
-  vsnprintf(text, sizeof text, fmt, ap);
-  va_end(ap);
-  return host->error(r, status, text);
 }
 
 //===-- Attributes ------------------------------------------------------===//
