@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding and opening a device, and what a schedule may know of it.
+// Opening a device, and what a schedule may know of it.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "opencl.h"
-
-enum { MAX_PLATFORMS = 16, MAX_DEVICES = 64 };
-
-typedef struct candidate {
-  cl_platform_id platform;
-  cl_device_id id;
-  cl_device_type type;
-  char name[256];
-} candidate;
 
 //===-- Errors --------------------------------------------------------------------===//
 
@@ -56,7 +47,7 @@ const char *cl_error_name(cl_int e) {
       ROW(CL_INVALID_GLOBAL_WORK_SIZE),
       ROW(CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST),
 #undef ROW
-      {-1001, "CL_PLATFORM_NOT_FOUND_KHR"},
+      {CL_PLATFORM_NOT_FOUND_KHR, "CL_PLATFORM_NOT_FOUND_KHR"},
   };
   for (size_t i = 0; i < sizeof row / sizeof *row; i++)
     if (row[i].code == e)
@@ -81,7 +72,7 @@ int32_t cl_fail(const fv_device *d, fv_report *r, const char *what, cl_int e) {
 //===-- Questions -----------------------------------------------------------------===//
 
 // The text of a device property, "" if the driver does not tell.
-static void ask_text(cl_device_id id, cl_device_info what, char *out, size_t size) {
+void cl_ask_text(cl_device_id id, cl_device_info what, char *out, size_t size) {
   size_t n = 0;
   out[0] = '\0';
   if (clGetDeviceInfo(id, what, 0, NULL, &n) != CL_SUCCESS || n == 0)
@@ -97,7 +88,7 @@ static uint64_t ask_u64(cl_device_id id, cl_device_info what, uint64_t otherwise
   return clGetDeviceInfo(id, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : otherwise;
 }
 
-static uint32_t ask_u32(cl_device_id id, cl_device_info what, uint32_t otherwise) {
+uint32_t cl_ask_u32(cl_device_id id, cl_device_info what, uint32_t otherwise) {
   cl_uint v = 0;
   return clGetDeviceInfo(id, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : otherwise;
 }
@@ -105,70 +96,6 @@ static uint32_t ask_u32(cl_device_id id, cl_device_info what, uint32_t otherwise
 static size_t ask_size(cl_device_id id, cl_device_info what, size_t otherwise) {
   size_t v = 0;
   return clGetDeviceInfo(id, what, sizeof v, &v, NULL) == CL_SUCCESS ? v : otherwise;
-}
-
-static bool usable(cl_device_id id) {
-  return ask_u32(id, CL_DEVICE_AVAILABLE, 0) && ask_u32(id, CL_DEVICE_COMPILER_AVAILABLE, 0) &&
-         ask_u32(id, CL_DEVICE_ENDIAN_LITTLE, 0);
-}
-
-//===-- Choice --------------------------------------------------------------------===//
-
-static int list_devices(candidate out[MAX_DEVICES]) {
-  cl_platform_id platform[MAX_PLATFORMS];
-  cl_uint n_platform = 0;
-  if (clGetPlatformIDs(MAX_PLATFORMS, platform, &n_platform) != CL_SUCCESS)
-    return 0;
-  if (n_platform > MAX_PLATFORMS)
-    n_platform = MAX_PLATFORMS;
-  int n = 0;
-  for (cl_uint i = 0; i < n_platform; i++) {
-    cl_device_id id[MAX_DEVICES];
-    cl_uint n_id = 0;
-    if (clGetDeviceIDs(platform[i], CL_DEVICE_TYPE_ALL, MAX_DEVICES, id, &n_id) != CL_SUCCESS)
-      continue;
-    for (cl_uint j = 0; j < n_id && j < MAX_DEVICES && n < MAX_DEVICES; j++) {
-      if (!usable(id[j]))
-        continue;
-      candidate *c = &out[n++];
-      c->platform = platform[i];
-      c->id = id[j];
-      c->type = ask_u64(id[j], CL_DEVICE_TYPE, CL_DEVICE_TYPE_CPU);
-      ask_text(id[j], CL_DEVICE_NAME, c->name, sizeof c->name);
-    }
-  }
-  return n;
-}
-
-// By number, by a part of the name, or the first GPU, else the first of all.
-static int choose(const candidate *c, int n, const char *want) {
-  if (want) {
-    char *end;
-    const long number = strtol(want, &end, 10);
-    if (end != want && *end == '\0')
-      return number >= 0 && number < n ? (int)number : -1;
-    for (int i = 0; i < n; i++)
-      if (strstr(c[i].name, want))
-        return i;
-    return -1;
-  }
-  for (int i = 0; i < n; i++)
-    if (c[i].type & CL_DEVICE_TYPE_GPU)
-      return i;
-  return n > 0 ? 0 : -1;
-}
-
-static int32_t refuse(const fv_host *host, fv_report *r, const candidate *c, int n,
-                      const char *want) {
-  char line[1024];
-  if (n == 0)
-    return host->error(r, FV_PLUGIN_UNSUPPORTED,
-                       "no OpenCL device was found: install a driver, e.g. pocl-opencl-icd");
-  int at = snprintf(line, sizeof line, "no OpenCL device matches '%.128s'; there are:", want);
-  for (int i = 0; i < n && at > 0 && (size_t)at < sizeof line; i++)
-    at +=
-        snprintf(line + at, sizeof line - (size_t)at, "%s %d '%.128s'", i ? "," : "", i, c[i].name);
-  return host->error(r, FV_PLUGIN_UNSUPPORTED, line);
 }
 
 //===-- Target --------------------------------------------------------------------===//
@@ -182,11 +109,11 @@ static uint32_t clamp_u32(uint64_t v) {
 static void fill_target(fv_device *d) {
   fv_target *t = &d->target;
   const cl_device_fp_config f32 = ask_u64(d->id, CL_DEVICE_SINGLE_FP_CONFIG, 0);
-  uint32_t width = ask_u32(d->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 0);
+  uint32_t width = cl_ask_u32(d->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 0);
   if (width == 0)
-    width = ask_u32(d->id, CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, 4);
+    width = cl_ask_u32(d->id, CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, 4);
   width = d->is_cpu ? (width >= 16 ? 16 : width >= 8 ? 8 : 4) : 4;
-  const uint32_t units = ask_u32(d->id, CL_DEVICE_MAX_COMPUTE_UNITS, 1);
+  const uint32_t units = cl_ask_u32(d->id, CL_DEVICE_MAX_COMPUTE_UNITS, 1);
   *t = (fv_target){
       .struct_size = sizeof *t,
       .is_gpu = !d->is_cpu,
@@ -210,7 +137,7 @@ static void fill_target(fv_device *d) {
 
 static void fill_name(fv_device *d, const char *name) {
   char version[128], platform[128] = "";
-  ask_text(d->id, CL_DEVICE_OPENCL_C_VERSION, version, sizeof version);
+  cl_ask_text(d->id, CL_DEVICE_OPENCL_C_VERSION, version, sizeof version);
   if (clGetPlatformInfo(d->platform, CL_PLATFORM_NAME, sizeof platform - 1, platform, NULL) !=
       CL_SUCCESS)
     platform[0] = '\0';
@@ -227,38 +154,30 @@ int32_t device_open(const fv_host *host, const fv_option *options, size_t n_opti
   for (size_t i = 0; i < n_options; i++)
     if (strcmp(options[i].key, "device") == 0)
       want = options[i].value;
-  candidate *c = calloc(MAX_DEVICES, sizeof *c);
+  *out = NULL;
+  cl_candidate c;
+  const int32_t status = cl_find_device(host, r, want, &c);
+  if (status != FV_PLUGIN_OK)
+    return status;
   fv_device *d = calloc(1, sizeof *d);
-  int32_t status = FV_PLUGIN_OK;
-  cl_int e;
-  if (!c || !d) {
-    status = FV_PLUGIN_OOM;
-    goto done;
-  }
-  const int n = list_devices(c);
-  const int i = choose(c, n, want);
-  if (i < 0) {
-    status = refuse(host, r, c, n, want);
-    goto done;
-  }
+  if (!d)
+    return FV_PLUGIN_OOM;
   d->host = host;
-  d->platform = c[i].platform;
-  d->id = c[i].id;
-  d->is_cpu = (c[i].type & CL_DEVICE_TYPE_CPU) != 0;
+  d->platform = c.platform;
+  d->id = c.id;
+  d->is_cpu = (c.type & CL_DEVICE_TYPE_CPU) != 0;
   d->parameter_bytes = ask_size(d->id, CL_DEVICE_MAX_PARAMETER_SIZE, 1024);
   fill_target(d);
-  fill_name(d, c[i].name);
+  fill_name(d, c.name);
+  cl_int e;
   d->context = clCreateContext(NULL, 1, &d->id, NULL, NULL, &e);
-  if (!d->context)
-    status = cl_fail(d, r, "clCreateContext", e);
-done:
-  free(c);
-  if (status != FV_PLUGIN_OK) {
+  if (!d->context) {
+    const int32_t failed = cl_fail(d, r, "clCreateContext", e);
     free(d);
-    d = NULL;
+    return failed;
   }
   *out = d;
-  return status;
+  return FV_PLUGIN_OK;
 }
 
 void device_close(fv_device *d) {

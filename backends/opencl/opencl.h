@@ -9,6 +9,10 @@
 
 #include "fovea/plugin.h"
 
+#ifndef CL_PLATFORM_NOT_FOUND_KHR  // of cl_icd.h
+#define CL_PLATFORM_NOT_FOUND_KHR (-1001)
+#endif
+
 struct fv_device {
   const fv_host *host;
   cl_platform_id platform;
@@ -38,6 +42,22 @@ struct fv_kernels {
 const char *cl_error_name(cl_int e);
 // Reports "what: CL_NAME" and gives the plugin status for e.
 int32_t cl_fail(const fv_device *d, fv_report *r, const char *what, cl_int e);
+
+// Of a device, `otherwise` or "" if the driver does not tell.
+uint32_t cl_ask_u32(cl_device_id id, cl_device_info what, uint32_t otherwise);
+void cl_ask_text(cl_device_id id, cl_device_info what, char *out, size_t size);
+
+// trial.c: why the drivers cannot be asked at all, a sentence; NULL: they can.
+const char *cl_drivers_refuse(void);
+
+// find.c
+typedef struct cl_candidate {
+  cl_platform_id platform;
+  cl_device_id id;
+  cl_device_type type;
+  char name[256];
+} cl_candidate;
+int32_t cl_find_device(const fv_host *host, fv_report *r, const char *want, cl_candidate *out);
 
 // space.c: a folder in which the driver may keep files and that has no room left.
 bool cl_find_full_folder(char *out, size_t size);
