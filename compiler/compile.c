@@ -163,7 +163,11 @@ static fv_status check_body(void *user) {
 
 // A device that does not open is no fault of the command line: what it says is
 // left to the compile that needs it.
-fv_status fv_backend_check(const fv_compile_options *o, fv_diag_sink *diag) {
+fv_status fv_compile_check(const fv_compile_options *o, fv_diag_sink *diag) {
+  const fv_pipeline p = {.spec = o->passes, .dump_after = o->dump_after};
+  FV_TRY(fv_pipeline_check(&p, diag));
+  if (!o->backend)
+    return FV_OK;
   fv_diag_sink silent = {0};
   for (int told = 0; told < 2; told++) {
     fv_diag_sink *sink = told ? diag : &silent;

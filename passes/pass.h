@@ -30,6 +30,8 @@ typedef struct fv_pipeline {
   void *user;
 } fv_pipeline;
 
+// Whether all of its passes exist, and the one that is dumped runs.
+FV_NODISCARD fv_status fv_pipeline_check(const fv_pipeline *p, fv_diag_sink *diag);
 // Runs the passes on every graph of the module and verifies after each.
 FV_NODISCARD fv_status fv_pipeline_run(fv_module *m, const fv_pipeline *p, fv_diag_sink *diag);
 

@@ -5,6 +5,7 @@
 //
 // The driver verifies after every pass, always, and names the pass that broke
 // a rule.
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -44,13 +45,40 @@ static const char *candidate(void *user, int i) {
   return passes[i] ? passes[i]->name : NULL;
 }
 
-static fv_status unknown(fv_diag_sink *diag, fv_arena *ar, const char *name, size_t len) {
-  const char *word = fv_arena_strndup(ar, name, len);
-  const int near = fv_did_you_mean(word, candidate, NULL);
-  if (near >= 0)
-    return fv_error(diag, FV_ERR_ARG, NULL, "there is no pass '%s'; did you mean '%s'?", word,
-                    passes[near]->name);
-  return fv_error(diag, FV_ERR_ARG, NULL, "there is no pass '%s'", word);
+static fv_status unknown(fv_diag_sink *diag, const char *name, size_t len) {
+  char word[64];
+  snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), name);
+  const fv_status s =
+      fv_error(diag, FV_ERR_ARG, NULL, "there is no pass '%s' (`fovea list passes`)", word);
+  fv_note_meant(diag, NULL, word, candidate, NULL);
+  return s;
+}
+
+static const char *spec_of(const fv_pipeline *p) {
+  const char *spec = p->spec ? p->spec : "O2";
+  for (size_t i = 0; i < FV_COUNTOF(preset); i++)
+    if (strcmp(spec, preset[i].name) == 0)
+      return preset[i].spec;
+  return spec;
+}
+
+fv_status fv_pipeline_check(const fv_pipeline *p, fv_diag_sink *diag) {
+  const char *spec = spec_of(p), *after = p->dump_after;
+  bool dumps = !after || strcmp(after, "all") == 0;
+  for (const char *s = spec; *s; s += *s == ',') {
+    const size_t len = strcspn(s, ",");
+    if (!fv_pass_find(s, len))
+      return unknown(diag, s, len);
+    dumps = dumps || (strlen(after) == len && memcmp(after, s, len) == 0);
+    s += len;
+  }
+  if (!dumps && !fv_pass_find(after, strlen(after)))
+    return unknown(diag, after, strlen(after));
+  if (!dumps)
+    return fv_error(diag, FV_ERR_ARG, NULL,
+                    "pass '%s' does not run, so that nothing is after it: %s", after,
+                    *spec ? spec : "there is none");
+  return FV_OK;
 }
 
 static fv_status run_one(fv_module *m, const fv_pass *pass, const fv_pipeline *p,
@@ -69,18 +97,11 @@ static fv_status run_one(fv_module *m, const fv_pass *pass, const fv_pipeline *p
 }
 
 fv_status fv_pipeline_run(fv_module *m, const fv_pipeline *p, fv_diag_sink *diag) {
-  const char *spec = p->spec ? p->spec : "O2";
-  for (size_t i = 0; i < FV_COUNTOF(preset); i++)
-    if (strcmp(spec, preset[i].name) == 0)
-      spec = preset[i].spec;
-  while (*spec) {
-    const size_t len = strcspn(spec, ",");
-    const fv_pass *pass = fv_pass_find(spec, len);
-    if (!pass)
-      return unknown(diag, m->arena, spec, len);
-    FV_TRY(run_one(m, pass, p, diag));
-    spec += len;
-    spec += *spec == ',';
+  FV_TRY(fv_pipeline_check(p, diag));
+  for (const char *s = spec_of(p); *s; s += *s == ',') {
+    const size_t len = strcspn(s, ",");
+    FV_TRY(run_one(m, fv_pass_find(s, len), p, diag));
+    s += len;
   }
   return FV_OK;
 }

@@ -16,7 +16,7 @@ static fv_status check(tool *t, const backend_spec *b) {
                                 .backend = b->name,
                                 .backend_option = b->option.item,
                                 .n_backend_option = b->option.count};
-  return fv_backend_check(&o, t->diag);
+  return fv_compile_check(&o, t->diag);
 }
 
 static fv_status parse_one(tool *t, const char *text, size_t n, backend_spec *out) {

@@ -325,6 +325,7 @@ static fv_status run(tool *t) {
   model *m = FV_NEW_N(t->arena, model, t->args.count);
   group *g;
   size_t n_group;
+  FV_TRY(passes_check(t, &o->compile, NULL));
   if (o->backend.count == 0)
     text_list_add(t->arena, &o->backend, "reference,llvm");
   for (size_t i = 0; i < o->backend.count; i++)

@@ -225,6 +225,7 @@ static fv_status run(tool *t) {
   backend_spec b = {0};
   const bool asserts = o->assert_op.count + o->assert_no_op.count + o->assert_kernel.count > 0;
   model m;
+  FV_TRY(passes_check(t, &o->compile, NULL));
   if (o->emit)
     FV_TRY(emit_check(t, &r));
   if (o->assert_kernel.count || o->compile.backend || o->compile.backend_option.count)

@@ -154,6 +154,7 @@ static fv_status run(tool *t) {
   if (o->verify && (o->input.count || o->dim.count || o->save))
     return usage_error(t, "--verify has its own inputs: -i, --dim and --save do not go with it");
   FV_TRY(threads_check(t, o->threads));
+  FV_TRY(passes_check(t, &o->compile, NULL));
   FV_TRY(backend_parse(t, o->compile.backend, "llvm", &o->compile.backend_option, &b));
   FV_TRY(model_open(t, t->args.item[0], &o->model, &m));
   FV_TRY(model_not_compiled(t, &m, &o->compile));

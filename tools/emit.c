@@ -154,6 +154,7 @@ fv_status emit_check(tool *t, emit_request *r) {
     return usage_error(t, "a library comes with a header: name a file by -o");
   if (t->common->json && (r->dump_after || (printed && !library && strcmp(r->kind, "json") != 0)))
     return usage_error(t, "--json: what goes to standard output is no JSON; name a file by -o");
+  FV_TRY(passes_check(t, r->compile, r->dump_after));
   const bool opencl = strcmp(r->kind, "opencl") == 0;
   return backend_parse(t, r->compile->backend, opencl ? "opencl" : "llvm",
                        &r->compile->backend_option, &r->backend);

@@ -78,6 +78,12 @@ fv_status passes_of(tool *t, const compile_options *o, const char **out) {
   return FV_OK;
 }
 
+fv_status passes_check(tool *t, const compile_options *o, const char *dump_after) {
+  fv_compile_options c = {.struct_size = sizeof c, .dump_after = dump_after};
+  FV_TRY(passes_of(t, o, &c.passes));
+  return fv_compile_check(&c, t->diag);
+}
+
 fv_status model_not_compiled(tool *t, const model *m, const compile_options *o) {
   if (m->library && (o->level || o->passes || o->backend || o->backend_option.count))
     return usage_error(

@@ -55,6 +55,8 @@ typedef struct model {
 
 FV_NODISCARD fv_status model_open(tool *t, const char *path, const model_options *o, model *out);
 // "O2" or a list; NULL if the user said nothing.
+// -O, --passes and --dump-after say what there is: ERR_ARG if not.
+FV_NODISCARD fv_status passes_check(tool *t, const compile_options *o, const char *dump_after);
 FV_NODISCARD fv_status passes_of(tool *t, const compile_options *o, const char **out);
 // A library cannot be compiled again: ERR_ARG if the options say how.
 FV_NODISCARD fv_status model_not_compiled(tool *t, const model *m, const compile_options *o);

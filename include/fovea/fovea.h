@@ -124,9 +124,9 @@ typedef struct fv_compile_options {
   fv_stage until;
 } fv_compile_options;
 
-// Whether there are this backend and these options: ERR_ARG with the reason, before any
-// work. OK says nothing of whether the backend works here.
-FV_API FV_NODISCARD fv_status fv_backend_check(const fv_compile_options *o, fv_diag_sink *diag);
+// Whether there are these passes, and this backend (unless it is NULL) with these options:
+// ERR_ARG with the reason, before any work. OK says nothing of whether the backend works here.
+FV_API FV_NODISCARD fv_status fv_compile_check(const fv_compile_options *o, fv_diag_sink *diag);
 FV_API FV_NODISCARD fv_status fv_compile(const fv_model *m, const fv_compile_options *o,
                                          fv_diag_sink *diag, fv_executable **out);
 // A library made by fv_executable_library, as an executable of its own.

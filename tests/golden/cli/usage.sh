@@ -13,6 +13,12 @@ fovea run small.xml -Z
 fovea run small.xml -g for -O7
 fovea run small.xml -g for -O1 --passes=drop_dead
 fovea run small.xml -g for -b lvm
+for command in run compile compare inspect "inspect --emit=text" "inspect --emit=asm"; do
+  fovea $command absent.xml --passes=drop_dead,fold_constant
+done
+fovea compile absent.xml --dump-after=fold
+fovea compile absent.xml --dump-after=merge_equal -O1
+fovea compile absent.xml --dump-after=drop_dead -O0
 fovea check --diagnostics=xml small.xml
 fovea list opps
 fovea list backends --markdown
