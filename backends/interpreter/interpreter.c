@@ -5,6 +5,7 @@
 #include "interpreter.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,43 +16,49 @@ struct fv_device {
 
 //===-- Options -------------------------------------------------------------===//
 
-typedef struct machine_option {
-  const char *key;
-  long least, most;
-} machine_option;
+// X(id, key, least, most, initial, doc)
+#define MACHINE(X)                                                                         \
+  X(LANES, "lanes", 1, 16, 8, "f32 in a vector, 1 to 16 (default: 8)")                     \
+  X(REGISTERS, "registers", 4, 64, 16, "vector registers, 4 to 64 (default: 16)")          \
+  X(FMA, "fma", 0, 1, 1, "1: it multiplies and adds with one rounding (default), 0: not")  \
+  X(L1, "l1_bytes", 1024, 1 << 24, 32 << 10, "first cache, from 1024 on (default: 32768)") \
+  X(L2, "l2_bytes", 1024, 1 << 28, 512 << 10, "second cache, from 1024 on (default: 524288)")
 
-enum { LANES, REGISTERS, FMA, L1, L2 };
-static const machine_option options_of[] = {[LANES] = {"lanes", 1, 16},
-                                            [REGISTERS] = {"registers", 4, 64},
-                                            [FMA] = {"fma", 0, 1},
-                                            [L1] = {"l1_bytes", 1024, 1 << 24},
-                                            [L2] = {"l2_bytes", 1024, 1 << 28}};
-enum { OPTIONS = sizeof options_of / sizeof *options_of };
+enum {
+#define X(id, key, least, most, initial, doc) id,
+  MACHINE(X)
+#undef X
+      OPTIONS
+};
 
-static const char *key_at(void *user, int i) {
-  (void)user;
-  return i < OPTIONS ? options_of[i].key : NULL;
-}
+static const fv_option_info options_of[] = {
+#define X(id, key, least, most, initial, doc) {key, "N", doc, 0, 0},
+    MACHINE(X)
+#undef X
+        {.key = NULL}};
+
+static const struct {
+  long least, most, initial;
+} range[] = {
+#define X(id, key, least, most, initial, doc) {least, most, initial},
+    MACHINE(X)
+#undef X
+};
 
 static int32_t read_option(const fv_host *host, fv_report *r, const fv_option *o, long *value) {
-  int i = 0;
-  while (i < OPTIONS && strcmp(options_of[i].key, o->key) != 0)
-    i++;
-  if (i == OPTIONS) {
-    const int32_t s = host->error(r, FV_PLUGIN_ARG,
-                                  "the options of the interpreter are lanes, registers, fma, "
-                                  "l1_bytes, l2_bytes");
-    host->did_you_mean(r, o->key, key_at, NULL);
-    return s;
+  for (int i = 0; i < OPTIONS; i++) {
+    if (strcmp(options_of[i].key, o->key) != 0)
+      continue;
+    char *end, line[256];
+    errno = 0;
+    value[i] = strtol(o->value, &end, 10);
+    if (!errno && !*end && end != o->value && value[i] >= range[i].least &&
+        value[i] <= range[i].most)
+      return FV_PLUGIN_OK;
+    snprintf(line, sizeof line, "interpreter: %s='%.64s' is no number from %ld to %ld", o->key,
+             o->value, range[i].least, range[i].most);
+    return host->error(r, FV_PLUGIN_ARG, line);
   }
-  char *end;
-  errno = 0;
-  value[i] = strtol(o->value, &end, 10);
-  if (errno || *end || end == o->value || value[i] < options_of[i].least ||
-      value[i] > options_of[i].most)
-    return host->error(r, FV_PLUGIN_ARG,
-                       "the interpreter has lanes=1..16 (f32), registers=4..64, fma=0|1, "
-                       "l1_bytes and l2_bytes from 1024 on");
   return FV_PLUGIN_OK;
 }
 
@@ -59,8 +66,9 @@ static int32_t read_option(const fv_host *host, fv_report *r, const fv_option *o
 
 static int32_t open_device(const fv_host *host, const fv_option *options, size_t n_options,
                            fv_report *r, fv_device **out) {
-  long value[OPTIONS] = {
-      [LANES] = 8, [REGISTERS] = 16, [FMA] = 1, [L1] = 32 << 10, [L2] = 512 << 10};
+  long value[OPTIONS];
+  for (int i = 0; i < OPTIONS; i++)
+    value[i] = range[i].initial;
   *out = NULL;
   for (size_t i = 0; i < n_options; i++) {
     const int32_t s = read_option(host, r, &options[i], value);
@@ -137,6 +145,7 @@ static const fv_backend backend = {
     .create_queue = interpreter_queue,
     .destroy_queue = interpreter_destroy,
     .emit = emit,
+    .options = options_of,
 };
 
 FV_BACKEND_EXPORT(interpreter, backend)

@@ -16,6 +16,6 @@ done
 for kind in $("$FOVEA" help list | sed -n '/^KINDS/,$s/^  //p'); do
   echo "$page" | grep -q "^\.SS list" && echo "$page" | grep -q "\<$kind\>" || echo "list $kind is missing"
 done
-for option in $("$FOVEA" list options | sed 's/.*:\([a-z]*\)=.*/\1/'); do
+for option in $("$FOVEA" list options | sed 's/.*:\([a-z0-9_]*\)=.*/\1/'); do
   echo "$page" | grep -q "$option=" || echo "the option $option of a backend is missing"
 done
