@@ -145,7 +145,7 @@ const fv_expr *lw_at(lw_kernel *k, const fv_value *v, const fv_expr *const *inde
     return fv_x_load(p, v->type.dtype, LW_BOUND, v->type.rank, index);
   if (!lw_is_virtual(k->l, v))
     return load_of(k, v, index);
-  if (v->def->meaning->nest.combine != FV_COMBINE_NONE) {
+  if (v->def->meaning->nest.form != FV_NEST_MAP) {
     const uint32_t r = (uint32_t)lw_reduction_of(k, v->def);
     return fv_x_load(p, v->type.dtype, LW_REDUCTION | r, v->type.rank, index);
   }

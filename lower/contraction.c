@@ -68,8 +68,8 @@ static bool match_shape(lw *l, const fv_node *n, contraction_shape *out) {
     return false;
   const fv_nest *t = &n->meaning->nest;
   const fv_expr *v = t->value;
-  if (t->combine != FV_COMBINE_SUM || t->check || v->kind != FV_E_OP || v->op != FV_X_MUL ||
-      v->dtype == FV_bool)
+  if (t->form != FV_NEST_REDUCE || t->combine != FV_COMBINE_SUM || t->check || v->kind != FV_E_OP ||
+      v->op != FV_X_MUL || v->dtype == FV_bool)
     return false;
   contraction_shape s[2];
   const bool ok[2] = {match_factors(l, n, v->arg[0], v->arg[1], &s[0]),

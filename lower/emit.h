@@ -75,6 +75,12 @@ void lw_collapse(lw *l, lw_loops *s, const fv_expr **x, int n_x);
 bool lw_runs_along(lw_kernel *k, const fv_expr *x, uint32_t index);
 // Lanes such that the widest element of x or t fills a vector.
 int lw_choose_lanes(lw_kernel *k, const fv_expr *x, fv_dtype t, const fv_expr *extent);
+// Blocks over the rows of `rows`. Without columns (NULL) a block is `step` rows; else it is
+// `step` columns of one row, which body gets as lo..hi. Returns the grid.
+enum { LW_BLOCK_POINTS = 8192 };  // work of a block that is worth its launch
+typedef void (*lw_block_body)(void *user, lw_emit *e, fv_kv lo, fv_kv hi);
+const fv_expr *lw_blocks(lw_kernel *k, const lw_loops *rows, const fv_expr *columns, int64_t step,
+                         lw_block_body body, void *user);
 // Sets the loops' indices from a row number.
 void lw_decode_row(lw_emit *e, const lw_loops *s, fv_kv row);
 // Calls body for index lo..hi (FV_K_NONE: extent) in steps of `lanes`: whole

@@ -19,8 +19,7 @@ bool lw_is_virtual(const lw *l, const fv_value *v) {
 }
 
 bool lw_is_map(const fv_node *n) {
-  return n->meaning && n->meaning->kind == FV_MEANS_NEST &&
-         n->meaning->nest.combine == FV_COMBINE_NONE;
+  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == FV_NEST_MAP;
 }
 
 //===-- Cost ----------------------------------------------------------------===//
@@ -180,6 +179,18 @@ static void row_indices(lw_kernel *k, const survey *look, const fv_nest *m, cons
     at[m->n_par + i] = lw_new_index(k, m->extent[m->n_par + i]);
 }
 
+// What a scatter computes besides its values: targets, and the base at indices of its own.
+static void survey_scatter(lw_kernel *k, const fv_expr *const *index, survey *look) {
+  const fv_node *root = k->group->root;
+  const fv_type *t = &root->out[0]->type;
+  const fv_expr *own[FV_MAX_RANK];
+  for (int i = 0; i < t->rank; i++) {
+    own[i] = lw_new_index(k, t->dim[i]);
+    lw_each_load(k->l, lw_inline(k, root, root->meaning->nest.target[i], index), survey_load, look);
+  }
+  lw_each_load(k->l, lw_inline(k, root, root->meaning->nest.base, own), survey_load, look);
+}
+
 static lw_why too_large(const lw_kernel *k) {
   if (k->n_operand + 1 > LW_MAX_BUFFERS)
     return "the kernel that uses it would read too many buffers";
@@ -199,11 +210,13 @@ static lw_why illegal(lw *l, const lw_group *g) {
   for (int i = 0; i < t->n_par + t->n_red; i++)
     index[i] = lw_new_index(&k, t->extent[i]);
   survey look = {.k = &k, .n_par = t->n_par, .extent = t->extent, .ok = true};
-  if (t->combine != FV_COMBINE_NONE) {  // the root itself runs over all its indices
+  if (t->form == FV_NEST_REDUCE) {  // the root itself runs over all its indices
     look.has_rows = true;
     look.rows = ((uint64_t)1 << t->n_par) - 1;
   }
   lw_each_load(l, lw_nest_value(&k, g->root, index), survey_load, &look);
+  if (t->form == FV_NEST_SCATTER)
+    survey_scatter(&k, index, &look);
   // Values of the reductions, at the row indices, may use other reductions.
   for (size_t r = 0; r < k.n_reduction && look.ok && !too_large(&k); r++) {
     const fv_node *n = k.reduction[r];
@@ -251,7 +264,9 @@ static lw_why try_join(lw *l, fv_node *n, lw_group *g) {
   if (n->meaning->nest.check)
     return "it checks its operands at run time";
   const bool map = lw_is_map(n);
-  if (!g->family->takes || (!map && (!own->leads || g->family->in_place)))
+  if (!map && !own->leads)
+    return own->alone;
+  if (!g->family->takes || (!map && g->family->maps_only))
     return g->family->takes_nothing;
   const lw_why why = map ? g->family->takes(l, g, n) : own->leads(l, g);
   if (why)

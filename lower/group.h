@@ -55,6 +55,7 @@ struct lw_family {
   lw_why takes_nothing;  // without `takes`, or of what is no map: the reason
   // May a node of this family be computed in g, which is then of this family?
   lw_why (*leads)(lw *l, const lw_group *g);
+  lw_why alone;  // of nests without `leads`: why such a node has a kernel of its own
   // Does the kernel of n read operand i through composed expressions, whatever its layout
   // and the movement before it? Else it reads a buffer as it lies.
   bool (*composes)(lw *l, const fv_node *n, int operand);
@@ -62,6 +63,7 @@ struct lw_family {
   int (*blocked_axis)(lw *l, const lw_group *g);
   fv_status (*emit)(lw *l, const lw_group *g);
   bool has_epilogue;  // maps behind its anchor are computed with it
+  bool maps_only;     // what joins its groups are maps
   bool in_place;      // it writes into the buffer of operand 0
 };
 

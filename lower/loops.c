@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loop shapes that the schedule families share.
+#include "lower/buffers.h"
 #include "lower/emit.h"
 
 //===-- Loop shapes -----------------------------------------------------------===//
@@ -146,4 +147,35 @@ const fv_expr *lw_points(fv_xpool *p, const lw_loops *s) {
   for (int i = 0; i < s->n; i++)
     x = fv_x_mul(p, x, s->extent[i]);
   return x;
+}
+
+//===-- Blocks --------------------------------------------------------------------===//
+
+const fv_expr *lw_blocks(lw_kernel *k, const lw_loops *rows, const fv_expr *columns, int64_t step,
+                         lw_block_body body, void *user) {
+  fv_kb *kb = k->kb;
+  fv_xpool *p = k->l->pool;
+  const fv_expr *n_row = lw_points(p, rows);
+  const fv_expr *across = columns ? lw_ceil_div(p, columns, step) : NULL;
+  const fv_kv block = fv_kb_block(kb), width = fv_kb_i64(kb, step);
+  const fv_expr *cut = columns ? columns : n_row;
+  fv_kv chunk = block;
+  lw_emit e;
+  lw_emit_init(&e, k, 1, -1);
+  if (columns) {
+    const fv_kv n = lw_emit_host(k, across);
+    chunk = fv_kb_op(kb, FV_X_MOD, block, n, FV_K_NONE);
+    lw_decode_row(&e, rows, fv_kb_op(kb, FV_X_FLOORDIV, block, n, FV_K_NONE));
+  }
+  const fv_kv lo = fv_kb_mul(kb, chunk, width);
+  const fv_kv hi =
+      fv_kb_op(kb, FV_X_MIN, fv_kb_add(kb, lo, width), lw_emit_host(k, cut), FV_K_NONE);
+  if (columns) {
+    body(user, &e, lo, hi);
+    return fv_x_mul(p, n_row, across);
+  }
+  lw_decode_row(&e, rows, fv_kb_for(kb, lo, hi, 1));
+  body(user, &e, FV_K_NONE, FV_K_NONE);
+  fv_kb_end(kb);
+  return lw_ceil_div(p, n_row, step);
 }

@@ -7,9 +7,10 @@
 // one that depends on the lane index is computed per lane, serially. Sums are
 // split by lane number and CHAINS vectors, and end in a halving tree, so the bits
 // depend on the lanes of the target alone.
+#include "lower/map.h"
+
 #include "lower/blocking.h"
 #include "lower/copy.h"
-#include "lower/emit.h"
 
 // Vectors that a reduction accumulates side by side: each addition waits for the
 // one before in its chain.
@@ -24,35 +25,10 @@ typedef struct map {
 
 //===-- Reductions ----------------------------------------------------------------===//
 
-static fv_kv identity(lw_kernel *k, fv_combine c, fv_dtype t, int lanes) {
-  fv_kb *kb = k->kb;
-  const bool f = fv_dtype_is_float(t);
-  const bool is_unsigned = t == FV_u8;
-  const int bits = fv_dtype_size(t) * 8;
-  const int64_t top = is_unsigned ? 255 : bits == 64 ? INT64_MAX : (INT64_C(1) << (bits - 1)) - 1;
-  const int64_t bottom = is_unsigned ? 0 : -top - 1;
-  switch (c) {
-  case FV_COMBINE_MAX:
-  case FV_COMBINE_ARG_MAX:
-    return f ? fv_kb_const_f(kb, t, lanes, -__builtin_inf()) : fv_kb_const_i(kb, t, lanes, bottom);
-  case FV_COMBINE_MIN:
-  case FV_COMBINE_ARG_MIN:
-    return f ? fv_kb_const_f(kb, t, lanes, __builtin_inf()) : fv_kb_const_i(kb, t, lanes, top);
-  case FV_COMBINE_PROD:
-  case FV_COMBINE_ALL: return f ? fv_kb_const_f(kb, t, lanes, 1) : fv_kb_const_i(kb, t, lanes, 1);
-  default: return f ? fv_kb_const_f(kb, t, lanes, 0) : fv_kb_const_i(kb, t, lanes, 0);
-  }
-}
-
-static fv_scalar_op combiner(fv_combine c) {
-  switch (c) {
-  case FV_COMBINE_PROD: return FV_X_MUL;
-  case FV_COMBINE_MAX: return FV_X_MAX;
-  case FV_COMBINE_MIN: return FV_X_MIN;
-  case FV_COMBINE_ANY: return FV_X_OR;
-  case FV_COMBINE_ALL: return FV_X_AND;
-  default: return FV_X_ADD;
-  }
+fv_kv lw_identity(lw_kernel *k, fv_combine c, fv_dtype t, int lanes) {
+  const fv_scalar v = fv_combine_identity(c, t);
+  return fv_dtype_is_float(t) ? fv_kb_const_f(k->kb, t, lanes, v.f)
+                              : fv_kb_const_i(k->kb, t, lanes, v.i);
 }
 
 typedef struct red {
@@ -73,11 +49,11 @@ static void accumulate(void *user, lw_emit *e) {
     const fv_kv lane = fv_kb_ramp(kb, fv_kb_i64(kb, 0), 1, e->lanes);
     const fv_kv on = fv_kb_op(kb, FV_X_LT, lane, e->count, FV_K_NONE);
     v = fv_kb_op(kb, FV_X_SELECT, on, fv_kb_splat(kb, v, e->lanes),
-                 identity(e->k, r->nest->combine, r->t, e->lanes));
+                 lw_identity(e->k, r->nest->combine, r->t, e->lanes));
   }
   const fv_kv old = fv_kb_get(kb, r->acc);
   fv_kb_set(kb, r->acc,
-            fv_kb_splat(kb, fv_kb_op(kb, combiner(r->nest->combine), old, v, FV_K_NONE),
+            fv_kb_splat(kb, fv_kb_op(kb, fv_combine_op(r->nest->combine), old, v, FV_K_NONE),
                         fv_kb_lanes(kb, old)));
 }
 
@@ -107,12 +83,12 @@ static void ensure_reductions(map *m, lw_emit *e, const fv_expr *x, struct lw_me
 static void reduce_along(red *r, const lw_emit *at, uint32_t index, const fv_expr *extent) {
   lw_kernel *k = at->k;
   fv_kb *kb = k->kb;
-  const fv_scalar_op combine = combiner(r->nest->combine);
+  const fv_scalar_op combine = fv_combine_op(r->nest->combine);
   const fv_kv hi = lw_emit_host(k, extent), step = fv_kb_i64(kb, (int64_t)CHAINS * r->lanes);
   const fv_kv whole = fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, hi, step, FV_K_NONE), step);
   fv_kv chain[CHAINS] = {r->acc};
   for (int i = 1; i < CHAINS; i++)
-    chain[i] = fv_kb_var(kb, identity(k, r->nest->combine, r->t, r->lanes));
+    chain[i] = fv_kb_var(kb, lw_identity(k, r->nest->combine, r->t, r->lanes));
   lw_emit e = *at;
   e.lanes = r->lanes;
   e.lane = (int)index;
@@ -178,15 +154,15 @@ static void emit_reduction(map *m, lw_emit *e, const fv_expr *load, struct lw_me
     r.lanes = lw_choose_lanes(k, r.value, r.t, s.extent[s.n - 1]);
   if (arg) {
     r.arg_index = s.index[0];
-    r.best = fv_kb_var(kb, identity(k, nest->combine, r.t, r.lanes));
+    r.best = fv_kb_var(kb, lw_identity(k, nest->combine, r.t, r.lanes));
     r.acc = fv_kb_var(kb, fv_kb_const_i(kb, FV_i64, r.lanes, 0));
   } else {
-    r.acc = fv_kb_var(kb, identity(k, nest->combine, r.t, r.lanes));
+    r.acc = fv_kb_var(kb, lw_identity(k, nest->combine, r.t, r.lanes));
   }
   reduction_loops(&r, e, &s, along && r.lanes > 1);
   fv_kv v = fv_kb_get(kb, r.acc);
   if (along && r.lanes > 1)
-    v = fv_kb_reduce(kb, combiner(nest->combine), v);
+    v = fv_kb_reduce(kb, fv_combine_op(nest->combine), v);
   const fv_expr *acc = fv_x_load(p, arg ? FV_i64 : (fv_dtype)r.value->dtype, LW_BOUND, 0, NULL);
   lw_emit post = *e;
   post.bound = v;
@@ -230,9 +206,9 @@ static void ensure_reductions(map *m, lw_emit *e, const fv_expr *x, struct lw_me
 
 //===-- The body ------------------------------------------------------------------===//
 
-static void emit_check(map *m, lw_emit *e) {
+void lw_emit_check(lw_emit *e, const fv_expr *check) {
   fv_kb *kb = e->k->kb;
-  fv_kv ok = lw_emit_expr(e, m->check);
+  fv_kv ok = lw_emit_expr(e, check);
   if (fv_kb_lanes(kb, ok) > 1) {
     if (e->count != FV_K_NONE) {
       const fv_kv lane = fv_kb_ramp(kb, fv_kb_i64(kb, 0), 1, e->lanes);
@@ -252,7 +228,7 @@ static void body(void *user, lw_emit *e) {
       if (e->rows->key[i])
         lw_memo_set(e->k, &rows, e->rows->key[i], e->rows->value[i]);
   if (m->check)
-    emit_check(m, e);
+    lw_emit_check(e, m->check);
   lw_emit in = *e;
   in.rows = &rows;
   ensure_reductions(m, &in, m->value, &rows);
@@ -378,10 +354,9 @@ static void finish(map *m, bool pure, fv_dtype t, const char *family) {
   lw_kernel_launch(&m->k, family, grid);
 }
 
-static fv_status emit(lw *l, const lw_group *g) {
+fv_status lw_map_nest(lw *l, const lw_group *g, const fv_nest *t) {
   map m = {0};
   lw_kernel_begin(&m.k, l, g, false);
-  const fv_nest *t = &g->root->meaning->nest;
   const fv_expr *index[FV_MAX_LOOPS];
   // A blocked destination is walked as it lies: ..., block, ..., lane.
   const fv_layout *y = &m.k.out_type.layout;
@@ -391,12 +366,12 @@ static fv_status emit(lw *l, const lw_group *g) {
     index[i] = i == blocked ? lw_split_index(&m.k, t->extent[i], LW_PANEL, &blocks, &lane)
                             : lw_new_index(&m.k, t->extent[i]);
   m.offset = fv_type_offset(l->pool, &m.k.out_type, index);
-  const bool reduces = t->combine != FV_COMBINE_NONE;
+  const bool reduces = t->form == FV_NEST_REDUCE;
   if (reduces) {
     const uint32_t r = (uint32_t)lw_reduction_of(&m.k, g->root);
     m.value = fv_x_load(l->pool, g->root->out[0]->type.dtype, LW_REDUCTION | r, t->n_par, index);
   } else {
-    m.value = lw_nest_value(&m.k, g->root, index);
+    m.value = lw_inline(&m.k, g->root, t->value, index);
   }
   if (t->check) {
     m.check = lw_inline(&m.k, g->root, t->check, index);
@@ -406,7 +381,7 @@ static fv_status emit(lw *l, const lw_group *g) {
   lw_each_load(l, m.value, look_rows, &rows);
   // A reduction that runs along memory with its last parallel index, not with
   // its reduced ones, keeps that index for the lanes.
-  if (reduces && t->n_par > 0 && t->combine != FV_COMBINE_NONE) {
+  if (reduces && t->n_par > 0) {
     const fv_expr *at[FV_MAX_LOOPS];
     for (int i = 0; i < t->n_par; i++)
       at[i] = index[i];
@@ -435,6 +410,10 @@ static fv_status emit(lw *l, const lw_group *g) {
 
 //===-- The families --------------------------------------------------------------===//
 
+static fv_status emit(lw *l, const lw_group *g) {
+  return lw_map_nest(l, g, &g->root->meaning->nest);
+}
+
 static lw_why match_map(lw *l, const fv_node *n) {
   (void)l;
   return lw_is_map(n) ? NULL : lw_other_kind;
@@ -442,7 +421,9 @@ static lw_why match_map(lw *l, const fv_node *n) {
 
 static lw_why match_row(lw *l, const fv_node *n) {
   (void)l;
-  return n->meaning && n->meaning->kind == FV_MEANS_NEST && !lw_is_map(n) ? NULL : lw_other_kind;
+  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == FV_NEST_REDUCE
+             ? NULL
+             : lw_other_kind;
 }
 
 static lw_why map_takes(lw *l, const lw_group *g, const fv_node *n) {

@@ -78,4 +78,5 @@ const lw_family lw_family_update = {.name = "update",
                                         "one",
                                     .composes = composes,
                                     .emit = emit,
+                                    .maps_only = true,
                                     .in_place = true};

@@ -13,48 +13,6 @@ enum { LONG_ROW = 48 };
 
 //===-- Combining -------------------------------------------------------------------===//
 
-static fv_scalar start_value(fv_combine c, fv_dtype t) {
-  const bool f = fv_dtype_is_float(t);
-  const int bits = fv_dtype_size(t) * 8;
-  const int64_t top = t == FV_u8 ? 255 : bits == 64 ? INT64_MAX : (INT64_C(1) << (bits - 1)) - 1;
-  fv_scalar v = {.i = 0};
-  switch (c) {
-  case FV_COMBINE_MAX:
-  case FV_COMBINE_ARG_MAX:
-    if (f)
-      v.f = -INFINITY;
-    else
-      v.i = t == FV_u8 || t == FV_bool ? 0 : -top - 1;
-    break;
-  case FV_COMBINE_MIN:
-  case FV_COMBINE_ARG_MIN:
-    if (f)
-      v.f = INFINITY;
-    else
-      v.i = t == FV_bool ? 1 : top;
-    break;
-  case FV_COMBINE_PROD:
-  case FV_COMBINE_ALL:
-    if (f)
-      v.f = 1;
-    else
-      v.i = 1;
-    break;
-  default:
-    if (f)
-      v.f = 0;
-    break;
-  }
-  return v;
-}
-
-static fv_scalar_op combiner(fv_combine c) {
-  static const fv_scalar_op op[] = {
-      [FV_COMBINE_SUM] = FV_X_ADD, [FV_COMBINE_PROD] = FV_X_MUL, [FV_COMBINE_MAX] = FV_X_MAX,
-      [FV_COMBINE_MIN] = FV_X_MIN, [FV_COMBINE_ANY] = FV_X_OR,   [FV_COMBINE_ALL] = FV_X_AND};
-  return op[c];
-}
-
 typedef struct arg_best {
   fv_scalar best;
   int64_t index;
@@ -69,7 +27,7 @@ static void combine_one(const nest_eval *x, fv_scalar *acc, arg_best *arg, fv_sc
     return;
   }
   if (c != FV_COMBINE_ARG_MAX && c != FV_COMBINE_ARG_MIN) {
-    *acc = fv_scalar_eval(combiner(c), t, t, *acc, v, v);
+    *acc = fv_scalar_eval(fv_combine_op(c), t, t, *acc, v, v);
     return;
   }
   bool better;
@@ -156,8 +114,17 @@ static void put(fv_array *out, const nest_eval *x, const fv_scalar v) {
   fv_scalar_store(out->dtype, (uint8_t *)out->data + o * fv_dtype_size(out->dtype), v);
 }
 
+// The check at each point of the chunk.
+static void test_checks(nest_eval *x) {
+  if (x->check < 0)
+    return;
+  const fv_scalar *ok = fv_step_values(x, x->check);
+  for (int64_t i = 0; i < (x->s[x->check].vary ? x->count : 1); i++)
+    x->failed = x->failed || !ok[i].i;
+}
+
 // The lane is a parallel index: a chunk of results at a time.
-static bool run_parallel_lane(nest_eval *x, fv_array *out, bool *ok) {
+static void run_parallel_lane(nest_eval *x, fv_array *out) {
   const fv_nest *t = x->nest;
   const int n_par = t->n_par, n_all = n_par + t->n_red;
   const bool reduces = t->combine != FV_COMBINE_NONE;
@@ -169,16 +136,14 @@ static bool run_parallel_lane(nest_eval *x, fv_array *out, bool *ok) {
       x->at[x->lane] = c;
       x->count = full - c < CHUNK ? full - c : CHUNK;
       for (int64_t i = 0; i < x->count; i++) {
-        acc[i] = start_value(t->combine, (fv_dtype)t->value->dtype);
+        acc[i] = fv_combine_identity(t->combine, (fv_dtype)t->value->dtype);
         arg[i] = (arg_best){acc[i], 0};
       }
       const bool none = reduces && empty_range(x, n_par, n_all);
       while (!none) {
         fv_run_steps(x, false);
         combine_each(x, acc, arg);
-        if (x->check >= 0)
-          for (int64_t i = 0; i < (x->s[x->check].vary ? x->count : 1); i++)
-            *ok = *ok && fv_step_values(x, x->check)[i].i;
+        test_checks(x);
         if (!reduces || !advance(x, n_par, n_all, -1))
           break;
       }
@@ -194,7 +159,6 @@ static bool run_parallel_lane(nest_eval *x, fv_array *out, bool *ok) {
       x->at[x->lane] = 0;
     }
   } while (advance(x, 0, n_par, x->lane));
-  return true;
 }
 
 // The lane is the last reduced index: a result at a time.
@@ -204,7 +168,7 @@ static void run_reduced_lane(nest_eval *x, fv_array *out) {
   const bool is_arg = t->combine == FV_COMBINE_ARG_MAX || t->combine == FV_COMBINE_ARG_MIN;
   const int64_t full = x->extent[x->lane];
   do {
-    fv_scalar acc = start_value(t->combine, (fv_dtype)t->value->dtype);
+    fv_scalar acc = fv_combine_identity(t->combine, (fv_dtype)t->value->dtype);
     arg_best arg = {acc, 0};
     bool more = !empty_range(x, n_par, n_all);
     while (more) {
@@ -224,18 +188,137 @@ static void run_reduced_lane(nest_eval *x, fv_array *out) {
   } while (advance(x, 0, n_par, -1));
 }
 
+//===-- Scans -----------------------------------------------------------------------===//
+
+// A running value. A float sum keeps what each addition lost (TwoSum; nothing is lost beyond
+// infinity and NaN).
+typedef struct running {
+  fv_scalar acc;
+  double rest;
+} running;
+
+static void run_on(const nest_eval *x, running *r, fv_scalar v) {
+  const fv_dtype t = (fv_dtype)x->nest->value->dtype;
+  if (!is_float_sum(x)) {
+    r->acc = fv_scalar_eval(fv_combine_op(x->nest->combine), t, t, r->acc, v, v);
+    return;
+  }
+  const double old = r->acc.f, sum = old + v.f, part = sum - old;
+  const double lost = (old - (sum - part)) + (v.f - part);
+  r->acc.f = sum;
+  if (!isnan(lost))
+    r->rest += lost;
+}
+
+static void put_running(fv_array *out, const nest_eval *x, const running *r) {
+  put(out, x, is_float_sum(x) ? (fv_scalar){.f = r->acc.f + r->rest} : r->acc);
+}
+
+// The lane is the axis of the scan.
+static void run_scan(nest_eval *x, fv_array *out) {
+  const fv_nest *t = x->nest;
+  const int64_t full = x->extent[x->lane];
+  do {
+    running r = {.acc = fv_combine_identity(t->combine, (fv_dtype)t->value->dtype)};
+    for (int64_t c = 0; c < full; c += CHUNK) {
+      x->count = full - c < CHUNK ? full - c : CHUNK;
+      const int64_t first = t->reverse ? full - c - x->count : c;
+      x->at[x->lane] = first;
+      fv_run_steps(x, false);
+      test_checks(x);
+      const fv_scalar *v = fv_step_values(x, x->value);
+      const bool vary = x->s[x->value].vary;
+      for (int64_t i = 0; i < x->count; i++) {
+        const int64_t k = t->reverse ? x->count - 1 - i : i;
+        x->at[x->lane] = first + k;
+        if (t->exclusive)
+          put_running(out, x, &r);
+        run_on(x, &r, v[vary ? k : 0]);
+        if (!t->exclusive)
+          put_running(out, x, &r);
+      }
+    }
+    x->at[x->lane] = 0;
+  } while (advance(x, 0, t->n_par, x->lane));
+}
+
+//===-- Scatters --------------------------------------------------------------------===//
+
+// Writes point i of the chunk.
+static void write_point(const nest_eval *x, fv_array *out, int64_t i) {
+  const fv_combine c = x->nest->combine;
+  const fv_dtype t = out->dtype;
+  int64_t o = 0;
+  for (int d = 0; d < out->rank; d++) {
+    const int64_t k = fv_step_values(x, x->target[d])[x->s[x->target[d]].vary ? i : 0].i;
+    if (k < 0 || k >= out->dim[d])
+      return;  // its check fails the run
+    o = o * out->dim[d] + k;
+  }
+  uint8_t *p = (uint8_t *)out->data + o * fv_dtype_size(t);
+  fv_scalar v = fv_step_values(x, x->value)[x->s[x->value].vary ? i : 0];
+  if (c != FV_COMBINE_NONE)
+    v = fv_scalar_eval(fv_combine_op(c), t, t, fv_scalar_load(t, p), v, v);
+  fv_scalar_store(t, p, v);
+}
+
+// The lane is the last index of the points; these are gone through in order.
+static void run_scatter(nest_eval *x, fv_array *out) {
+  const fv_nest *t = x->nest;
+  if (empty_range(x, 0, t->n_par))
+    return;
+  const int64_t full = x->extent[x->lane];
+  do {
+    for (int64_t c = 0; c < full && !x->failed; c += CHUNK) {
+      x->at[x->lane] = c;
+      x->count = full - c < CHUNK ? full - c : CHUNK;
+      fv_run_steps(x, false);
+      test_checks(x);
+      for (int64_t i = 0; i < x->count && !x->failed; i++)
+        write_point(x, out, i);
+    }
+    x->at[x->lane] = 0;
+  } while (advance(x, 0, t->n_par, x->lane));
+}
+
+//===-- Nests -----------------------------------------------------------------------===//
+
 static int parallel_lane(const nest_eval *x) {
   int lane = x->nest->n_par > 0 ? x->nest->n_par - 1 : 0;
+  if (x->nest->form == FV_NEST_SCATTER)
+    return lane;
   for (int i = lane - 1; i >= 0 && x->extent[lane] < LONG_ROW; i--)
     if (x->extent[i] > x->extent[lane])
       lane = i;
   return lane;
 }
 
-fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
-                       const fv_array *const *in, fv_array *out, fv_diag_sink *diag) {
-  const fv_nest *t = &n->meaning->nest;
-  const int n_all = t->n_par + t->n_red;
+static int choose_lane(const nest_eval *x) {
+  const fv_nest *t = x->nest;
+  const int par = parallel_lane(x), red = t->n_par + t->n_red - 1;
+  if (t->form == FV_NEST_SCAN)
+    return t->along;
+  const bool reduced =
+      t->n_red && !t->check &&
+      (t->n_par == 0 || x->extent[red] >= x->extent[par] || x->extent[red] >= LONG_ROW);
+  return reduced ? red : par;
+}
+
+static void run_loops(nest_eval *x, fv_array *out) {
+  if (x->nest->form == FV_NEST_SCATTER)
+    run_scatter(x, out);
+  else if (fv_array_count(out) == 0)
+    return;
+  else if (x->nest->form == FV_NEST_SCAN)
+    run_scan(x, out);
+  else if (x->nest->n_red && x->lane >= x->nest->n_par)
+    run_reduced_lane(x, out);
+  else
+    run_parallel_lane(x, out);
+}
+
+static fv_status run_nest(const fv_node *n, const fv_nest *t, fv_arena *ar, const int64_t *symbol,
+                          const fv_array *const *in, fv_array *out, fv_diag_sink *diag) {
   nest_eval x = {.n = n,
                  .nest = t,
                  .symbol = symbol,
@@ -244,31 +327,33 @@ fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
                  .pool = n->region->graph->module->pool,
                  .post = -1,
                  .check = -1};
-  for (int i = 0; i < n_all; i++)
+  for (int i = 0; i < t->n_par + t->n_red; i++)
     if (!fv_x_eval_i64(t->extent[i], symbol, &x.extent[i]) || x.extent[i] < 0)
       return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "an extent is out of range");
-  const int par = parallel_lane(&x), red = n_all - 1;
-  const bool reduced =
-      t->n_red && !t->check &&
-      (t->n_par == 0 || x.extent[red] >= x.extent[par] || x.extent[red] >= LONG_ROW);
-  x.lane = reduced ? red : par;
-  if (t->n_par == 0 && !reduced)
+  if (t->n_par + t->n_red == 0)
     x.extent[0] = 1;
+  x.lane = choose_lane(&x);
   x.value = fv_step_of(&x, t->value);
+  for (int d = 0; t->form == FV_NEST_SCATTER && d < out->rank; d++)
+    x.target[d] = fv_step_of(&x, t->target[d]);
   if (t->check)
     x.check = fv_step_of(&x, t->check);
   if (t->post) {
     x.post = fv_step_of(&x, t->post);
     fv_mark_late(&x, x.post);
   }
-  if (fv_array_count(out) == 0)
-    return FV_OK;
-  bool ok = true;
-  if (reduced)
-    run_reduced_lane(&x, out);
-  else
-    run_parallel_lane(&x, out, &ok);
-  if (!ok)
+  run_loops(&x, out);
+  if (x.failed)
     return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "%s", t->check_text);
   return FV_OK;
+}
+
+fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
+                       const fv_array *const *in, fv_array *out, fv_diag_sink *diag) {
+  const fv_nest *t = &n->meaning->nest;
+  if (t->form == FV_NEST_SCATTER) {
+    const fv_nest base = fv_nest_base(t, &n->out[0]->type);
+    FV_TRY(run_nest(n, &base, ar, symbol, in, out, diag));
+  }
+  return run_nest(n, t, ar, symbol, in, out, diag);
 }

@@ -59,6 +59,8 @@ typedef struct nest_eval {
   int64_t was_count;
   fv_scalar acc;  // for post
   int value, post, check;
+  int target[FV_MAX_RANK];  // of a scatter
+  bool failed;              // a check
 } nest_eval;
 
 // The step of e; made with all that it needs. The lane and the extents are set.

@@ -157,6 +157,8 @@ struct fv_value {
   X(contraction, "a product or convolution and what follows it")     \
   X(row, "reductions and what follows them, each row in one kernel") \
   X(map, "elementwise and movement, in one pass")                    \
+  X(scan, "running combines along an axis")                          \
+  X(scatter, "elements written where indices say, in order")         \
   X(serial, "an op that is given as a kernel itself")
 
 struct fv_node {

@@ -27,26 +27,61 @@ typedef enum fv_combine {
   FV_COMBINE_ARG_MIN,
 } fv_combine;
 
-// out[index 0..n_par) = post(combine over index n_par..n_par+n_red of value).
-// Parallel dim i is axis i of the result; its extent is dim i of `type`.
+// The primitive that combines two values, and the value that changes nothing: what is
+// combined over nothing. Not of ARG_MAX and ARG_MIN, whose value is that of MAX and MIN.
+fv_scalar_op fv_combine_op(fv_combine c);
+fv_scalar fv_combine_identity(fv_combine c, fv_dtype t);
+
+// A nest is `value` at each point of its loops, and what becomes of the values:
+//   MAP      out[i..] = value
+//   REDUCE   out[i..] = post(combine of value over the reduced indices)
+//   SCAN     out[.., k, ..] = combine of value at 0..k of axis `along`
+//   SCATTER  out = base; then, point by point: out[target] = value, or
+//            out[target] = combine(out[target], value)
+typedef enum fv_nest_form {
+  FV_NEST_MAP,
+  FV_NEST_REDUCE,
+  FV_NEST_SCAN,
+  FV_NEST_SCATTER,
+} fv_nest_form;
+
+// Loops: index 0..n_par are parallel, n_par..n_par+n_red reduced (REDUCE alone has them).
+// Parallel dim i is axis i of the result, its extent that of `type`; but for a scatter, whose
+// loops are the points that it writes, whatever the rank of the result.
 // `value` loads operands: LOAD ref = operand number of the node. In `post`
 // (optional) LOAD ref == FV_NEST_ACC, n == 0 stands for the combined value.
-// The dtype of ACC is that of `value`. A sum over f16 or bf16 runs in f32 (as all
+// The type of what is combined is the dtype of `value`: a sum of i8 products in i32 is a value
+// that casts before it multiplies. A sum over f16 or bf16 runs in f32 (as all
 // f16 and bf16 expressions do, see fv_dtype_compute); over an empty range it is 0 (max: -inf,
 // min: inf, prod 1, any false, all true). Loads out of range may stand only in
 // an arm of SELECT whose condition excludes them.
 enum { FV_NEST_ACC = 0xffff };
 typedef struct fv_nest {
+  fv_nest_form form;
   int n_par, n_red;
   const fv_expr *extent[FV_MAX_LOOPS];
   fv_combine combine;
   const fv_expr *value;
   const fv_expr *post;  // NULL = the combined value itself
+  // SCAN. Float sums are carried with what their rounding lost: as exact at the last entry as
+  // at the first.
+  int along;
+  bool exclusive;  // 0..k without k
+  bool reverse;    // from the last entry to the first
+  // SCATTER: an index of the result for each of its axes, over the points and perhaps from
+  // data; `base` is over the indices of the result. Points come in row-major order, so of two
+  // that write one element the later wins, and sums are made in that order. Each combine is
+  // rounded to the element type. `check` must keep targets in range.
+  const fv_expr *base;
+  const fv_expr *target[FV_MAX_RANK];
   // Run-time check of data (an index in range): a bool expression over the
   // parallel indices that must hold everywhere, or NULL.
   const fv_expr *check;
   const char *check_text;
 } fv_nest;
+
+// The map that fills the result of a scatter before its points are written.
+fv_nest fv_nest_base(const fv_nest *scatter, const fv_type *result);
 
 struct fv_kb;  // kernel builder, ir/kernel/kernel.h
 
@@ -117,6 +152,13 @@ const fv_expr *fv_sem_arg(fv_sem *s, int operand);
 FV_NODISCARD fv_status fv_sem_broadcast(fv_sem *s, int first, int count, fv_dtype t);
 fv_status fv_sem_yield(fv_sem *s, const fv_expr *value);  // combine NONE
 fv_status fv_sem_combine(fv_sem *s, fv_combine c, const fv_expr *value, const fv_expr *post);
+// A running combine along axis `along` of the result.
+fv_status fv_sem_scan(fv_sem *s, fv_combine c, int along, bool exclusive, bool reverse,
+                      const fv_expr *value);
+// Loops over points instead of the result's indices, for fv_sem_scatter. After fv_sem_result.
+void fv_sem_points(fv_sem *s, int n, const fv_expr *const *extent);
+fv_status fv_sem_scatter(fv_sem *s, fv_combine c, const fv_expr *base, const fv_expr *const *target,
+                         const fv_expr *value);
 void fv_sem_check(fv_sem *s, const fv_expr *cond, const char *text);
 
 //===-- Expansions ------------------------------------------------------===//
@@ -140,6 +182,19 @@ fv_value *fv_sb_reshape(fv_sem *s, fv_value *a, int rank, const fv_expr *const *
 fv_value *fv_sb_transpose(fv_sem *s, fv_value *a, int rank, const int64_t *perm);
 fv_value *fv_sb_cast(fv_sem *s, fv_value *a, fv_dtype t);
 fv_value *fv_sb_slice(fv_sem *s, fv_value *a, int axis, const fv_expr *start, const fv_expr *end);
+// A loop within a definition: what is built between begin and end is its body, which sees the
+// values around it. carry[i] becomes the value that trip `counter` begins with.
+typedef struct fv_sb_loop {
+  fv_node *node;
+  fv_region *outer;
+  int n_carry;
+  const fv_expr *counter;  // 0..trips-1
+} fv_sb_loop;
+fv_sb_loop fv_sb_begin_loop(fv_sem *s, const fv_expr *trips, int n, fv_value **carry);
+// next[i] follows carry[i]; each[j] is kept of every trip. out: the last carries, then the
+// kept values stacked along a new axis 0. All NULL after a failure.
+void fv_sb_end_loop(fv_sem *s, fv_sb_loop *l, fv_value *const *next, int n_each,
+                    fv_value *const *each, fv_value **out);
 // Names the results; ERR_TYPE if any is NULL.
 fv_status fv_sem_results(fv_sem *s, int n, fv_value *const *v);
 

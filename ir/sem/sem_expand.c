@@ -19,7 +19,7 @@ fv_value *fv_sem_param(fv_sem *s, int operand) {
   int k = 0;
   for (int i = 0; i < operand; i++)
     k += s->node->in[i] != NULL;
-  return s->build->param[k];
+  return s->meaning->expansion->param[k];
 }
 
 fv_node *fv_sb_node(fv_sem *s, fv_op op, int n_in, fv_value *const *in) {
@@ -163,6 +163,61 @@ fv_value *fv_sb_and(fv_sem *s, fv_value *a, fv_value *b) {
     return a ? a : b;
   return fv_sb_2(s, FV_OP_and, a, b);
 }
+
+//===-- Loops -----------------------------------------------------------===//
+
+// The counter of a loop that stands in so many loops of definitions: they share it with loops
+// beside them, never with one around or inside. Frontends spell no such name.
+static uint32_t counter_of(fv_sem *s) {
+  uint32_t sym;
+  int depth = 0;
+  for (const fv_node *n = s->build->owner; n; n = n->region->owner)
+    depth += n->op == FV_OP_loop;
+  const char *name = fv_arena_printf(s->arena, "definition.t%d", depth);
+  return fv_symbol_find(s->pool, name, &sym)
+             ? sym
+             : fv_symbol_add(s->pool, name, 0, INT64_C(1) << 46, FV_SYM_COUNTER);
+}
+
+fv_sb_loop fv_sb_begin_loop(fv_sem *s, const fv_expr *trips, int n, fv_value **carry) {
+  const uint32_t counter = counter_of(s);
+  fv_sb_loop l = {.outer = s->build, .n_carry = n, .counter = fv_x_sym(s->pool, counter)};
+  for (int i = 0; i < n; i++)
+    if (!carry[i])
+      return l;
+  l.node = fv_sb_node(s, FV_OP_loop, n, carry);
+  fv_attr_set_expr(l.node, "trips", trips);
+  fv_attr_set_int(l.node, "counter", counter);
+  l.node->body = fv_region_create(s->node->region->graph, l.node);
+  for (int i = 0; i < n; i++)
+    carry[i] = fv_region_add_param(l.node->body, &carry[i]->type, NULL);
+  s->build = l.node->body;
+  return l;
+}
+
+void fv_sb_end_loop(fv_sem *s, fv_sb_loop *l, fv_value *const *next, int n_each,
+                    fv_value *const *each, fv_value **out) {
+  fv_node *n = l->node;
+  const int n_carry = l->n_carry;
+  bool whole = n && s->failed == FV_OK;
+  s->build = l->outer;
+  for (int i = 0; i < n_carry + n_each; i++)
+    out[i] = NULL;
+  for (int i = 0; i < n_carry; i++)
+    whole = whole && next[i];
+  for (int i = 0; i < n_each; i++)
+    whole = whole && each[i];
+  if (!whole)
+    return;
+  for (int i = 0; i < n_carry + n_each; i++)
+    fv_region_add_result(n->body, i < n_carry ? next[i] : each[i - n_carry]);
+  fv_attr_set_ints(n, "collect_axes", n_each, FV_NEW_N(s->arena, int64_t, n_each));
+  if (fv_sb_done(s, n))
+    for (int i = 0; i < n_carry + n_each; i++)
+      out[i] = n->out[i];
+}
+
+//===-- Results ---------------------------------------------------------===//
 
 fv_status fv_sem_results(fv_sem *s, int n, fv_value *const *v) {
   if (s->failed != FV_OK)

@@ -163,27 +163,31 @@ fv_status fv_sem_split(fv_sem *s) {
   return fv_sem_results(s, count, part);
 }
 
-// A bound of a slice as an index 0..extent: negative counts from the end, what
+// A bound of a slice as an index lo..lo + extent: negative counts from the end, what
 // is beyond is cut.
-static fv_status slice_bound(fv_sem *s, const char *attr, const fv_expr *extent,
+static fv_status slice_bound(fv_sem *s, const char *attr, int lo, const fv_expr *extent,
                              const fv_expr **out) {
   const int64_t limit = INT64_C(1) << 48;
-  const fv_expr *zero = fv_x_i64(s->pool, 0);
+  const fv_expr *least = fv_x_i64(s->pool, lo), *most = fv_x_add(s->pool, extent, least);
   const fv_expr *e = fv_attr_get(s->node, attr)->x;
   int64_t v;
   if (fv_x_is_lit(e, &v)) {
-    v = v > limit ? limit : v < -limit ? -limit : v;
-    e = fv_x_i64(s->pool, v);
+    if (v <= -limit || v >= limit) {
+      *out = v < 0 ? least : most;
+      return FV_OK;
+    }
     if (v < 0)
       e = fv_x_add(s->pool, e, extent);
-  } else if (fv_sem_in_range(s, e, fv_x_add(s->pool, extent, fv_x_i64(s->pool, 1))) == FV_YES) {
-    *out = e;
-    return FV_OK;
-  } else if (fv_prove_le(s->pool, zero, e) != FV_YES) {
+  } else if (fv_prove_le(s->pool, fv_x_i64(s->pool, 0), e) != FV_YES &&
+             fv_sem_in_range(s, e, extent) != FV_YES) {
     return fv_sem_error(s, "cannot prove that %s = %s is 0 or more (%s)", attr,
                         fv_sem_dim_text(s, e), fv_sem_shapes(s));
   }
-  *out = fv_sem_min_i64(s, fv_sem_max_i64(s, e, zero), extent);
+  const fv_expr *above = fv_x_sub(s->pool, e, least);
+  if (fv_sem_in_range(s, above, fv_x_add(s->pool, extent, fv_x_i64(s->pool, 1))) == FV_YES)
+    *out = e;
+  else
+    *out = fv_sem_min_i64(s, fv_sem_max_i64(s, e, least), most);
   return FV_OK;
 }
 
@@ -195,13 +199,17 @@ fv_status fv_sem_slice(fv_sem *s) {
   const fv_expr *end;
   FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
   FV_TRY(fv_sem_axis(s, "axis", x.rank, &axis));
-  FV_TRY(fv_sem_int_in(s, "step", 1, INT32_MAX));
-  FV_TRY(slice_bound(s, "start", x.dim[axis], &start));
-  FV_TRY(slice_bound(s, "end", x.dim[axis], &end));
-  const fv_expr *step = fv_x_i64(p, fv_attr_int(s->node, "step"));
-  const fv_expr *one = fv_x_i64(p, 1);
-  const fv_expr *count = fv_sem_max_i64(s, fv_x_sub(p, end, start), fv_x_i64(p, 0));
-  count = fv_x_floordiv(p, fv_x_add(p, count, fv_x_sub(p, step, one)), step);
+  const int64_t by = fv_attr_int(s->node, "step");
+  FV_TRY(fv_sem_int_in(s, "step", -INT32_MAX, INT32_MAX));
+  if (by == 0)
+    return fv_sem_error(s, "step must not be 0");
+  // Backwards, the entry before the first one ends the slice.
+  FV_TRY(slice_bound(s, "start", by < 0 ? -1 : 0, x.dim[axis], &start));
+  FV_TRY(slice_bound(s, "end", by < 0 ? -1 : 0, x.dim[axis], &end));
+  const fv_expr *step = fv_x_i64(p, by), *stride = fv_x_i64(p, by < 0 ? -by : by);
+  const fv_expr *way = by < 0 ? fv_x_sub(p, start, end) : fv_x_sub(p, end, start);
+  const fv_expr *count = fv_sem_max_i64(s, way, fv_x_i64(p, 0));
+  count = fv_x_floordiv(p, fv_x_add(p, count, fv_x_sub(p, stride, fv_x_i64(p, 1))), stride);
   const fv_expr *dims[FV_MAX_RANK];
   for (int i = 0; i < x.rank; i++)
     dims[i] = i == axis ? count : x.dim[i];

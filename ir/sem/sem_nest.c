@@ -1,7 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The nest builder: results as loops over one scalar expression.
+#include <math.h>
+
 #include "ir/sem/sem_util.h"
+
+//===-- Combiners -------------------------------------------------------===//
+
+fv_scalar_op fv_combine_op(fv_combine c) {
+  switch (c) {
+  case FV_COMBINE_PROD: return FV_X_MUL;
+  case FV_COMBINE_MAX: return FV_X_MAX;
+  case FV_COMBINE_MIN: return FV_X_MIN;
+  case FV_COMBINE_ANY: return FV_X_OR;
+  case FV_COMBINE_ALL: return FV_X_AND;
+  default: return FV_X_ADD;
+  }
+}
+
+fv_scalar fv_combine_identity(fv_combine c, fv_dtype t) {
+  const bool f = fv_dtype_is_float(t);
+  const int bits = fv_dtype_size(t) * 8;
+  const bool is_unsigned = t == FV_u8 || t == FV_bool;
+  const int64_t top = t == FV_bool ? 1
+                      : t == FV_u8 ? 255
+                      : bits == 64 ? INT64_MAX
+                                   : (INT64_C(1) << (bits - 1)) - 1;
+  switch (c) {
+  case FV_COMBINE_MAX:
+  case FV_COMBINE_ARG_MAX:
+    return f ? (fv_scalar){.f = -INFINITY} : (fv_scalar){.i = is_unsigned ? 0 : -top - 1};
+  case FV_COMBINE_MIN:
+  case FV_COMBINE_ARG_MIN: return f ? (fv_scalar){.f = INFINITY} : (fv_scalar){.i = top};
+  case FV_COMBINE_PROD:
+  case FV_COMBINE_ALL: return f ? (fv_scalar){.f = 1} : (fv_scalar){.i = 1};
+  default: return f ? (fv_scalar){.f = 0} : (fv_scalar){.i = 0};
+  }
+}
+
+fv_nest fv_nest_base(const fv_nest *scatter, const fv_type *result) {
+  fv_nest base = {.form = FV_NEST_MAP, .n_par = result->rank, .value = scatter->base};
+  for (int i = 0; i < result->rank; i++)
+    base.extent[i] = result->dim[i];
+  return base;
+}
+
+//===-- Building --------------------------------------------------------===//
 
 void fv_sem_result(fv_sem *s, fv_dtype t, int rank, const fv_expr *const *dims) {
   FV_CHECK(s->arena, rank >= 0 && rank <= FV_MAX_RANK);
@@ -127,9 +171,46 @@ fv_status fv_sem_combine(fv_sem *s, fv_combine c, const fv_expr *value, const fv
     post = NULL;  // the combined value itself
   const fv_dtype t = post ? (fv_dtype)post->dtype : arg ? FV_i64 : (fv_dtype)value->dtype;
   FV_CHECK(s->arena, t == s->out[0].dtype);
+  nest->form = FV_NEST_REDUCE;
   nest->combine = c;
   nest->value = value;
   nest->post = post;
+  return FV_OK;
+}
+
+fv_status fv_sem_scan(fv_sem *s, fv_combine c, int along, bool exclusive, bool reverse,
+                      const fv_expr *value) {
+  fv_nest *nest = &s->meaning->nest;
+  FV_CHECK(s->arena, nest->n_red == 0 && along >= 0 && along < nest->n_par);
+  FV_CHECK(s->arena, value->dtype == s->out[0].dtype && c != FV_COMBINE_NONE);
+  nest->form = FV_NEST_SCAN;
+  nest->combine = c;
+  nest->along = along;
+  nest->exclusive = exclusive;
+  nest->reverse = reverse;
+  nest->value = value;
+  return FV_OK;
+}
+
+void fv_sem_points(fv_sem *s, int n, const fv_expr *const *extent) {
+  fv_nest *nest = &s->meaning->nest;
+  FV_CHECK(s->arena, n >= 0 && n <= FV_MAX_LOOPS);
+  nest->form = FV_NEST_SCATTER;
+  nest->n_par = n;
+  for (int i = 0; i < n; i++)
+    nest->extent[i] = extent[i];
+}
+
+fv_status fv_sem_scatter(fv_sem *s, fv_combine c, const fv_expr *base, const fv_expr *const *target,
+                         const fv_expr *value) {
+  fv_nest *nest = &s->meaning->nest;
+  const fv_dtype t = s->out[0].dtype;
+  FV_CHECK(s->arena, nest->form == FV_NEST_SCATTER && base->dtype == t && value->dtype == t);
+  nest->combine = c;
+  nest->base = base;
+  nest->value = value;
+  for (int i = 0; i < s->out[0].rank; i++)
+    nest->target[i] = target[i];
   return FV_OK;
 }
 

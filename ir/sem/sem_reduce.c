@@ -97,6 +97,28 @@ fv_status fv_sem_arg_min(fv_sem *s) {
   return arg_reduce(s, FV_COMBINE_ARG_MIN);
 }
 
+//===-- Running sums and products -------------------------------------------===//
+
+static fv_status running(fv_sem *s, fv_combine c) {
+  const fv_type x = *fv_sem_type(s, 0);
+  const fv_expr *at[FV_MAX_RANK];
+  int axis;
+  FV_TRY(fv_sem_want_class(s, 0, FV_CLASS_NUMBER));
+  FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
+  FV_TRY(fv_sem_axis(s, "axis", x.rank, &axis));
+  fv_sem_result(s, x.dtype, x.rank, x.dim);
+  for (int i = 0; i < x.rank; i++)
+    at[i] = fv_sem_index(s, i);
+  return fv_sem_scan(s, c, axis, fv_attr_bool(s->node, "exclusive"),
+                     fv_attr_bool(s->node, "reverse"), fv_sem_load(s, 0, at));
+}
+fv_status fv_sem_cumsum(fv_sem *s) {
+  return running(s, FV_COMBINE_SUM);
+}
+fv_status fv_sem_cumprod(fv_sem *s) {
+  return running(s, FV_COMBINE_PROD);
+}
+
 //===-- Global pooling ----------------------------------------------------===//
 
 static fv_status global_pool(fv_sem *s, fv_combine c, unsigned classes, bool mean) {

@@ -4,27 +4,11 @@
 // scatter into a window.
 #include "ir/sem/sem_util.h"
 
-static fv_status want_index_type(fv_sem *s, int operand) {
-  const fv_dtype t = fv_sem_type(s, operand)->dtype;
-  if (t == FV_i32 || t == FV_i64)
-    return FV_OK;
-  return fv_sem_error(s, "'%s' must be i64 or i32; it is %s; a <cast> in front mends it",
-                      fv_sem_operand_name(s, operand),
-                      fv_sem_type_text(s, fv_sem_type(s, operand)));
-}
-
-// An index from data as i64; negative ones count from the end.
-static const fv_expr *wrapped(fv_sem *s, const fv_expr *index, const fv_expr *extent) {
-  const fv_expr *i = fv_x_cast(s->pool, FV_i64, index);
-  const fv_expr *negative = fv_sem_x2(s, FV_X_LT, i, fv_x_i64(s->pool, 0));
-  return fv_sem_pick(s, negative, fv_x_add(s->pool, i, extent), i);
-}
-
 fv_status fv_sem_gather(fv_sem *s) {
   const fv_type x = *fv_sem_type(s, 0);
   const fv_type ids = *fv_sem_type(s, 1);
   int axis;
-  FV_TRY(want_index_type(s, 1));
+  FV_TRY(fv_sem_want_index(s, 1));
   FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
   FV_TRY(fv_sem_axis(s, "axis", x.rank, &axis));
   FV_TRY(fv_sem_rank_fits(s, x.rank - 1 + ids.rank));
@@ -44,14 +28,14 @@ fv_status fv_sem_gather(fv_sem *s) {
     }
   }
   fv_sem_result(s, x.dtype, rank, dims);
-  at[axis] = wrapped(s, fv_sem_load(s, 1, id_at), x.dim[axis]);
+  at[axis] = fv_sem_wrapped(s, fv_sem_load(s, 1, id_at), x.dim[axis]);
   fv_sem_check(s, fv_sem_bounds(s, at[axis], x.dim[axis]), "gather: index out of range");
   return fv_sem_yield(s, fv_sem_load(s, 0, at));
 }
 
 fv_status fv_sem_embedding(fv_sem *s) {
   const fv_type ids = *fv_sem_type(s, 0);
-  FV_TRY(want_index_type(s, 0));
+  FV_TRY(fv_sem_want_index(s, 0));
   FV_TRY(fv_sem_want_rank(s, 1, 2, 2));
   FV_TRY(fv_sem_rank_fits(s, ids.rank + 1));
   const fv_expr *dims[FV_MAX_RANK];
@@ -74,7 +58,7 @@ fv_status fv_sem_one_hot(fv_sem *s) {
   const fv_expr *on;
   const fv_expr *off;
   int axis;
-  FV_TRY(want_index_type(s, 0));
+  FV_TRY(fv_sem_want_index(s, 0));
   FV_TRY(fv_sem_rank_fits(s, ids.rank + 1));
   FV_TRY(fv_sem_axis(s, "axis", ids.rank + 1, &axis));
   FV_TRY(fv_sem_expr(s, "depth", &depth));
@@ -90,7 +74,7 @@ fv_status fv_sem_one_hot(fv_sem *s) {
     dims[i] = i == axis ? depth : ids.dim[k++];
   }
   fv_sem_result(s, t, ids.rank + 1, dims);
-  const fv_expr *id = wrapped(s, fv_sem_load(s, 0, at), depth);
+  const fv_expr *id = fv_sem_wrapped(s, fv_sem_load(s, 0, at), depth);
   return fv_sem_yield(s, fv_sem_pick(s, fv_sem_x2(s, FV_X_EQ, id, fv_sem_index(s, axis)), on, off));
 }
 

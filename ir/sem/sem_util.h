@@ -31,6 +31,7 @@ FV_NODISCARD fv_status fv_sem_ints(fv_sem *s, const char *attr, int want, int64_
 // A set of axes; an empty list means all when `empty_is_all`.
 FV_NODISCARD fv_status fv_sem_axes(fv_sem *s, const char *attr, int rank, bool empty_is_all,
                                    bool *is_member);
+FV_NODISCARD fv_status fv_sem_want_index(fv_sem *s, int operand);  // i64 or i32
 // One of the words in `choices` ("none tanh"); *out is its number.
 FV_NODISCARD fv_status fv_sem_choice(fv_sem *s, const char *attr, const char *choices, int *out);
 bool fv_sem_is_one(const fv_sem *s, const fv_expr *dim);  // proved
@@ -62,6 +63,8 @@ static inline const fv_expr *fv_sem_pick(fv_sem *s, const fv_expr *c, const fv_e
                                          const fv_expr *b) {
   return fv_x_op(s->pool, FV_X_SELECT, c, a, b);
 }
+// An index from data as i64; negative ones count from the end.
+const fv_expr *fv_sem_wrapped(fv_sem *s, const fv_expr *index, const fv_expr *extent);
 // Both conditions; NULL stands for true.
 const fv_expr *fv_sem_both(fv_sem *s, const fv_expr *a, const fv_expr *b);
 // 0 <= e < extent as a condition.

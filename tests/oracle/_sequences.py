@@ -280,6 +280,60 @@ def recurrent(rng):
             )
 
 
+def layers(rng):
+    """Whole LSTM and GRU. onnxruntime has layout 0 alone, so that it gets x transposed."""
+    for i in range(24):
+        s, b, d, h = some(rng, 1, 9), some(rng, 1, 4), some(rng, 1, 20), some(rng, 1, 20)
+        direction = ("forward", "reverse", "bidirectional")[i % 3]
+        ways = 1 + (direction == "bidirectional")
+        lengths, first, layout, bias, before = (bool(rng.integers(2)) for _ in range(5))
+        name, gates = (("GRU", 3), ("LSTM", 4))[i // 3 % 2]
+        states = ("h", "c")[: gates - 2]
+        inputs = {
+            "x": tensor(rng, (b, s, d) if layout else (s, b, d), "f4"),
+            "w": tensor(rng, (ways, gates * h, d), "f4", -1, 1),
+            "r": tensor(rng, (ways, gates * h, h), "f4", -1, 1),
+        }
+        if bias:
+            inputs["b"] = tensor(rng, (ways, 2 * gates * h), "f4")
+        if lengths:
+            inputs["n"] = rng.integers(1, s + 1, b).astype("i4")
+        for v in states if first else ():
+            inputs[v + "0"] = tensor(rng, (b, ways, h) if layout else (ways, b, h), "f4")
+        own = {k: k for k in ("x", "w", "r", "b") if k in inputs}
+        own |= {v + "0": v + "0" for v in states if first} | ({"lengths": "n"} if lengths else {})
+        attributes = {"hidden_size": h, "direction": direction}
+        if name == "GRU":
+            own["linear_before_reset"], attributes["linear_before_reset"] = before, int(before)
+        turned, nodes = "_" if layout else "", []
+        if layout:
+            back = {"perm": (1, 0, 2)}
+            nodes += [("Transpose", v, v + "_", back) for v in ("x", "h0", "c0") if v in inputs]
+        operands = [
+            "x" + turned,
+            "w",
+            "r",
+            "b" if bias else "-",
+            "n" if lengths else "-",
+            *(v + "0" + turned if first else "-" for v in states),
+        ]
+        results = ["y" + turned, *(v + "n" + turned for v in states)]
+        nodes += [(name, " ".join(operands), " ".join(results), attributes)]
+        if layout:
+            nodes += [("Transpose", "y_", "y", {"perm": (2, 0, 1, 3)})]
+            nodes += [("Transpose", v + "n_", v + "n", back) for v in states]
+        outputs = ("y", *(v + "n" for v in states))
+        yield case(
+            f"whole {name} {direction}",
+            inputs,
+            element(name.lower(), ", ".join(outputs), direction=direction, layout=int(layout), **own),
+            nodes,
+            outputs=outputs,
+            eps=256,
+            scale=1,
+        )
+
+
 def cases(rng):
-    for part in (attention, packed_attention, additive_attention, rotary, recurrent):
+    for part in (attention, packed_attention, additive_attention, rotary, recurrent, layers):
         yield from part(rng)

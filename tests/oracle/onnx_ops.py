@@ -10,6 +10,7 @@ import sys
 import _chains
 import _elementwise
 import _fovea
+import _indexed
 import _movement
 import _neural
 import _sequences
@@ -19,7 +20,7 @@ WITHOUT = {"constant", "state_read", "state_write", "loop"}
 
 
 def cases(rng):
-    for part in (_elementwise, _movement, _neural, _sequences, _chains):
+    for part in (_elementwise, _movement, _indexed, _neural, _sequences, _chains):
         yield from part.cases(rng)
 
 

@@ -258,6 +258,51 @@ def neural(rng):
     )
 
 
+def layers(rng):
+    """Whole LSTM and GRU, both ways, the batch first"""
+    for name, results in (("LSTM", "y, h, c"), ("GRU", "y, h")) * 2:
+        s, b, d, h = (size(rng, 1, high) for high in (9, 4, 17, 17))
+        layer = getattr(torch.nn, name)(d, h, batch_first=True, bidirectional=True)
+        x = rand(rng, b, s, d)
+        part = {
+            k: torch.stack([p for n, p in layer.named_parameters() if n.startswith(k)])
+            for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        }
+        yield case(
+            name.lower(),
+            {
+                "x": x,
+                "w": part["weight_ih"],
+                "r": part["weight_hh"],
+                "b": torch.cat([part["bias_ih"], part["bias_hh"]], 1),
+            },
+            element(
+                name.lower(),
+                results,
+                x="x",
+                w="w",
+                r="r",
+                b="b",
+                layout=1,
+                direction="bidirectional",
+                gates="ifgo" if name == "LSTM" else "rzn",
+                linear_before_reset=None if name == "LSTM" else True,
+            ),
+            layer(x)[0].reshape(b, s, 2, h),
+        )
+
+
+def running(rng):
+    for t in (torch.float32, torch.float64, torch.int64):
+        x = torch.tensor(tensor(rng, shape(rng, 1, 4, empty=False), "f4", -2, 2)).to(t)
+        at = axis(rng, x.ndim)
+        yield case("cumprod", {"x": x}, element("cumprod", x="x", axis=at), x.cumprod(at))
+        scale = float(x.abs().sum())
+        yield case(
+            "cumsum", {"x": x}, element("cumsum", x="x", axis=at), x.cumsum(at), scale=scale
+        )
+
+
 def attention(rng):
     for causal, kv_heads, masked, window in (
         (False, 4, True, 0),
@@ -303,7 +348,7 @@ def attention(rng):
 
 def cases(rng):
     torch.manual_seed(int(rng.integers(1 << 30)))
-    for part in (elementwise, narrow, reductions, neural, attention):
+    for part in (elementwise, narrow, reductions, neural, layers, running, attention):
         yield from part(rng)
 
 

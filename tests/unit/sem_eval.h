@@ -154,6 +154,57 @@ static inline fv_scalar eval_round(fv_dtype t, fv_scalar v) {
   return v;
 }
 
+static inline int64_t eval_flat(const eval_tensor *t, const int64_t *index) {
+  int64_t at = 0;
+  for (int i = 0; i < t->type.rank; i++)
+    at = at * t->dim[i] + index[i];
+  return at;
+}
+
+// Each entry from the start of its line again: slow, and nothing runs on.
+static inline fv_scalar eval_scanned(eval_ctx *c, const fv_nest *nest, const int64_t *extent) {
+  const fv_dtype t = (fv_dtype)nest->value->dtype;
+  const int64_t k = c->index[nest->along], n = extent[nest->along];
+  fv_scalar acc = eval_identity(nest->combine, t);
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t at = nest->reverse ? n - 1 - i : i;
+    if (at == k && nest->exclusive)
+      break;
+    c->index[nest->along] = at;
+    acc = eval_step(nest->combine, t, acc, eval_expr(c, nest->value));
+    if (at == k)
+      break;
+  }
+  c->index[nest->along] = k;
+  return acc;
+}
+
+static inline void eval_scatter(eval_ctx *c, const fv_nest *nest, eval_tensor *out,
+                                const int64_t *extent) {
+  const fv_dtype t = out->type.dtype;
+  int64_t at[FV_MAX_RANK], points = 1;
+  for (int64_t i = 0; i < out->count; i++) {
+    out->data[i] = eval_expr(c, nest->base);
+    eval_next(c->index, out->dim, 0, out->type.rank);
+  }
+  for (int i = 0; i < nest->n_par; i++)
+    points *= extent[i];
+  memset(c->index, 0, sizeof c->index);
+  for (; points > 0 && !c->fault; points--) {
+    for (int d = 0; d < out->type.rank; d++) {
+      at[d] = eval_expr(c, nest->target[d]).i;
+      if (at[d] < 0 || at[d] >= out->dim[d])
+        c->fault = "a target is out of range";
+    }
+    if (c->fault)
+      return;
+    fv_scalar *to = &out->data[eval_flat(out, at)];
+    const fv_scalar v = eval_expr(c, nest->value);
+    *to = eval_round(t, nest->combine ? eval_step(nest->combine, t, *to, v) : v);
+    eval_next(c->index, extent, 0, nest->n_par);
+  }
+}
+
 static inline void eval_nest(eval_ctx *c, const fv_node *n, const fv_nest *nest) {
   int64_t extent[FV_MAX_LOOPS];
   eval_tensor *out = c->of[n->out[0]->id];
@@ -162,14 +213,20 @@ static inline void eval_nest(eval_ctx *c, const fv_node *n, const fv_nest *nest)
     if (!fv_x_eval_i64(nest->extent[i], c->symbols, &extent[i]))
       c->fault = "an extent cannot be evaluated";
   memset(c->index, 0, sizeof c->index);
+  if (nest->form == FV_NEST_SCATTER) {
+    eval_scatter(c, nest, out, extent);
+    return;
+  }
   for (int64_t at = 0; at < out->count && !c->fault; at++) {
     if (nest->check && !eval_expr(c, nest->check).i) {
       c->fault = nest->check_text;
       return;
     }
     fv_scalar v;
-    if (nest->combine == FV_COMBINE_NONE) {
+    if (nest->form == FV_NEST_MAP) {
       v = eval_expr(c, nest->value);
+    } else if (nest->form == FV_NEST_SCAN) {
+      v = eval_scanned(c, nest, extent);
     } else {
       c->acc = eval_reduced(c, nest, extent);
       v = nest->post ? eval_expr(c, nest->post) : c->acc;
@@ -223,12 +280,48 @@ static inline void eval_kernel(eval_ctx *c, const fv_node *n, fv_xpool *pool) {
   }
 }
 
+static inline void eval_node(eval_ctx *c, const fv_node *n, fv_module *m);
+
+// A loop without a condition, whose kept values are stacked along axis 0.
+static inline void eval_loop(eval_ctx *c, const fv_node *n, fv_module *m) {
+  const uint32_t count = fv_symbol_count(m->pool);
+  const fv_region *b = n->body;
+  const int64_t *outer = c->symbols;
+  int64_t *symbols = FV_NEW_N(c->arena, int64_t, count + 1), trips = 0;
+  if (outer)
+    memcpy(symbols, outer, sizeof *symbols * count);
+  if (!fv_x_eval_i64(fv_attr_get(n, "trips")->x, symbols, &trips))
+    c->fault = "trips cannot be evaluated";
+  c->symbols = symbols;
+  for (int i = 0; i < n->n_in; i++)
+    c->of[b->param[i]->id] = c->of[n->in[i]->id];
+  for (int64_t t = 0; t < trips && !c->fault; t++) {
+    symbols[fv_attr_int(n, "counter")] = t;
+    for (const fv_node *k = b->first; k && !c->fault; k = k->next)
+      eval_node(c, k, m);
+    for (int i = n->n_in; i < n->n_out && !c->fault; i++) {
+      const eval_tensor *each = c->of[b->result[i]->id];
+      memcpy(c->of[n->out[i]->id]->data + t * each->count, each->data,
+             sizeof *each->data * (size_t)each->count);
+    }
+    for (int i = 0; i < n->n_in && !c->fault; i++)
+      c->of[b->param[i]->id] = c->of[b->result[i]->id];
+  }
+  for (int i = 0; i < n->n_in; i++)
+    c->of[n->out[i]->id] = c->of[b->param[i]->id];
+  c->symbols = outer;
+}
+
 // Evaluates n, whose operands stand in c->of. Expansions nest a few levels.
 static inline void eval_node(eval_ctx *c, const fv_node *n, fv_module *m) {
   for (int i = 0; i < n->n_out; i++)
     c->of[n->out[i]->id] = eval_new(c, &n->out[i]->type);
   if (n->op == FV_OP_constant) {
     eval_constant(n, c->of[n->out[0]->id]);
+    return;
+  }
+  if (n->op == FV_OP_loop) {
+    eval_loop(c, n, m);
     return;
   }
   switch (n->meaning->kind) {

@@ -281,6 +281,10 @@ static void movement(env *e) {
   expect(e, NULL, n, INPUTS(LIST(0, 1, 2, 3, 4, 5)), 6, LIST(0, 3, 1, 4, 2, 5));
   n = make(e, "slice", "5", "axis=0 start=-4 end=-1 step=2", FV_f32);
   expect(e, NULL, n, INPUTS(twelve), 2, LIST(1, 3));
+  n = make(e, "slice", "5", "axis=0 start=-1 end=-281474976710656 step=-1", FV_f32);
+  expect(e, NULL, n, INPUTS(twelve), 5, LIST(4, 3, 2, 1, 0));
+  n = make(e, "slice", "5", "axis=0 start=9 end=0 step=-3", FV_f32);
+  expect(e, NULL, n, INPUTS(twelve), 2, LIST(4, 1));
   n = make(e, "concat", "2x1 2x2", "axis=1", FV_f32);
   expect(e, NULL, n, INPUTS(LIST(1, 2), LIST(3, 4, 5, 6)), 6, LIST(1, 3, 4, 2, 5, 6));
   n = make(e, "pad", "2", "pads=1,-1 value=9", FV_i32);
@@ -297,6 +301,49 @@ static void movement(env *e) {
   expect(e, NULL, n, INPUTS(LIST(-1, 5)), 4, LIST(0, 0, 1, 0));
   n = make(e, "select", "2x3", "axis=1 index=-1", FV_f32);
   expect(e, NULL, n, INPUTS(twelve), 2, LIST(2, 5));
+}
+
+static void indexing(env *e) {
+  const double *six = LIST(0, 1, 2, 3, 4, 5);
+  fv_node *n = make(e, "gather_nd", "2x3 i64:3x2", "", FV_f32);
+  expect(e, NULL, n, INPUTS(six, LIST(0, 2, 1, 0, -1, -1)), 3, LIST(2, 3, 5));
+  n = make(e, "gather_nd", "2x3 i64:2x1", "batch_dims=1", FV_f32);
+  expect(e, NULL, n, INPUTS(six, LIST(2, 0)), 2, LIST(2, 3));
+  n = make(e, "gather_elements", "2x3 i64:2x2", "axis=1", FV_f32);
+  expect(e, NULL, n, INPUTS(six, LIST(2, 2, -3, 1)), 4, LIST(2, 2, 3, 4));
+  // Two updates of one row: the later wins, and sums take both.
+  n = make(e, "scatter_nd", "2x2 i64:3x1 3x2", "", FV_f32);
+  expect(e, NULL, n, INPUTS(six, LIST(1, 0, -1), LIST(7, 8, 9, 10, 11, 12)), 4,
+         LIST(9, 10, 11, 12));
+  n = make(e, "scatter_nd", "2x2 i64:3x1 3x2", "reduction=add", FV_f32);
+  expect(e, NULL, n, INPUTS(six, LIST(1, 0, -1), LIST(7, 8, 9, 10, 11, 12)), 4,
+         LIST(9, 11, 20, 23));
+  n = make(e, "scatter_nd", "3 i64:2x1 2", "reduction=max", FV_f32);
+  expect(e, NULL, n, INPUTS(six, LIST(2, 2), LIST(NAN, 9)), 3, LIST(0, 1, NAN));
+  n = make(e, "scatter_elements", "3x2 i64:1x2 1x2", "axis=0 reduction=mul", FV_i32);
+  expect(e, NULL, n, INPUTS(six, LIST(2, 1), LIST(10, 100)), 6, LIST(0, 1, 2, 300, 40, 5));
+}
+static void test_indexing(void **state) {
+  (void)state;
+  with_env(indexing);
+}
+
+static void scans(env *e) {
+  const double *six = LIST(1, 2, 3, 4, 5, 6);
+  fv_node *n = make(e, "cumsum", "2x3", "axis=1", FV_f32);
+  expect(e, NULL, n, INPUTS(six), 6, LIST(1, 3, 6, 4, 9, 15));
+  n = make(e, "cumsum", "2x3", "axis=0 exclusive=true", FV_i64);
+  expect(e, NULL, n, INPUTS(six), 6, LIST(0, 0, 0, 1, 2, 3));
+  n = make(e, "cumsum", "2x3", "axis=-1 reverse=true", FV_f32);
+  expect(e, NULL, n, INPUTS(six), 6, LIST(6, 5, 3, 15, 11, 6));
+  n = make(e, "cumprod", "2x3", "axis=1 exclusive=true reverse=true", FV_f64);
+  expect(e, NULL, n, INPUTS(six), 6, LIST(6, 3, 1, 30, 6, 1));
+  n = make(e, "cumsum", "4", "axis=0", FV_f32);
+  expect(e, NULL, n, INPUTS(LIST(1, INFINITY, 2, -INFINITY)), 4, LIST(1, INFINITY, INFINITY, NAN));
+}
+static void test_scans(void **state) {
+  (void)state;
+  with_env(scans);
 }
 static void test_movement(void **state) {
   (void)state;
@@ -437,6 +484,30 @@ static void test_symbolic(void **state) {
 
 //===-- Loops ---------------------------------------------------------------===//
 
+// A layer whose gates are all open adds tanh(x) to c each step; its lengths stop it.
+static void layers(env *e) {
+  const double big = 100;
+  const double w[] = {big, 1, big, big};  // i, tanh's, f, o: gates = igfo
+  const double zero[] = {0, 0, 0, 0}, bias[] = {big, 0, big, big, 0, 0, 0, 0};
+  const double x[] = {1, 1, 1, 1, 1, 1}, t = 0.7615941559557649;
+  fv_node *n = make(e, "lstm", "3x2x1 1x4x1 1x4x1 1x8 i64:2", "gates=igfo", FV_f64);
+  expect(e, NULL, n, INPUTS(x, w, zero, bias, LIST(1, 3)), 6,
+         LIST(tanh(t), tanh(t), 0, tanh(2 * t), 0, tanh(3 * t)));
+  n = make(e, "lstm", "2x3x1 1x4x1 1x4x1 1x8 i64:2", "gates=igfo layout=1 direction=reverse",
+           FV_f64);
+  expect(e, NULL, n, INPUTS(x, w, zero, bias, LIST(1, 3)), 6,
+         LIST(tanh(t), 0, 0, tanh(3 * t), tanh(2 * t), tanh(t)));
+  // Without update gate and recurrence, h is tanh(x) at once; the first h where nothing is read.
+  n = make(e, "gru", "2x2x1 1x3x1 1x3x1 1x6 i64:2 1x2x1", "gates=nrz", FV_f64);
+  expect(e, NULL, n,
+         INPUTS(x, LIST(1, 0, -big), zero, LIST(0, 0, -big, 0, 0, 0), LIST(2, 0), LIST(5, 5)), 4,
+         LIST(t, 0, t, 0));
+}
+static void test_layers(void **state) {
+  (void)state;
+  with_env(layers);
+}
+
 static void loop_types(env *e) {
   fv_xpool *p = e->module->pool;
   const uint32_t steps = fv_symbol_add(p, "T", 1, 64, FV_SYM_DIM);
@@ -533,11 +604,26 @@ static const bad_case bad[] = {
     {"max_pool", "1x1x4", "kernel_shape=0", FV_f32, "kernel_shape[0] = 0"},
     {"transpose", "2x3", "perm=0,0", FV_f32, "each of 0..1 once"},
     {"transpose", "2x3", "perm=-9,1", FV_f32, "each of 0..1 once"},
-    {"slice", "5", "axis=0 step=0", FV_f32, "step = 0 is out of range"},
+    {"slice", "5", "axis=0 step=0", FV_f32, "step must not be 0"},
     {"select", "5", "axis=0 index=5", FV_f32, "index = 5 is out of range: it must be in 0..4"},
     {"top_k", "5", "k=6", FV_f32, "k = 6 exceeds the extent 5 of axis 0"},
     {"top_k", "5", "k=-1", FV_f32, "k = -1 is out of range"},
     {"gather", "5 2", "", FV_f32, "must be i64 or i32"},
+    {"gather_nd", "5 i64:2x2", "", FV_f32, "the last dim of 'indices' is 2; it must be in 1..1"},
+    {"gather_nd", "5 i64:2xB", "", FV_f32, "the last dim of 'indices' must be a number"},
+    {"gather_nd", "5x3 i64:2x1", "batch_dims=2", FV_f32, "batch_dims = 2 is out of range"},
+    {"gather_nd", "5x3 i64:2x1", "batch_dims=1", FV_f32, "the batch dims must be equal"},
+    {"gather_elements", "5x3 i64:2x4", "", FV_f32, "axis 1 of 'indices' is longer"},
+    {"scatter_nd", "5x3 i64:2x1 2x4", "", FV_f32, "axis 1 of 'updates' and what it updates"},
+    {"scatter_nd", "5 i64:2x1 2", "reduction=sum", FV_f32, "one of: none add mul max min"},
+    {"scatter_nd", "5 i64:2x1 2", "reduction=add", FV_bool, "must hold numbers"},
+    {"scatter_elements", "5 i64:2 3", "", FV_f32, "axis 0 of 'updates' and 'indices'"},
+    {"cumsum", "s", "axis=0", FV_f32, "rank 1 or more"},
+    {"lstm", "5x2x3 1x16x3 1x16x4", "direction=backward", FV_f32, "one of: forward reverse"},
+    {"lstm", "5x2x3 1x16x3 1x16x4", "direction=bidirectional", FV_f32, "axis 0 of 'w'"},
+    {"lstm", "5x2x3 1x16x3 1x16x4 1x16", "", FV_f32, "axis 1 of 'b' and what it stands for"},
+    {"lstm", "5x2x3 1x16x3 1x16x4", "gates=ifgg", FV_f32, "each of the letters 'ifgo' once"},
+    {"gru", "5x2x3 1x12x3 1x12x4 - 2", "", FV_f32, "'lengths' must be i64 or i32"},
     {"range", "", "limit=9 delta=0", FV_f32, "delta must not be 0"},
     {"range", "", "limit=9223372036854775807 start=-9223372036854775807", FV_f32, "out of range"},
     {"fill", "", "value=0 shape=4611686018427387904,4", FV_f32, "too large"},
@@ -580,11 +666,19 @@ static void test_messages(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rows_are_complete), cmocka_unit_test(test_every_example),
-      cmocka_unit_test(test_products),          cmocka_unit_test(test_movement),
-      cmocka_unit_test(test_scalars),           cmocka_unit_test(test_reductions),
-      cmocka_unit_test(test_attention_rules),   cmocka_unit_test(test_symbolic),
-      cmocka_unit_test(test_loop_types),        cmocka_unit_test(test_messages),
+      cmocka_unit_test(test_rows_are_complete),
+      cmocka_unit_test(test_every_example),
+      cmocka_unit_test(test_products),
+      cmocka_unit_test(test_movement),
+      cmocka_unit_test(test_indexing),
+      cmocka_unit_test(test_scans),
+      cmocka_unit_test(test_scalars),
+      cmocka_unit_test(test_reductions),
+      cmocka_unit_test(test_attention_rules),
+      cmocka_unit_test(test_symbolic),
+      cmocka_unit_test(test_layers),
+      cmocka_unit_test(test_loop_types),
+      cmocka_unit_test(test_messages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

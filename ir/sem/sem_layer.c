@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole recurrent layers: a loop over time around a cell, once a direction.
+#include "ir/sem/sem_util.h"
+
+// Operands: x, w, r, b?, lengths?, then the states' first values (h0? and c0?).
+enum { X, W, R, B, LENGTHS, FIRST };
+
+typedef struct layer {
+  fv_sem *s;
+  fv_op cell;
+  int n_state, n_gate;
+  bool batch_first;  // layout 1
+  bool backward[2];
+  int directions;
+  const fv_expr *time, *batch, *hidden;
+} layer;
+
+//===-- Checks ------------------------------------------------------------===//
+
+// Operand `i`, if it is there, has these dims, -1 for its own.
+static fv_status want_dims(const layer *y, int i, int rank, const fv_expr *const *dims) {
+  fv_sem *s = y->s;
+  if (!fv_sem_has(s, i))
+    return FV_OK;
+  FV_TRY(fv_sem_want_rank(s, i, rank, rank));
+  for (int d = 0; d < rank; d++)
+    FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, i, d), dims[d],
+                           fv_arena_printf(s->arena, "axis %d of '%s' and what it stands for", d,
+                                           fv_sem_operand_name(s, i))));
+  return FV_OK;
+}
+
+static fv_status check_operands(layer *y) {
+  fv_sem *s = y->s;
+  FV_TRY(fv_sem_want_float(s, X));
+  FV_TRY(fv_sem_want_rank(s, X, 3, 3));
+  FV_TRY(fv_sem_want_rank(s, R, 3, 3));
+  for (int i = W; i < s->node->n_in; i++)
+    if (fv_sem_has(s, i))
+      FV_TRY(i == LENGTHS ? fv_sem_want_index(s, i) : fv_sem_same_dtype(s, X, i));
+  y->time = fv_sem_dim(s, X, y->batch_first);
+  y->batch = fv_sem_dim(s, X, !y->batch_first);
+  y->hidden = fv_sem_dim(s, R, 2);
+  const fv_expr *way = fv_x_i64(s->pool, y->directions);
+  const fv_expr *rows = fv_x_mul(s->pool, y->hidden, fv_x_i64(s->pool, y->n_gate));
+  const fv_expr *both = fv_x_mul(s->pool, rows, fv_x_i64(s->pool, 2));
+  FV_TRY(want_dims(y, W, 3, (const fv_expr *[]){way, rows, fv_sem_dim(s, X, 2)}));
+  FV_TRY(want_dims(y, R, 3, (const fv_expr *[]){way, rows, y->hidden}));
+  FV_TRY(want_dims(y, B, 2, (const fv_expr *[]){way, both}));
+  FV_TRY(want_dims(y, LENGTHS, 1, &y->batch));
+  const fv_expr *state[] = {way, y->batch, y->hidden};
+  if (y->batch_first)
+    state[0] = y->batch, state[1] = way;
+  for (int i = 0; i < y->n_state; i++)
+    FV_TRY(want_dims(y, FIRST + i, 3, state));
+  return FV_OK;
+}
+
+static fv_status read_attributes(layer *y) {
+  fv_sem *s = y->s;
+  int direction;
+  FV_TRY(fv_sem_choice(s, "direction", "forward reverse bidirectional", &direction));
+  FV_TRY(fv_sem_int_in(s, "layout", 0, 1));
+  y->batch_first = fv_attr_int(s->node, "layout") == 1;
+  y->directions = direction == 2 ? 2 : 1;
+  y->backward[0] = direction == 1;
+  y->backward[1] = true;
+  return FV_OK;
+}
+
+//===-- Definition --------------------------------------------------------===//
+
+static fv_value *pick(fv_sem *s, fv_value *v, int axis, const fv_expr *index) {
+  if (!v)
+    return NULL;
+  fv_node *n = fv_sb_node(s, FV_OP_select, 1, &v);
+  fv_attr_set_int(n, "axis", axis);
+  fv_attr_set_expr(n, "index", index);
+  return fv_sb_done(s, n);
+}
+
+// [batch, 1]: does step `at` belong to the sequence? NULL: always.
+static fv_value *is_inside(const layer *y, const fv_expr *at) {
+  fv_sem *s = y->s;
+  if (!fv_sem_has(s, LENGTHS))
+    return NULL;
+  fv_value *lengths = fv_sb_cast(s, fv_sem_param(s, LENGTHS), FV_i64);
+  fv_value *step = fv_sb_range(s, at, fv_x_add(s->pool, at, fv_x_i64(s->pool, 1)));
+  return fv_sb_unsqueeze(s, fv_sb_2(s, FV_OP_less, step, lengths), 1);
+}
+
+// The first values of the states of direction d; 0 where none are given.
+static void first_states(const layer *y, int d, fv_value **state) {
+  fv_sem *s = y->s;
+  const fv_expr *dims[] = {y->batch, y->hidden};
+  for (int i = 0; i < y->n_state; i++) {
+    if (fv_sem_has(s, FIRST + i))
+      state[i] = pick(s, fv_sem_param(s, FIRST + i), y->batch_first ? 1 : 0, fv_x_i64(s->pool, d));
+    else
+      state[i] = fv_sb_expand_dims(s, fv_sb_scalar(s, fv_sem_type(s, X)->dtype, 0), 2, dims);
+  }
+}
+
+// The weights of direction d: w, r, and the halves of b or NULL.
+static void weights(const layer *y, int d, fv_value **out) {
+  fv_sem *s = y->s;
+  const fv_expr *which = fv_x_i64(s->pool, d), *zero = fv_x_i64(s->pool, 0);
+  out[0] = pick(s, fv_sem_param(s, W), 0, which);
+  out[1] = pick(s, fv_sem_param(s, R), 0, which);
+  out[2] = out[3] = NULL;
+  if (!fv_sem_has(s, B))
+    return;
+  const fv_expr *rows = fv_x_mul(s->pool, y->hidden, fv_x_i64(s->pool, y->n_gate));
+  fv_value *b = pick(s, fv_sem_param(s, B), 0, which);
+  out[2] = fv_sb_slice(s, b, 0, zero, rows);
+  out[3] = fv_sb_slice(s, b, 0, rows, fv_x_mul(s->pool, rows, fv_x_i64(s->pool, 2)));
+}
+
+// One step of the cell: state[0..n_state) becomes the next ones. Attributes that the cell has,
+// too, are handed on.
+static void cell_step(const layer *y, fv_value *x, fv_value **state, fv_value *const *weight) {
+  fv_sem *s = y->s;
+  fv_value *in[] = {x, state[0], NULL, NULL, NULL, NULL, NULL};
+  int n = 1;
+  for (int i = 0; i < y->n_state; i++)
+    in[n++] = state[i];
+  for (int i = 0; i < 4 && (i < 2 || weight[i]); i++)
+    in[n++] = weight[i];
+  bool whole = s->failed == FV_OK;
+  for (int i = 0; i < n; i++)
+    whole = whole && in[i];
+  fv_node *node = whole ? fv_sb_node(s, y->cell, n, in) : NULL;
+  const fv_op_info *info = fv_op_get(y->cell);
+  for (int i = 0; whole && i < info->n_attr; i++) {
+    const char *name = fv_arena_strndup(s->arena, info->attr[i].name, info->attr[i].len);
+    node->attr[i] = *fv_attr_get(s->node, name);
+  }
+  whole = whole && fv_sb_done(s, node);
+  for (int i = 0; i < y->n_state; i++)
+    state[i] = whole ? node->out[i] : NULL;
+}
+
+// Direction d: its last states, and all h as [time, batch, hidden].
+static void run_direction(const layer *y, int d, fv_value **state, fv_value **all) {
+  fv_sem *s = y->s;
+  fv_value *weight[4], *next[2], *out[3];
+  const bool backward = y->backward[d];
+  const fv_expr *one = fv_x_i64(s->pool, 1);
+  first_states(y, d, state);
+  weights(y, d, weight);
+  fv_sb_loop l = fv_sb_begin_loop(s, y->time, y->n_state, state);
+  const fv_expr *at = l.counter;
+  if (backward)
+    at = fv_x_sub(s->pool, fv_x_sub(s->pool, y->time, one), at);
+  for (int i = 0; i < y->n_state; i++)
+    next[i] = state[i];
+  cell_step(y, pick(s, fv_sem_param(s, X), y->batch_first ? 1 : 0, at), next, weight);
+  fv_value *inside = is_inside(y, at), *each = next[0];
+  if (inside) {  // a state stands still outside of its sequence, and nothing comes out
+    each = fv_sb_3(s, FV_OP_where, inside, next[0], fv_sb_full_like(s, next[0], 0));
+    for (int i = 0; i < y->n_state; i++)
+      next[i] = fv_sb_3(s, FV_OP_where, inside, next[i], state[i]);
+  }
+  fv_sb_end_loop(s, &l, next, 1, &each, out);
+  for (int i = 0; i < y->n_state; i++)
+    state[i] = out[i];
+  *all = out[y->n_state];
+  if (backward && *all) {
+    fv_node *turn = fv_sb_node(s, FV_OP_slice, 1, all);
+    fv_attr_set_int(turn, "axis", 0);
+    fv_attr_set_expr(turn, "start", fv_x_sub(s->pool, y->time, one));
+    fv_attr_set_expr(turn, "end", fv_x_i64(s->pool, -(INT64_C(1) << 48)));
+    fv_attr_set_int(turn, "step", -1);
+    *all = fv_sb_done(s, turn);
+  }
+}
+
+// The values of both directions side by side, along a new axis.
+static fv_value *join(const layer *y, fv_value *const *v, int axis) {
+  fv_value *part[2] = {NULL, NULL};
+  for (int d = 0; d < y->directions; d++)
+    part[d] = fv_sb_unsqueeze(y->s, v[d], axis);
+  return y->directions == 1 ? part[0] : fv_sb_concat(y->s, 2, part, axis);
+}
+
+static fv_status run_layer(fv_sem *s, fv_op cell, int n_state, int n_gate) {
+  layer y = {.s = s, .cell = cell, .n_state = n_state, .n_gate = n_gate};
+  FV_TRY(read_attributes(&y));
+  FV_TRY(check_operands(&y));
+  fv_sem_begin_expansion(s);
+  fv_value *all[2] = {NULL, NULL}, *last[2][2] = {{NULL}}, *result[3];
+  for (int d = 0; d < y.directions; d++) {
+    fv_value *state[2];
+    run_direction(&y, d, state, &all[d]);
+    for (int i = 0; i < n_state; i++)
+      last[i][d] = state[i];
+    if (y.batch_first && all[d])
+      all[d] = fv_sb_transpose(s, all[d], 3, (const int64_t[]){1, 0, 2});
+  }
+  result[0] = join(&y, all, y.batch_first ? 2 : 1);
+  for (int i = 0; i < n_state; i++)
+    result[1 + i] = join(&y, last[i], y.batch_first ? 1 : 0);
+  return fv_sem_results(s, 1 + n_state, result);
+}
+
+fv_status fv_sem_lstm(fv_sem *s) {
+  return run_layer(s, FV_OP_lstm_cell, 2, 4);
+}
+fv_status fv_sem_gru(fv_sem *s) {
+  return run_layer(s, FV_OP_gru_cell, 1, 3);
+}

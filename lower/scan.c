@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The family scan: running combines along one axis.
+//
+// The entries of a line are made one after another by one block, so the bits do not depend on
+// the number of threads; lines that lie side by side in memory run over the lanes. A float sum
+// carries what its roundings lost beside it (TwoSum), so that entry 10^7 of a line is as exact
+// as the first.
+#include "lower/map.h"
+
+typedef struct scan {
+  lw_kernel k;
+  const fv_nest *nest;
+  const fv_expr *value, *offset, *check;
+  const fv_expr *along;  // the index
+  lw_loops lines;        // the other indices; the last runs over lanes if there are columns
+  bool columns;
+  int lanes;
+  fv_dtype t;  // in which it is computed
+} scan;
+
+static bool is_float_sum(const scan *s) {
+  return s->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float(s->t);
+}
+
+static fv_kv op2(const scan *s, fv_scalar_op op, fv_kv a, fv_kv b) {
+  return fv_kb_op(s->k.kb, op, a, b, FV_K_NONE);
+}
+
+// acc = acc combined with v. `rest` gathers old + v - (the rounded sum), which is exact; but
+// for infinities, where it is NaN and counts for nothing.
+static void advance(scan *s, fv_kv acc, fv_kv rest, fv_kv v) {
+  fv_kb *kb = s->k.kb;
+  const fv_kv old = fv_kb_get(kb, acc);
+  const fv_kv sum = op2(s, fv_combine_op(s->nest->combine), old, v);
+  fv_kb_set(kb, acc, sum);
+  if (rest == FV_K_NONE)
+    return;
+  const fv_kv part = op2(s, FV_X_SUB, sum, old);
+  const fv_kv lost = op2(s, FV_X_ADD, op2(s, FV_X_SUB, old, op2(s, FV_X_SUB, sum, part)),
+                         op2(s, FV_X_SUB, v, part));
+  const fv_kv nan = fv_kb_op(kb, FV_X_IS_NAN, lost, FV_K_NONE, FV_K_NONE);
+  const fv_kv zero = fv_kb_const_f(kb, s->t, fv_kb_lanes(kb, lost), 0);
+  const fv_kv kept = fv_kb_op(kb, FV_X_SELECT, nan, zero, lost);
+  fv_kb_set(kb, rest, op2(s, FV_X_ADD, fv_kb_get(kb, rest), kept));
+}
+
+static void store(scan *s, lw_emit *e, fv_kv acc, fv_kv rest) {
+  fv_kb *kb = s->k.kb;
+  fv_kv v = fv_kb_get(kb, acc);
+  if (rest != FV_K_NONE)
+    v = op2(s, FV_X_ADD, v, fv_kb_get(kb, rest));
+  lw_emit_store(e, s->k.out_kbuf, s->offset, v);
+}
+
+// The line, or lines side by side, at the emitter's indices.
+static void line(void *user, lw_emit *at) {
+  scan *s = user;
+  fv_kb *kb = s->k.kb;
+  const fv_kv acc = fv_kb_var(kb, lw_identity(&s->k, s->nest->combine, s->t, at->lanes));
+  const fv_kv rest =
+      is_float_sum(s) ? fv_kb_var(kb, fv_kb_const_f(kb, s->t, at->lanes, 0)) : FV_K_NONE;
+  const fv_kv length = lw_emit_host(&s->k, s->nest->extent[s->nest->along]);
+  lw_emit e = *at;
+  const fv_kv i = fv_kb_for(kb, fv_kb_i64(kb, 0), length, 1);
+  lw_bind(&e, s->along->ref,
+          s->nest->reverse ? fv_kb_sub(kb, fv_kb_sub(kb, length, fv_kb_i64(kb, 1)), i) : i);
+  if (s->check)
+    lw_emit_check(&e, s->check);
+  const fv_kv v = fv_kb_splat(kb, lw_emit_expr(&e, s->value), e.lanes);
+  if (s->nest->exclusive)
+    store(s, &e, acc, rest);
+  advance(s, acc, rest, v);
+  if (!s->nest->exclusive)
+    store(s, &e, acc, rest);
+  fv_kb_end(kb);
+}
+
+static void block(void *user, lw_emit *e, fv_kv lo, fv_kv hi) {
+  scan *s = user;
+  if (!s->columns) {
+    line(s, e);
+    return;
+  }
+  const int last = s->lines.n;  // taken off the rows
+  lw_lane_loop(e, s->lanes, s->lines.index[last], lo, s->lines.extent[last], hi, line, s);
+}
+
+static fv_status emit(lw *l, const lw_group *g) {
+  fv_xpool *p = l->pool;
+  scan s = {.nest = &g->root->meaning->nest};
+  const fv_nest *t = s.nest;
+  const fv_expr *index[FV_MAX_LOOPS];
+  lw_kernel_begin(&s.k, l, g, false);
+  for (int i = 0; i < t->n_par; i++) {
+    index[i] = lw_new_index(&s.k, t->extent[i]);
+    if (i != t->along)
+      lw_add_loop(&s.lines, index[i], t->extent[i]);
+  }
+  s.along = index[t->along];
+  const fv_expr *all[] = {lw_nest_value(&s.k, g->root, index),
+                          fv_type_offset(p, &s.k.out_type, index),
+                          t->check ? lw_inline(&s.k, g->root, t->check, index) : NULL};
+  lw_collapse(l, &s.lines, all, 3);
+  s.value = all[0], s.offset = all[1], s.check = all[2];
+  s.t = fv_dtype_compute((fv_dtype)s.value->dtype);
+  s.columns = s.lines.n && t->along != t->n_par - 1;
+  const fv_expr *columns = s.columns ? s.lines.extent[--s.lines.n] : NULL;
+  s.lanes = columns ? lw_choose_lanes(&s.k, s.value, s.k.out_type.dtype, columns) : 1;
+  int64_t length, step;
+  if (!fv_x_is_lit(t->extent[t->along], &length))
+    length = 64;
+  step = length < 1 ? LW_BLOCK_POINTS : LW_BLOCK_POINTS / length;
+  const int64_t least = columns ? 4 * s.lanes : 1;  // whole cache lines
+  const fv_expr *grid =
+      lw_blocks(&s.k, &s.lines, columns, step < least ? least : step / least * least, block, &s);
+  lw_kernel_launch(&s.k, g->family->name, grid);
+  return FV_OK;
+}
+
+static lw_why match(lw *l, const fv_node *n) {
+  (void)l;
+  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == FV_NEST_SCAN
+             ? NULL
+             : lw_other_kind;
+}
+
+static lw_why takes(lw *l, const lw_group *g, const fv_node *n) {
+  (void)g;
+  return lw_repeats_work(l, n);
+}
+
+static bool composes(lw *l, const fv_node *n, int operand) {
+  (void)l, (void)n, (void)operand;
+  return true;
+}
+
+const lw_family lw_family_scan = {
+    .name = "scan",
+    .match = match,
+    .takes = takes,
+    .takes_nothing = "a scan is made entry by entry: only maps are computed within it",
+    .alone = "it is made entry by entry, by a kernel of its own",
+    .composes = composes,
+    .emit = emit,
+    .maps_only = true};
