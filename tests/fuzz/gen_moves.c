@@ -111,6 +111,12 @@ bool gen_slice(gen *g) {
     fv_attr_set_expr(n, "end", gen_i64(g, gen_int(g, -2, 20)));
   if (gen_chance(g, 0.3))
     fv_attr_set_int(n, "step", gen_int(g, 1, 3));
+  if (gen_chance(g, 0.2)) {  // backwards
+    fv_attr_set_int(n, "step", -gen_int(g, 1, 2));
+    fv_attr_set_expr(n, "start", gen_i64(g, gen_int(g, -2, 20)));
+    fv_attr_set_expr(n, "end",
+                     gen_i64(g, gen_chance(g, 0.5) ? gen_int(g, 0, 2) : -(INT64_C(1) << 48)));
+  }
   return gen_done(g, n, a);
 }
 
