@@ -167,6 +167,16 @@ fv_status fv_file_map(fv_arena *ar, const char *path, fv_diag_sink *diag, const 
   return s;
 }
 
+fv_status fv_file_map_open(fv_arena *ar, const char *path, fv_diag_sink *diag, int *out_fd,
+                           const void **out_data, size_t *out_size) {
+  void **slot = fv_arena_defer(ar, close_handle);
+  *out_fd = open_for_reading(path);
+  if (*out_fd < 0)
+    return fail(diag, NULL, "open", path, -*out_fd);
+  *slot = (void *)((intptr_t)*out_fd + 1);
+  return map_fd(ar, slot, path, diag, NULL, out_data, out_size);
+}
+
 fv_status fv_file_map_beneath(fv_arena *ar, const char *dir, const char *name, fv_diag_sink *diag,
                               const fv_span *span, const void **out_data, size_t *out_size) {
   const size_t n = strlen(dir);

@@ -16,6 +16,10 @@ FV_NODISCARD fv_status fv_file_read(fv_arena *ar, const char *path, size_t max_b
 FV_NODISCARD fv_status fv_file_map(fv_arena *ar, const char *path, fv_diag_sink *diag,
                                    const fv_span *span, const void **out_data, size_t *out_size);
 
+// The same, with the descriptor, which is closed when the arena dies.
+FV_NODISCARD fv_status fv_file_map_open(fv_arena *ar, const char *path, fv_diag_sink *diag,
+                                        int *out_fd, const void **out_data, size_t *out_size);
+
 // Opens `name` strictly beneath directory `dir` ("" = the current one): an
 // absolute name, one with "..", or one that leaves dir through a symbolic link
 // is ERR_IO with a diagnostic. Maps it as above.

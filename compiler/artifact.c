@@ -53,9 +53,13 @@ static fv_status add_seal(fv_bytes *b, fv_diag_sink *diag) {
     fv_bytes_free(b);
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
   }
-  fv_library_seal(data, b->size, data + b->size);
   *b = (fv_bytes){data, b->size + FV_SEAL_BYTES};
-  return FV_OK;
+  const char *why = fv_library_seal(data, b->size);
+  if (!why)
+    return FV_OK;
+  fv_bytes_free(b);
+  return fv_error(diag, FV_ERR_BACKEND, NULL, "the library that the backend made is wrong: %s",
+                  why);
 }
 
 static fv_status emit_artifact(const fv_executable *e, const char *name, int kind,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The driver: model -> passes -> lowering -> kernels -> a program that runs.
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +9,15 @@
 #include "compiler/internal.h"
 #include "compiler/manifest.h"
 #include "compiler/options.h"
+#include "compiler/runner.h"
 #include "passes/pass.h"
 
 typedef struct compile_cx {
   fv_executable *e;
   const fv_model *model;  // or the module itself
   fv_module *module;
-  const fv_compile_options *o;
+  const fv_compile_options *given;
+  fv_compile_options o;  // as far as the caller knows them
   fv_diag_sink *diag;
 } compile_cx;
 
@@ -24,9 +25,10 @@ typedef struct compile_cx {
 
 static fv_status open_device(compile_cx *cx) {
   fv_executable *e = cx->e;
-  const fv_compile_options *o = cx->o;
+  const fv_compile_options *o = &cx->o;
   const char *name = o->backend ? o->backend : "llvm";
-  FV_TRY(fv_backend_find(name, cx->diag, &e->backend));
+  FV_TRY(fv_backend_find(name, cx->diag, &e->table));
+  e->backend = &e->table;
   fv_option *option;
   size_t n;
   FV_TRY(fv_options_read(e->arena, e->backend, o->backend_option, o->n_backend_option, cx->diag,
@@ -57,29 +59,24 @@ static fv_status compile_kernels(compile_cx *cx) {
       e->backend->compile_kernels(e->device, code, l->n_kernel, &report, &e->kernels));
 }
 
-// The table that runs the program: functions of this process, or, for a device
-// with its own memory, a checked view of the image.
-static fv_status make_runnable(compile_cx *cx) {
+// The table that runs the program, for functions of this process or a device. (Code for another
+// machine has none: it is there to be written out.)
+static fv_status make_runnable(compile_cx *cx, const fv_lowered *l) {
   fv_executable *e = cx->e;
-  const char *why = "";
-  if (!e->backend->cpu_kernel) {
-    if (fv_exec_open(e->image, e->image_size, &e->view, &why) != FV_MODEL_OK)
-      return fv_error(cx->diag, FV_ERR_INTERNAL, NULL, "the program image is wrong: %s", why);
-    return FV_OK;
-  }
-  fv_cpu_kernel_fn *fn = FV_NEW_N(e->arena, fv_cpu_kernel_fn, e->lowered->n_kernel + 1);
-  for (size_t i = 0; i < e->lowered->n_kernel; i++) {
-    fn[i] = e->backend->cpu_kernel(e->kernels, i);
-    if (!fn[i])
-      return FV_OK;  // code for another machine: to be written out
+  fv_cpu_kernel_fn *fn = NULL;
+  if (e->backend->cpu_kernel) {
+    fn = FV_NEW_N(e->arena, fv_cpu_kernel_fn, l->n_kernel + 1);
+    for (size_t i = 0; i < l->n_kernel; i++)
+      if (!(fn[i] = e->backend->cpu_kernel(e->kernels, i)))
+        return FV_OK;
   }
   e->desc = (fv_artifact_desc){.struct_size = sizeof e->desc,
-                               .kernel_count = (uint32_t)e->lowered->n_kernel,
+                               .kernel_count = (uint32_t)l->n_kernel,
                                .name = e->module->name,
                                .image = e->image,
                                .image_bytes = e->image_size,
                                .constants = e->constants,
-                               .const_bytes = e->lowered->const_bytes,
+                               .const_bytes = l->const_bytes,
                                .kernels = fn,
                                .cpu_features = fv_backend_needs(e->backend, e->device),
                                .manifest = e->manifest};
@@ -88,31 +85,40 @@ static fv_status make_runnable(compile_cx *cx) {
   return FV_OK;
 }
 
+// The graphs as they were loaded, each a program of one launch.
+static fv_status compile_runner(compile_cx *cx) {
+  fv_executable *e = cx->e;
+  const fv_lowered *l = fv_runner_lower(e->module);
+  FV_TRY(fv_image_build(l, cx->diag, &e->image, &e->image_size));
+  return make_runnable(cx, l);
+}
+
 static fv_status compile_body(void *user) {
   compile_cx *cx = user;
   fv_executable *e = cx->e;
+  if (!FV_SIZED_OPTIONS(&cx->o, cx->given))
+    return fv_error(cx->diag, FV_ERR_ARG, NULL, "fv_compile: " FV_SIZED_REFUSAL);
   FV_TRY(open_device(cx));
   e->module = cx->module;
   if (cx->model)
     FV_TRY(fv_load_module(e->arena, cx->model->path, &cx->model->options, cx->diag, &e->module));
   fv_info_from_module(e->arena, e->module, &e->info);
-  e->until = cx->o->until;
+  e->until = cx->o.until;
   if (e->backend->run_graph)
-    return FV_OK;  // the oracle runs the graph as it was loaded
-  const fv_pipeline p = {.spec = cx->o->passes,
-                         .dump_after = cx->o->dump_after,
-                         .dump = cx->o->dump,
-                         .user = cx->o->user};
+    return compile_runner(cx);
+  const fv_pipeline p = {
+      .spec = cx->o.passes, .dump_after = cx->o.dump_after, .dump = cx->o.dump, .user = cx->o.user};
   FV_TRY(fv_pipeline_run(e->module, &p, cx->diag));
-  FV_TRY(fv_lower(e->module, e->backend->target(e->device), e->until == FV_STAGE_GROUPS, cx->diag,
-                  &e->lowered));
+  fv_target target;
+  FV_SIZED_TAKE(&target, e->backend->target(e->device));
+  FV_TRY(fv_lower(e->module, &target, e->until == FV_STAGE_GROUPS, cx->diag, &e->lowered));
   if (e->until != FV_STAGE_RUN)
     return FV_OK;
-  FV_TRY(fv_manifest_make(e, cx->model, cx->o, cx->diag, &e->manifest));
+  FV_TRY(fv_manifest_make(e, cx->model, &cx->o, cx->diag, &e->manifest));
   FV_TRY(fv_image_build(e->lowered, cx->diag, &e->image, &e->image_size));
   FV_TRY(compile_kernels(cx));
   FV_TRY(make_constants(cx));
-  return make_runnable(cx);
+  return make_runnable(cx, e->lowered);
 }
 
 //===-- Entry points ----------------------------------------------------------------------===//
@@ -124,8 +130,7 @@ void fv_executable_destroy(fv_executable *e) {
     e->backend->release(e->kernels);
   if (e->device)
     e->backend->close(e->device);
-  if (e->library)
-    dlclose(e->library);
+  fv_library_close(&e->library);
   free(e->constants);
   if (e->own_arena)
     fv_arena_destroy(e->arena);
@@ -153,7 +158,7 @@ static fv_status run_compile(compile_cx *cx, fv_arena *ar, bool own, fv_executab
 
 fv_status fv_compile(const fv_model *m, const fv_compile_options *o, fv_diag_sink *diag,
                      fv_executable **out) {
-  compile_cx cx = {.model = m, .o = o, .diag = diag};
+  compile_cx cx = {.model = m, .given = o, .diag = diag};
   return run_compile(&cx, fv_arena_create(NULL), true, out);
 }
 
@@ -164,9 +169,12 @@ static fv_status check_body(void *user) {
 // A device that does not open is no fault of the command line: what it says is
 // left to the compile that needs it.
 fv_status fv_compile_check(const fv_compile_options *o, fv_diag_sink *diag) {
-  const fv_pipeline p = {.spec = o->passes, .dump_after = o->dump_after};
+  fv_compile_options own;
+  if (!FV_SIZED_OPTIONS(&own, o))
+    return fv_error(diag, FV_ERR_ARG, NULL, "fv_compile_check: " FV_SIZED_REFUSAL);
+  const fv_pipeline p = {.spec = own.passes, .dump_after = own.dump_after};
   FV_TRY(fv_pipeline_check(&p, diag));
-  if (!o->backend)
+  if (!own.backend)
     return FV_OK;
   fv_diag_sink silent = {0};
   for (int told = 0; told < 2; told++) {
@@ -175,7 +183,7 @@ fv_status fv_compile_check(const fv_compile_options *o, fv_diag_sink *diag) {
     if (!ar)
       return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
     fv_executable e = {.arena = ar};
-    compile_cx cx = {.e = &e, .o = o, .diag = sink};
+    compile_cx cx = {.e = &e, .o = own, .diag = sink};
     const fv_status s = fv_guard(ar, sink, check_body, &cx);
     if (e.device)
       e.backend->close(e.device);
@@ -188,7 +196,7 @@ fv_status fv_compile_check(const fv_compile_options *o, fv_diag_sink *diag) {
 
 fv_status fv_compile_module(fv_arena *ar, fv_module *m, const fv_compile_options *o,
                             fv_diag_sink *diag, fv_executable **out) {
-  compile_cx cx = {.module = m, .o = o, .diag = diag};
+  compile_cx cx = {.module = m, .given = o, .diag = diag};
   return run_compile(&cx, ar, false, out);
 }
 

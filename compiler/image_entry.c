@@ -79,12 +79,7 @@ uint32_t im_slot(im_entry *m, const fv_expr *x) {
 }
 
 uint32_t im_bound_slot(im_entry *m, const fv_expr *x) {
-  for (size_t i = m->e->n_inst; i-- > 0;) {
-    const fv_linst *end = &m->e->inst[i];
-    if (end->op == FV_H_END_LOOP && end->result != FV_NO_SLOT)
-      x = fv_x_subst_sym(m->pool, x, end->result, m->e->inst[end->match].x);
-  }
-  return compute(m, &m->bind, x);
+  return compute(m, &m->bind, fv_lower_bound(m->pool, m->e, x));
 }
 
 //===-- Buffers -----------------------------------------------------------------===//
@@ -239,6 +234,18 @@ static void translate_one(im_entry *m, const fv_linst *s) {
       touch(m, s->a, (uint32_t)m->run.n);
     push(m, &m->run,
          (fv_hinst){.op = FV_H_LOOP, .a = s->symbol, .b = trips, .c = s->match, .d = s->a});
+    break;
+  }
+  case FV_H_READ: {
+    const uint32_t most = im_slot(m, s->x);
+    refresh(m, s->a);
+    touch(m, s->a, (uint32_t)m->run.n);
+    push(m, &m->run,
+         (fv_hinst){.op = FV_H_READ,
+                    .a = s->symbol,
+                    .b = s->a,
+                    .c = most,
+                    .d = m->site(m->user, s->span, s->text)});
     break;
   }
   case FV_H_END_LOOP:

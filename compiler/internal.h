@@ -12,6 +12,7 @@
 #include "runtime/exec/artifact.h"
 #include "runtime/exec/cpu.h"
 #include "runtime/exec/exec.h"
+#include "runtime/library.h"
 
 struct fv_model {
   fv_arena *arena;
@@ -26,10 +27,11 @@ struct fv_model {
 struct fv_executable {
   fv_arena *arena;
   bool own_arena;
-  void *library;      // dlopen handle of a library
-  fv_module *module;  // NULL for a library
+  fv_library library;  // empty if it is none
+  fv_module *module;   // NULL for a library
   fv_model_info info;
-  const fv_backend *backend;  // NULL for a library
+  fv_backend table;           // as far as the backend knows it
+  const fv_backend *backend;  // that; NULL for a library
   fv_device *device;
   fv_lowered *lowered;
   fv_kernels *kernels;
@@ -40,8 +42,7 @@ struct fv_executable {
   const char *manifest;  // JSON text
   fv_artifact_desc desc;
   fv_model_api own_api;
-  const fv_model_api *api;  // CPU programs and libraries; NULL: the backend's queue runs it
-  fv_exec_image view;       // of the image, when the queue runs it
+  const fv_model_api *api;  // NULL: the code is for another machine
 };
 
 // Compiles a module that is already in memory; changes it. `ar` is its arena,

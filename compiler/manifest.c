@@ -2,7 +2,6 @@
 // The manifest of a compiled model: of what, by what and for what it was made.
 #include "compiler/manifest.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -76,8 +75,7 @@ static void put_options(fv_str *s, const fv_compile_options *o) {
 }
 
 const char *fv_backend_needs(const fv_backend *b, fv_device *d) {
-  const bool has = b->struct_size >= offsetof(fv_backend, needs) + sizeof b->needs && b->needs;
-  return has ? b->needs(d) : NULL;
+  return b->needs ? b->needs(d) : NULL;
 }
 
 fv_status fv_manifest_make(const fv_executable *e, const fv_model *m, const fv_compile_options *o,

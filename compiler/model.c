@@ -69,14 +69,14 @@ fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *
 typedef struct load_cx {
   fv_model *m;
   const char *path;
-  const fv_model_load_options *o;
+  fv_model_load_options o;
   fv_diag_sink *diag;
 } load_cx;
 
 static fv_status copy_lets(load_cx *cx, fv_let *let) {
   fv_arena *ar = cx->m->arena;
-  for (size_t i = 0; i < cx->o->n_let; i++) {
-    const char *text = cx->o->let[i], *eq = strchr(text, '=');
+  for (size_t i = 0; i < cx->o.n_let; i++) {
+    const char *text = cx->o.let[i], *eq = strchr(text, '=');
     if (!eq || eq == text || !fv_parse_i64(eq + 1, strlen(eq + 1), &let[i].value))
       return fv_error(cx->diag, FV_ERR_ARG, NULL, "'%s' is not NAME=INTEGER", text);
     let[i].name = fv_arena_strndup(ar, text, (size_t)(eq - text));
@@ -88,15 +88,13 @@ static fv_status load_body(void *user) {
   load_cx *cx = user;
   fv_model *m = cx->m;
   m->path = fv_arena_strdup(m->arena, cx->path);
-  if (cx->o) {
-    fv_let *let = FV_NEW_N(m->arena, fv_let, cx->o->n_let);
-    FV_TRY(copy_lets(cx, let));
-    const char **w = FV_NEW_N(m->arena, const char *, cx->o->n_weights);
-    for (size_t i = 0; i < cx->o->n_weights; i++)
-      w[i] = fv_arena_strdup(m->arena, cx->o->weights[i]);
-    m->options = (fv_load_options){
-        .let = let, .n_let = (int)cx->o->n_let, .weights = w, .n_weights = (int)cx->o->n_weights};
-  }
+  fv_let *let = FV_NEW_N(m->arena, fv_let, cx->o.n_let);
+  FV_TRY(copy_lets(cx, let));
+  const char **w = FV_NEW_N(m->arena, const char *, cx->o.n_weights);
+  for (size_t i = 0; i < cx->o.n_weights; i++)
+    w[i] = fv_arena_strdup(m->arena, cx->o.weights[i]);
+  m->options = (fv_load_options){
+      .let = let, .n_let = (int)cx->o.n_let, .weights = w, .n_weights = (int)cx->o.n_weights};
   FV_TRY(fv_load_module(m->arena, m->path, &m->options, cx->diag, &m->module));
   fv_info_from_module(m->arena, m->module, &m->info);
   return FV_OK;
@@ -104,7 +102,10 @@ static fv_status load_body(void *user) {
 
 fv_status fv_model_load(const char *path, const fv_model_load_options *o, fv_diag_sink *diag,
                         fv_model **out) {
+  load_cx cx = {.path = path, .diag = diag};
   *out = NULL;
+  if (!FV_SIZED_OPTIONS(&cx.o, o))
+    return fv_error(diag, FV_ERR_ARG, NULL, "fv_model_load: " FV_SIZED_REFUSAL);
   fv_model *m = calloc(1, sizeof *m);
   fv_arena *ar = m ? fv_arena_create(NULL) : NULL;
   if (!ar) {
@@ -112,7 +113,7 @@ fv_status fv_model_load(const char *path, const fv_model_load_options *o, fv_dia
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
   }
   m->arena = ar;
-  load_cx cx = {m, path, o, diag};
+  cx.m = m;
   const fv_status s = fv_guard(ar, diag, load_body, &cx);
   if (s != FV_OK)
     fv_model_destroy(m);

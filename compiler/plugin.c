@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "compiler/emit.h"
+#include "fovea/sized.h"
 
 //===-- The host side of the ABI --------------------------------------------------===//
 
@@ -100,7 +101,27 @@ static fv_status refuse(fv_diag_sink *diag, const char *path, const char *why) {
   return fv_error(diag, FV_ERR_ABI, NULL, "plugin '%s' is refused: %s", path, why);
 }
 
-static fv_status load(const char *path, fv_diag_sink *diag, const fv_backend **out) {
+// Is there what every backend has? A graph runner needs no more; a code generator compiles.
+static bool complete(const fv_backend *b) {
+  if (!b->name || !b->doc || !b->open || !b->close || !b->describe)
+    return false;
+  if (b->run_graph)
+    return !b->compile_kernels;
+  return b->target && b->compile_kernels && b->release && !b->create_queue == !b->destroy_queue;
+}
+
+static const char *take(const fv_backend *b, fv_backend *out) {
+  if (b->struct_size < offsetof(fv_backend, name))
+    return "its table is incomplete";
+  FV_SIZED_TAKE(out, b);
+  if (out->abi >> 16 != FV_ABI_MAJOR || out->abi > FV_ABI_VERSION)
+    return "its ABI version does not fit this fovea";
+  if (out->sanitizer != FV_ABI_SANITIZER)
+    return "it was built with another sanitizer setting";
+  return complete(out) ? NULL : "its table is incomplete";
+}
+
+static fv_status load(const char *path, fv_diag_sink *diag, fv_backend *out) {
   if (path[0] != '/')
     return fv_error(diag, FV_ERR_ARG, NULL, "plugin '%s' is refused: the path is not absolute",
                     path);
@@ -116,18 +137,12 @@ static fv_status load(const char *path, fv_diag_sink *diag, const fv_backend **o
     why = "it exports no fovea_plugin_query";
   else if (query(fv_host_table(), &b) != FV_PLUGIN_OK || !b)
     why = "it was built for another version of fovea";
-  else if (b->abi >> 16 != FV_ABI_MAJOR || b->abi > FV_ABI_VERSION)
-    why = "its ABI version does not fit this fovea";
-  else if (b->sanitizer != FV_ABI_SANITIZER)
-    why = "it was built with another sanitizer setting";
-  else if (b->struct_size < offsetof(fv_backend, close) || !b->name || !b->open)
-    why = "its table is incomplete";
-  if (why) {
-    dlclose(so);
-    return refuse(diag, path, why);
-  }
-  *out = b;
-  return FV_OK;
+  else
+    why = take(b, out);
+  if (!why)
+    return FV_OK;
+  dlclose(so);
+  return refuse(diag, path, why);
 }
 
 // Directories of plugins, colon-separated; the result is malloc'ed.
@@ -142,18 +157,23 @@ static char *search_path(void) {
 }
 
 typedef struct names {
-  const char *item[32];  // ends with NULL
+  const char **item;
   int count;
 } names;
 
+// Out of memory: one name fewer to be meant.
 static void add_name(void *user, const fv_backend *b) {
   names *all = user;
-  if (all->count + 1 < (int)FV_COUNTOF(all->item))
-    all->item[all->count++] = b->name;
+  const char **more = realloc(all->item, ((size_t)all->count + 1) * sizeof *more);
+  if (!more)
+    return;
+  all->item = more;
+  all->item[all->count++] = b->name;
 }
 
 static const char *name_at(void *user, int i) {
-  return ((const names *)user)->item[i];
+  const names *all = user;
+  return i < all->count ? all->item[i] : NULL;
 }
 
 static fv_status unknown(const char *name, fv_diag_sink *diag) {
@@ -163,33 +183,37 @@ static fv_status unknown(const char *name, fv_diag_sink *diag) {
                                "there is no backend '%s' (see `fovea list backends`)", name);
   fv_backend_each(add_name, &all, &silent);
   fv_note_meant(diag, NULL, name, name_at, &all);
+  free(all.item);
   return s;
 }
 
-fv_status fv_backend_find(const char *name, fv_diag_sink *diag, const fv_backend **out) {
+fv_status fv_backend_find(const char *name, fv_diag_sink *diag, fv_backend *out) {
+  const fv_backend *b;
   for (size_t i = 0; built_in[i]; i++)
-    if (built_in[i](fv_host_table(), out) == FV_PLUGIN_OK && strcmp((*out)->name, name) == 0)
+    if (built_in[i](fv_host_table(), &b) == FV_PLUGIN_OK && strcmp(b->name, name) == 0) {
+      FV_SIZED_TAKE(out, b);
       return FV_OK;
-  *out = NULL;
+    }
   if (strchr(name, '/'))  // a path given by the user
     return load(name, diag, out);
   char *path = search_path(), *save = NULL, file[4608];
   if (!path)
-    return FV_ERR_OOM;
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
+  bool found = false;
   fv_status s = FV_ERR_UNSUPPORTED;
-  for (char *d = strtok_r(path, ":", &save); d && !*out; d = strtok_r(NULL, ":", &save)) {
+  for (char *d = strtok_r(path, ":", &save); d && !found; d = strtok_r(NULL, ":", &save)) {
     const int n = snprintf(file, sizeof file, "%s/%s.so", d, name);
-    if (n > 0 && (size_t)n < sizeof file && exists(file))
+    found = n > 0 && (size_t)n < sizeof file && exists(file);
+    if (found)
       s = load(file, diag, out);
-    if (s != FV_OK && s != FV_ERR_UNSUPPORTED)
-      break;
   }
   free(path);
-  return !*out && s == FV_ERR_UNSUPPORTED ? unknown(name, diag) : s;
+  return found ? s : unknown(name, diag);
 }
 
 void fv_backend_each(void (*f)(void *user, const fv_backend *b), void *user, fv_diag_sink *diag) {
   const fv_backend *b;
+  fv_backend own;
   for (size_t i = 0; built_in[i]; i++)
     if (built_in[i](fv_host_table(), &b) == FV_PLUGIN_OK)
       f(user, b);
@@ -201,8 +225,8 @@ void fv_backend_each(void (*f)(void *user, const fv_backend *b), void *user, fv_
       const char *dot = strrchr(entry[i]->d_name, '.');
       const int len = snprintf(file, sizeof file, "%s/%s", d, entry[i]->d_name);
       if (dot && strcmp(dot, ".so") == 0 && len > 0 && (size_t)len < sizeof file &&
-          load(file, diag, &b) == FV_OK)
-        f(user, b);
+          load(file, diag, &own) == FV_OK)
+        f(user, &own);
       free(entry[i]);
     }
     if (n >= 0)

@@ -19,8 +19,8 @@ struct fv_report {
 };
 
 // The backend of a name; diagnosed when there is none or it is refused.
-FV_NODISCARD fv_status fv_backend_find(const char *name, fv_diag_sink *diag,
-                                       const fv_backend **out);
+// *out is a copy, in which what the plugin does not know is NULL.
+FV_NODISCARD fv_status fv_backend_find(const char *name, fv_diag_sink *diag, fv_backend *out);
 // Calls f for each backend that can be found; plugins that are refused are
 // told to diag.
 void fv_backend_each(void (*f)(void *user, const fv_backend *b), void *user, fv_diag_sink *diag);

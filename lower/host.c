@@ -6,6 +6,12 @@
 
 #include "lower/copy.h"
 
+const fv_expr *fv_lower_bound(fv_xpool *p, const fv_lentry *e, const fv_expr *x) {
+  for (size_t i = e->n_range; i-- > 0;)
+    x = fv_x_subst_sym(p, x, e->range[i].symbol, e->range[i].hi);
+  return x;
+}
+
 static void copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t) {
   fv_linst *i = lw_new_inst(l, FV_H_COPY, NULL);
   fv_xpool *p = l->pool;
@@ -77,6 +83,9 @@ static void begin_loop(lw *l, loop_frame *f) {
   if (count >= 0) {
     const struct lw_result_symbol r = {(uint32_t)count, trips};
     FV_PUSH(l->arena, l->result, l->n_result, l->cap_result, r);
+    fv_lentry *e = l->entry;
+    const fv_lrange range = {(uint32_t)count, fv_x_i64(p, 0), trips};
+    FV_PUSH(l->arena, e->range, e->n_range, e->cap_range, range);
   }
   f->n_carry = n->n_in;
   f->n_collect = n->body->n_result - n->n_in;

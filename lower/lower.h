@@ -39,11 +39,13 @@ typedef struct fv_linst {
   fv_hop op;
   const fv_kernel *kernel;  // LAUNCH
   uint32_t *buffer;         // LAUNCH: kernel->code.n_global of them
-  uint32_t a, b;            // buffers (COPY, ZERO, SWAP), LOOP: while buffer in a
-  const fv_expr *x;         // COPY, ZERO: bytes; LOOP: trips; CHECK, IF: condition (0 or 1)
-  uint32_t symbol, result;  // LOOP: counter symbol, symbol of the trips made (or FV_NO_SLOT)
+  uint32_t a, b;            // buffers (COPY, ZERO, SWAP, READ: a), LOOP: while buffer in a
+  const fv_expr *x;         // COPY, ZERO: bytes; LOOP: trips; CHECK, IF: condition (0 or 1);
+                            // READ: the largest
+  uint32_t symbol, result;  // LOOP: counter symbol, symbol of the trips made (or FV_NO_SLOT);
+                            // READ: symbol
   uint32_t match;           // LOOP: its END_LOOP; END_LOOP: its LOOP; IF: where to skip to
-  const char *text;         // CHECK
+  const char *text;         // CHECK, READ
   const fv_span *span;
 } fv_linst;
 
@@ -55,6 +57,13 @@ typedef struct fv_lgroup {
   const char *apart;  // why that is not computed within the kernel of its users, or NULL
 } fv_lgroup;
 
+// A symbol that the run sets, and between which values it may lie: expressions of
+// symbols that are known at bind and of those that stand before it in the list.
+typedef struct fv_lrange {
+  uint32_t symbol;
+  const fv_expr *lo, *hi;
+} fv_lrange;
+
 typedef struct fv_lentry {
   const fv_graph *graph;
   fv_lbuffer *buffer;
@@ -63,7 +72,13 @@ typedef struct fv_lentry {
   size_t n_inst, cap_inst;
   fv_lgroup *group;  // in program order; a loop's are there once
   size_t n_group, cap_group;
+  fv_lrange *range;
+  size_t n_range, cap_range;
 } fv_lentry;
+
+// The largest value of x (a dim or size), known at bind: symbols that the run sets are
+// replaced by the ends of their ranges.
+const fv_expr *fv_lower_bound(fv_xpool *p, const fv_lentry *e, const fv_expr *x);
 
 typedef struct fv_lowered {
   fv_module *module;

@@ -1,24 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// runtime/library.h - looking at a compiled model before it is loaded.
+// runtime/library.h - compiled models as files: their seal, and how they are loaded.
 //
-// dlopen believes what a file says: a library that was cut short kills the
-// process. So the bytes are checked first.
+// dlopen believes what a file says: a library that was cut short kills the process. So a library
+// is sealed when it is made, and the bytes are checked against the seal before they are loaded.
+//
+// The seal is a note in the ELF file (of name FOVEA, see runtime/exec/artifact.c) with the size of
+// the file and a hash of all that dlopen reads: the headers, but for where the sections stand, and
+// what is loaded. The last bytes of the file are a hash of the rest. Tools that strip libraries
+// rewrite the rest and take the end off, but leave alone what is loaded: a file of another size
+// than it was made with is held against the first hash only.
 #ifndef FOVEA_RUNTIME_LIBRARY_H_
 #define FOVEA_RUNTIME_LIBRARY_H_
 
-#include "base/base.h"
+#include "base/diag.h"
+#include "runtime/exec/exec.h"
 
-// The last bytes of a library that fovea wrote: a mark, and the hash of all that
-// stands before them.
+// Room for the last bytes, which whoever makes a library adds to what the linker wrote.
 enum { FV_SEAL_BYTES = 24 };
-void fv_library_seal(const void *data, size_t size, unsigned char out[FV_SEAL_BYTES]);
+// Seals a whole file of `size` bytes, these included. Returns NULL or why it cannot.
+const char *fv_library_seal(void *data, size_t size);
 
-// Is this a whole ELF library for this machine that exports one function,
-// NAME_get, and holds a program whose hash is right, and unaltered if it has a
-// seal (strip takes it off)? Returns its name, within data, or NULL and a static sentence.
-// *out_foreign (optional): it is a library made by fovea, but for another machine or by another
-// version.
+// Is this a whole ELF library for this machine, unchanged since it was sealed, that exports one
+// function, NAME_get? Returns its name, within data, or NULL and a static sentence.
+// *out_foreign (optional): it is a library, but for another machine.
 const char *fv_library_getter(const void *data, size_t size, const char **out_why,
                               bool *out_foreign);
+
+typedef struct fv_library {
+  void *handle;
+  const fv_model_api *api;
+} fv_library;
+
+// Checks a file and loads what was checked. On failure (IO: it cannot be read; PARSE: it is no
+// compiled model, or damaged; ABI: made for another machine or by another version) *out is empty.
+FV_NODISCARD fv_status fv_library_open(const char *path, fv_diag_sink *diag, fv_library *out);
+void fv_library_close(fv_library *l);  // an empty one is fine
 
 #endif  // FOVEA_RUNTIME_LIBRARY_H_

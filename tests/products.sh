@@ -24,11 +24,11 @@ undefined() {
   nm -D --undefined-only "$1" | awk '{ sub("@.*", "", $2); print $2 }'
 }
 
-# libfovea-rt, and what is compiled, need libc only.
+# libfovea-rt, and what is compiled, need libc only; threads were apart before glibc 2.34.
 only_libc() {
   for name in $(needed "$1"); do
     case $name in
-    libc.so.* | ld-linux*) ;;
+    libc.so.* | libpthread.so.* | ld-linux*) ;;
     *) fault "$1 needs $name" ;;
     esac
   done

@@ -51,9 +51,9 @@ typedef struct fv_rt_context fv_rt_context;
 
 //===-- Models ------------------------------------------------------------===//
 
-// The file is looked at before it is loaded: a whole ELF library for this
-// machine that exports NAME_get alone and holds an undamaged program. err may
-// be NULL here and below.
+// The file is looked at before it is loaded: a whole ELF library for this machine that exports
+// NAME_get alone and is as it was made, but for what strip takes away. What is loaded is the file
+// that was looked at, even if another one takes its path meanwhile. err may be NULL here and below.
 FV_RT_API int32_t fv_rt_load(const char *path, fv_rt_model **out, fv_rt_error *err);
 FV_RT_API void fv_rt_unload(fv_rt_model *m);  // NULL ok
 
@@ -85,7 +85,7 @@ FV_RT_API int32_t fv_rt_symbol_at(const fv_rt_model *m, uint32_t entry, uint32_t
 //===-- Contexts ----------------------------------------------------------===//
 
 typedef struct fv_rt_options {
-  uint32_t struct_size;
+  uint32_t struct_size;  // sizeof(fv_rt_options); members of newer versions must be 0
   uint32_t threads;  // 0 = as many as this process may use; 1 creates none
   // optional: the caller's threads. Calls task(arg, i) for each i < count and
   // returns when all have returned.
@@ -111,9 +111,10 @@ typedef struct fv_rt_dim {
   int64_t value;
 } fv_rt_dim;
 
-// Runs an entry (NULL = the first). Inputs: all of them, in any order. Outputs,
-// in the order of the entry: where data is NULL the context lends memory that
-// is valid until its next run, else it is the caller's, of `bytes` bytes.
+// Runs an entry (NULL = the first). Inputs: all of them, in any order. dims: those that no input
+// names; others may be given and must agree. Outputs, in the order of the entry: where data is NULL
+// the context lends memory that is valid until its next run, else it is the caller's, of `bytes`
+// bytes; those behind n_out are not wanted. A run that fails changes no state.
 FV_RT_API int32_t fv_rt_run(fv_rt_context *c, const char *entry, const fv_rt_tensor *in,
                             size_t n_in, const fv_rt_dim *dims, size_t n_dims, fv_rt_tensor *out,
                             size_t n_out, fv_rt_error *err);

@@ -8,6 +8,8 @@
 //   fv_context_create(e, 1, &diag, &c);
 //   fv_context_run(c, "main", in, n_in, NULL, 0, out, n_out, &diag);
 //
+// Structs of options begin with struct_size, their size; NULL in place of one means all defaults.
+// Members of newer versions that this one does not know must be 0.
 // Errors: a status, and diagnostics with places through the sink. The library
 // prints nothing. Threads: a model and an executable are immutable and may be
 // shared; a context is used by one thread at a time. The model may go before
@@ -176,7 +178,8 @@ typedef struct fv_dim_value {
 
 // Runs an entry. Inputs in any order, all of them. dims: values of symbols
 // that no input names. out: filled in the order of the entry's outputs (room
-// for n_out of them).
+// for n_out of them; those behind are not wanted, and out may be NULL).
+// A run that fails changes no state.
 FV_API FV_NODISCARD fv_status fv_context_run(fv_context *c, const char *entry,
                                              const fv_tensor_io *in, size_t n_in,
                                              const fv_dim_value *dims, size_t n_dims,

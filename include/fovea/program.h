@@ -14,7 +14,7 @@
 #include "fovea/kernel.h"
 
 #define FV_PROGRAM_MAGIC 0x41455646u  // "FVEA"
-#define FV_PROGRAM_VERSION 1u
+#define FV_PROGRAM_VERSION 2u
 #define FV_NO_SLOT 0xffffffffu
 
 typedef struct fv_table {  // array in the image
@@ -70,9 +70,10 @@ typedef enum fv_space {
   FV_SPACE_INPUT,       // input number `index`
   FV_SPACE_OUTPUT,      // output number `index`
   FV_SPACE_STATE,       // current version of state `index`
-  FV_SPACE_STATE_NEXT,  // the version being written of a double-buffered state
-  FV_SPACE_VIEW,        // buffer `index` (a lower number) of the same entry, plus stride_slot: a
-                        // slice of a collected value; it moves with that buffer in a SWAP
+  FV_SPACE_STATE_NEXT,  // the version being written of a double-buffered state: one member of it,
+                        // or without a stride_slot all of them, which then are written or copied
+  FV_SPACE_VIEW,  // buffer `index` (a lower number) of the same entry, plus stride_slot: a
+                  // slice of a collected value; it moves with that buffer in a SWAP
 } fv_space;
 
 typedef struct fv_prog_buffer {
@@ -87,7 +88,7 @@ typedef struct fv_prog_buffer {
 } fv_prog_buffer;
 
 // Host instructions. Slots are i64; slot i < symbols.count is symbol i, and is
-// written by LOOP (counters) and END_LOOP (results) alone. Other slots are 0
+// written by LOOP (counters), END_LOOP and READ (results) alone. Other slots are 0
 // until they are written. Loops nest; IF jumps forward and stays in its loop.
 // SCALAR takes every primitive that integers have; NOT is that of bool (1 if the
 // slot is 0, else 0), CAST and BITCAST copy.
@@ -100,6 +101,9 @@ typedef struct fv_prog_buffer {
     "buffers, then scalar slots, as the kernel's counts say")                             \
   X(COPY, "buffer a = buffer b, slot c bytes")                                            \
   X(ZERO, "buffer a = 0, slot c bytes")                                                   \
+  X(READ,                                                                                 \
+    "slot a (a result) = the first element of buffer b, an integer or bool; below the "   \
+    "symbol's min or above slot c fails the run with sites[d]")                           \
   X(LOOP,                                                                                 \
     "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); " \
     "with buffer d (bool) != FV_NO_SLOT: also when it reads false, before each trip")     \
@@ -160,8 +164,10 @@ typedef struct fv_memref {
 } fv_memref;
 
 // What the interpreter of the host program asks of a device. Functions return
-// 0, -1 (device failure; `error` has the text) or 1 + a failed check's site.
+// 0, -1 (device failure; `error` has the text), 1 + a failed check's site, or FV_LAUNCH_REFUSED:
+// a check failed that is none of the program's sites; `error` has the text.
 // Commands of one queue run in order; read waits.
+#define FV_LAUNCH_REFUSED (-2)
 typedef struct fv_device_ops {
   uint32_t struct_size;
   uint32_t host_memory;  // 1: objects are host pointers, inputs and outputs are used in place

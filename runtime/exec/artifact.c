@@ -39,31 +39,52 @@ static void destroy(fv_model_ctx *c) {
   free(c);
 }
 
-static int32_t make(const fv_model_api *api, const fv_model_options *options, fv_model_ctx *c,
-                    const char **why) {
-  const fv_artifact_desc *d = api->desc;
-  fv_exec_image image;
-  int32_t status = fv_exec_open(d->image, d->image_bytes, &image, why);
-  if (status != FV_MODEL_OK)
-    return status;
-  if (image.head->kernels.count != d->kernel_count) {
+static int32_t open_program(const fv_artifact_desc *d, fv_exec_image *out, const char **why) {
+  const int32_t status = fv_exec_open(d->image, d->image_bytes, out, why);
+  if (status == FV_MODEL_OK && out->head->kernels.count != d->kernel_count) {
     *why = "the program and its kernels do not belong together";
     return FV_MODEL_ERR_IMAGE;
   }
-  c->api = api;
-  c->options.struct_size = sizeof c->options;
-  if (options && options->struct_size < sizeof *options)
-    return FV_MODEL_ERR_ARG;
-  if (options)
-    c->options = *options;
-  c->device = fv_cpu_create(d->kernels, d->kernel_count, &c->options);
-  if (!c->device)
-    return FV_MODEL_ERR_OOM;
+  return status;
+}
+
+// On the device that is given, or on one of our own.
+static int32_t make(fv_model_ctx *c, const fv_device_ops *ops, void *dev, const char **why) {
+  const fv_artifact_desc *d = c->api->desc;
+  fv_exec_image image;
+  const int32_t status = open_program(d, &image, why);
+  if (status != FV_MODEL_OK)
+    return status;
+  if (!ops) {
+    c->device = fv_cpu_create(d->kernels, d->kernel_count, &c->options);
+    if (!c->device)
+      return FV_MODEL_ERR_OOM;
+  }
   const fv_exec_options o = {.constants = d->constants,
                              .const_bytes = d->const_bytes,
-                             .ops = fv_cpu_ops(),
-                             .dev = c->device};
+                             .ops = ops ? ops : fv_cpu_ops(),
+                             .dev = ops ? dev : c->device};
   return fv_exec_create(&image, &o, &c->exec);
+}
+
+static int32_t create_with(const fv_model_api *api, const fv_model_options *options,
+                           const fv_device_ops *ops, void *dev, fv_model_ctx **out,
+                           const char **why) {
+  fv_model_ctx *c = calloc(1, sizeof *c);
+  int32_t status = FV_MODEL_ERR_OOM;
+  if (c) {
+    c->api = api;
+    status = FV_SIZED_OPTIONS(&c->options, options) ? make(c, ops, dev, why) : FV_MODEL_ERR_ARG;
+    if (status == FV_MODEL_ERR_ARG && !**why)
+      *why = "the options are not of this version";
+  }
+  *out = status == FV_MODEL_OK ? c : NULL;
+  if (status == FV_MODEL_OK)
+    return status;
+  if (!**why)
+    *why = status_text(status);
+  destroy(c);
+  return status;
 }
 
 static int32_t create(const fv_model_api *api, const fv_model_options *options, fv_model_ctx **out,
@@ -72,21 +93,22 @@ static int32_t create(const fv_model_api *api, const fv_model_options *options, 
   why = why ? why : &ignored;
   *why = "";
   *out = NULL;
+  if (!api->desc->kernels && api->desc->kernel_count) {
+    *why = "the program runs on a device";
+    return FV_MODEL_ERR_ARG;
+  }
   // The sentence is static: which feature it is, cpu_features and the system tell.
   if (!fv_cpu_has(api->desc->cpu_features, NULL, 0)) {
     *why = status_text(FV_MODEL_ERR_CPU);
     return FV_MODEL_ERR_CPU;
   }
-  fv_model_ctx *c = calloc(1, sizeof *c);
-  const int32_t status = c ? make(api, options, c, why) : FV_MODEL_ERR_OOM;
-  if (status == FV_MODEL_OK) {
-    *out = c;
-    return status;
-  }
-  if (!**why)
-    *why = status_text(status);
-  destroy(c);
-  return status;
+  return create_with(api, options, NULL, NULL, out, why);
+}
+
+int32_t fv_artifact_create_on(const fv_model_api *api, const fv_device_ops *ops, void *dev,
+                              fv_model_ctx **out, const char **why) {
+  *why = "";
+  return create_with(api, NULL, ops, dev, out, why);
 }
 
 static const char *error(const fv_model_ctx *c) {
@@ -98,12 +120,7 @@ static const char *error(const fv_model_ctx *c) {
 //===-- What the model has ----------------------------------------------------===//
 
 static fv_exec_image image_of(const fv_model_api *api) {
-  const fv_program *p = api->desc->image;
-  fv_exec_image im = {.base = api->desc->image, .head = p};
-  im.symbol = fv_exec_table(&im, p->symbols);
-  im.state = fv_exec_table(&im, p->states);
-  im.entry = fv_exec_table(&im, p->entries);
-  return im;
+  return fv_exec_view(api->desc->image);
 }
 
 static uint32_t entry_count(const fv_model_api *api) {
@@ -218,15 +235,16 @@ static int32_t fork_states(fv_model_ctx *c, fv_model_ctx *to) {
 static int32_t fork_ctx(fv_model_ctx *c, fv_model_ctx **out) {
   fv_model_ctx *to;
   c->error[0] = 0;
+  *out = NULL;
+  if (!c->device)
+    return fail(c, FV_MODEL_ERR_ARG, "a context on a device cannot be forked");
   int32_t status = create(c->api, &c->options, &to, NULL);
   if (status == FV_MODEL_OK)
     status = fork_states(c, to);
-  else
-    to = NULL;
-  *out = to;
-  if (status == FV_MODEL_OK)
+  if (status == FV_MODEL_OK) {
+    *out = to;
     return status;
-  *out = NULL;
+  }
   destroy(to);
   return fail(c, status, "the context could not be forked");
 }
@@ -252,6 +270,16 @@ void fv_artifact_api(const fv_artifact_desc *desc, fv_model_api *out) {
 }
 
 #ifdef FV_EXEC_BITCODE
+// An ELF note: sizes of name and content, type, name; the content is written by whoever makes
+// the library.
+typedef struct seal_note {
+  uint32_t name_bytes, content_bytes, type;
+  char name[8];
+  uint32_t content[6];
+} seal_note;
+__attribute__((used, section(".note.fovea"))) static const seal_note seal = {
+    .name_bytes = 8, .content_bytes = sizeof seal.content, .type = 1, .name = "FOVEA"};
+
 const fv_model_api *fv_artifact_get(void) {
   static const fv_model_api api = API_OF(&fv_model_desc);
   return &api;

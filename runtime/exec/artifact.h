@@ -31,7 +31,8 @@ typedef struct fv_artifact_desc {
   uint64_t image_bytes;             // 24
   const void *constants;            // 32: 64-byte aligned; may be NULL if there are none
   uint64_t const_bytes;             // 40: at least the image's const_bytes
-  const fv_cpu_kernel_fn *kernels;  // 48: in the order of the image's kernels
+  const fv_cpu_kernel_fn *kernels;  // 48: in the order of the image's kernels; NULL: the program
+                                    //     runs on a device of its own
   const char *cpu_features;         // 56: that the code needs: "avx2,fma"; "" or NULL = none.
                                     //     LLVM spelling, a leading '+' and unknown ones are ignored
   const char *manifest;             // 64: JSON text, or NULL
@@ -103,8 +104,8 @@ struct fv_model_api {
   uint32_t abi;  // FV_MODEL_ABI
   const fv_artifact_desc *desc;
 
-  // options may be NULL. On failure *out is NULL and *why (optional) a static
-  // sentence or status text.
+  // options may be NULL; members that an older caller's lack are 0. On failure *out is NULL and
+  // *why (optional) a static sentence or status text.
   int32_t (*create)(const fv_model_api *api, const fv_model_options *options, fv_model_ctx **out,
                     const char **why);
   void (*destroy)(fv_model_ctx *c);  // NULL ok
@@ -152,12 +153,18 @@ struct fv_model_api {
 
 #define FV_MODEL_ABI (1u << 16 | 0u)
 
-// In artifacts: the table of fv_model_desc. (Bitcode only.)
+// In artifacts: the table of fv_model_desc. (Bitcode only.) A note called FOVEA keeps room for the
+// seal of the library, see runtime/library.h.
 const fv_model_api *fv_artifact_get(void);
 extern const fv_artifact_desc fv_model_desc __attribute__((visibility("hidden")));
 
 // In this process: a table for kernels compiled in memory. `desc` and `out`
 // must outlive every context.
 void fv_artifact_api(const fv_artifact_desc *desc, fv_model_api *out);
+
+// The same for a program that runs on a device of its own, of which the desc has no kernels:
+// contexts are made here, not by create. `ops` is copied, `dev` stays the caller's.
+int32_t fv_artifact_create_on(const fv_model_api *api, const fv_device_ops *ops, void *dev,
+                              fv_model_ctx **out, const char **why);
 
 #endif  // FOVEA_RUNTIME_EXEC_ARTIFACT_H_

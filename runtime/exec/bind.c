@@ -205,7 +205,7 @@ static int32_t grow_arena(fv_exec_ctx *c, int64_t bytes) {
 
 static int32_t reserve_scratch(fv_exec_ctx *c, const ex_entry *e) {
   const fv_device_ops *ops = c->opt.ops;
-  if (ops->struct_size < sizeof *ops || !ops->reserve)
+  if (!ops->reserve)
     return FV_MODEL_OK;
   int64_t most = 0;
   for (uint32_t pc = e->prog->bind_end; pc < e->prog->insts.count; pc++) {

@@ -184,6 +184,8 @@ int32_t fv_exec_create(const fv_exec_image *image, const fv_exec_options *option
     return FV_MODEL_ERR_OOM;
   c->image = *image;
   c->opt = *options;
+  FV_SIZED_TAKE(&c->ops, options->ops);
+  c->opt.ops = &c->ops;
   if (c->opt.max_bytes <= 0 || c->opt.max_bytes > EX_MAX_BYTES)
     c->opt.max_bytes = EX_MAX_BYTES;
   c->epoch = 1;

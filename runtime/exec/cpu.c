@@ -163,38 +163,38 @@ static int32_t cpu_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_m
 
 //===-- Memory --------------------------------------------------------------------===//
 
-static void *cpu_alloc(void *dev, int64_t bytes) {
+void *fv_cpu_alloc(void *dev, int64_t bytes) {
   (void)dev;
   if (bytes < 0)
     return NULL;
   return aligned_alloc(ALIGN, ((size_t)bytes + ALIGN - 1) / ALIGN * ALIGN);
 }
 
-static void cpu_free(void *dev, void *object, int64_t bytes) {
+void fv_cpu_free(void *dev, void *object, int64_t bytes) {
   (void)dev;
   (void)bytes;
   free(object);
 }
 
-static int32_t cpu_copy(void *dev, fv_memref dst, fv_memref src, int64_t bytes) {
+int32_t fv_cpu_copy(void *dev, fv_memref dst, fv_memref src, int64_t bytes) {
   (void)dev;
   memmove((char *)dst.object + dst.offset, (char *)src.object + src.offset, (size_t)bytes);
   return 0;
 }
 
-static int32_t cpu_zero(void *dev, fv_memref dst, int64_t bytes) {
+int32_t fv_cpu_zero(void *dev, fv_memref dst, int64_t bytes) {
   (void)dev;
   memset((char *)dst.object + dst.offset, 0, (size_t)bytes);
   return 0;
 }
 
-static int32_t cpu_write(void *dev, fv_memref dst, const void *src, int64_t bytes) {
+int32_t fv_cpu_write(void *dev, fv_memref dst, const void *src, int64_t bytes) {
   (void)dev;
   memcpy((char *)dst.object + dst.offset, src, (size_t)bytes);
   return 0;
 }
 
-static int32_t cpu_read(void *dev, void *dst, fv_memref src, int64_t bytes) {
+int32_t fv_cpu_read(void *dev, void *dst, fv_memref src, int64_t bytes) {
   (void)dev;
   memcpy(dst, (char *)src.object + src.offset, (size_t)bytes);
   return 0;
@@ -209,13 +209,13 @@ const fv_device_ops *fv_cpu_ops(void) {
   static const fv_device_ops ops = {
       .struct_size = sizeof ops,
       .host_memory = 1,
-      .alloc = cpu_alloc,
-      .free = cpu_free,
+      .alloc = fv_cpu_alloc,
+      .free = fv_cpu_free,
       .launch = cpu_launch,
-      .copy = cpu_copy,
-      .zero = cpu_zero,
-      .write = cpu_write,
-      .read = cpu_read,
+      .copy = fv_cpu_copy,
+      .zero = fv_cpu_zero,
+      .write = fv_cpu_write,
+      .read = fv_cpu_read,
       .error = cpu_error,
       .reserve = cpu_reserve,
   };

@@ -22,6 +22,14 @@ uint32_t fv_cpu_threads(const fv_cpu_device *d);
 // Functions of the device; `dev` is the fv_cpu_device.
 const fv_device_ops *fv_cpu_ops(void);
 
+// Those for memory, which any device in this process's memory may use; they do not look at `dev`.
+void *fv_cpu_alloc(void *dev, int64_t bytes);
+void fv_cpu_free(void *dev, void *object, int64_t bytes);
+int32_t fv_cpu_copy(void *dev, fv_memref dst, fv_memref src, int64_t bytes);
+int32_t fv_cpu_zero(void *dev, fv_memref dst, int64_t bytes);
+int32_t fv_cpu_write(void *dev, fv_memref dst, const void *src, int64_t bytes);
+int32_t fv_cpu_read(void *dev, void *dst, fv_memref src, int64_t bytes);
+
 // features.c: does this machine have the features (comma-separated, LLVM's
 // names)? If not, those that are missing are copied to `missing`, as many as have room.
 int fv_cpu_has(const char *features, char *missing, uint64_t size);

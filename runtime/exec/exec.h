@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fovea/sized.h"
 #include "runtime/exec/artifact.h"
 
 //===-- Images ------------------------------------------------------------===//
@@ -32,6 +33,9 @@ typedef struct fv_exec_image {
 // and stays. On failure *why (optional) is a static sentence.
 int32_t fv_exec_open(const void *image, uint64_t size, fv_exec_image *out, const char **why);
 
+// The view of an image that was checked before.
+fv_exec_image fv_exec_view(const void *image);
+
 static inline const void *fv_exec_table(const fv_exec_image *im, fv_table t) {
   return im->base + t.offset;
 }
@@ -39,6 +43,7 @@ static inline const char *fv_exec_string(const fv_exec_image *im, uint32_t offse
   return (const char *)im->base + offset;
 }
 int64_t fv_exec_dtype_size(uint32_t dtype);  // bytes
+char fv_exec_dtype_kind(uint32_t dtype);     // f i u b, see fovea/dtype.h
 
 // Number of the entry of that name, or -1.
 int32_t fv_exec_find_entry(const fv_exec_image *im, const char *name);
@@ -46,12 +51,12 @@ int32_t fv_exec_find_entry(const fv_exec_image *im, const char *name);
 //===-- Contexts ----------------------------------------------------------===//
 
 typedef struct fv_exec_options {
-  const void *constants;  // host memory, 64-byte aligned; stays
-  uint64_t const_bytes;   // at least the image's
-  const fv_device_ops *ops;
-  void *dev;           // passed to ops; not owned
-  int64_t max_bytes;   // of workspace and states each; 0 = 2^46
-  uint64_t max_steps;  // host instructions of one run; 0 = no limit
+  const void *constants;     // host memory, 64-byte aligned; stays
+  uint64_t const_bytes;      // at least the image's
+  const fv_device_ops *ops;  // copied
+  void *dev;                 // passed to ops; not owned
+  int64_t max_bytes;         // of workspace and states each; 0 = 2^46
+  uint64_t max_steps;        // host instructions of one run; 0 = no limit
 } fv_exec_options;
 
 typedef struct fv_exec_ctx fv_exec_ctx;

@@ -13,6 +13,15 @@ int64_t fv_exec_dtype_size(uint32_t dtype) {
   return dtype < FV_DTYPE_COUNT ? dtype_size[dtype] : 0;
 }
 
+char fv_exec_dtype_kind(uint32_t dtype) {
+  static const char kind[] = {
+#define X(name, size, k) k,
+      FV_DTYPE_TABLE(X)
+#undef X
+  };
+  return dtype < FV_DTYPE_COUNT ? kind[dtype] : 0;
+}
+
 // Checks return NULL, or a sentence.
 typedef struct checker {
   const fv_exec_image *im;
@@ -227,6 +236,12 @@ static bool bool_buffer(const checker *k, uint32_t i, uint32_t pc) {
   return use_ok(k, i, pc) && k->buffer[i].dtype == FV_bool;
 }
 
+static bool read_ok(const checker *k, const fv_hinst *h, uint32_t pc) {
+  return symbol_is(k, h->a, KIND_RESULT) && use_ok(k, h->b, pc) &&
+         fv_exec_dtype_kind(k->buffer[h->b].dtype) != 'f' && slot_ok(k, h->c) &&
+         h->d < k->im->head->sites.count;
+}
+
 // A jump from pc to `to`: forward, and between the same loops.
 static bool jump_ok(const checker *k, uint32_t pc, uint32_t to) {
   const uint32_t n = k->e->insts.count;
@@ -247,6 +262,7 @@ static bool inst_ok(const checker *k, const fv_hinst *inst, uint32_t pc) {
   case FV_H_LAUNCH: return launch_ok(k, h, pc);
   case FV_H_COPY: return write_ok(k, h->a, pc) && use_ok(k, h->b, pc) && slot_ok(k, h->c);
   case FV_H_ZERO: return write_ok(k, h->a, pc) && slot_ok(k, h->c);
+  case FV_H_READ: return read_ok(k, h, pc);
   case FV_H_LOOP:
     return writes_ok(k, h->a, KIND_COUNTER) && slot_ok(k, h->b) &&
            (h->d == FV_NO_SLOT || bool_buffer(k, h->d, pc));
@@ -296,16 +312,22 @@ static const char *check_entry(checker *k) {
   return why;
 }
 
+fv_exec_image fv_exec_view(const void *image) {
+  fv_exec_image im = {.base = image, .head = image};
+  im.symbol = fv_exec_table(&im, im.head->symbols);
+  im.state = fv_exec_table(&im, im.head->states);
+  im.kernel = fv_exec_table(&im, im.head->kernels);
+  im.site = fv_exec_table(&im, im.head->sites);
+  im.entry = fv_exec_table(&im, im.head->entries);
+  return im;
+}
+
 int32_t fv_exec_open(const void *image, uint64_t size, fv_exec_image *out, const char **why) {
   fv_exec_image im = {.base = image, .head = image};
   checker k = {.im = &im};
   const char *bad = check_head(&k, image, size);
   if (!bad) {
-    im.symbol = fv_exec_table(&im, im.head->symbols);
-    im.state = fv_exec_table(&im, im.head->states);
-    im.kernel = fv_exec_table(&im, im.head->kernels);
-    im.site = fv_exec_table(&im, im.head->sites);
-    im.entry = fv_exec_table(&im, im.head->entries);
+    im = fv_exec_view(image);
     bad = check_module(&k);
   }
   for (uint32_t i = 0; !bad && i < im.head->entries.count; i++) {

@@ -63,8 +63,9 @@ typedef struct ex_entry {
 struct fv_exec_ctx {
   fv_exec_image image;
   fv_exec_options opt;
-  void *constants;  // object on the device
-  void *pad;        // 64 zeroed bytes on the device, for buffers without elements
+  fv_device_ops ops;  // as far as the device knows them: opt.ops
+  void *constants;    // object on the device
+  void *pad;          // 64 zeroed bytes on the device, for buffers without elements
   void *arena;
   int64_t arena_bytes;
   uint64_t epoch;

@@ -33,9 +33,13 @@ typedef struct place {
   int64_t left;  // bytes from there to the end of the buffer
 } place;
 
-// The next version of a double-buffered state is about to be written.
-static fv_memref next_version(ex_state *s, int64_t offset) {
-  if (s->stride && offset < s->bytes)
+// The next version of a double-buffered state is about to be written: the member at an offset, or
+// through a buffer without a stride all of them.
+static fv_memref next_version(const fv_exec_ctx *c, const fv_prog_buffer *b, int64_t offset) {
+  ex_state *s = &c->state[b->index];
+  if (b->stride_slot == FV_NO_SLOT)
+    memset(s->written, 1, c->image.state[b->index].members);
+  else if (s->stride && offset < s->bytes)
     s->written[offset / s->stride] = 1;
   return (fv_memref){s->object[1 - s->which], 0};
 }
@@ -64,7 +68,7 @@ static fv_memref base_of(fv_exec_ctx *c, const ex_entry *e, uint32_t i, int64_t 
     const ex_state *s = &c->state[b->index];
     return (fv_memref){s->object[s->which], 0};
   }
-  default: return next_version(&c->state[b->index], offset);
+  default: return next_version(c, b, offset);
   }
 }
 
@@ -109,6 +113,8 @@ static int32_t launch(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
     c->scalar[i] = e->slot[arg[k->n_buffer + i]];
   const int32_t r = c->opt.ops->launch(c->opt.dev, h->a, k->n_buffer, c->ref, k->n_scalar,
                                        c->scalar, blocks, scratch);
+  if (r == FV_LAUNCH_REFUSED && c->opt.ops->error)
+    return ex_fail(c, FV_MODEL_ERR_RUN, "%s", c->opt.ops->error(c->opt.dev));
   if (r < 0)
     return ex_device_failed(c, fv_exec_string(&c->image, k->name));
   return r ? site_failed(c, (uint64_t)k->first_site + (uint32_t)(r - 1)) : FV_MODEL_OK;
@@ -148,6 +154,35 @@ static int32_t read_flag(fv_exec_ctx *c, ex_entry *e, uint32_t buffer, bool *out
   else if (c->opt.ops->read(c->opt.dev, &flag, p.ref, 1))
     return ex_device_failed(c, "read");
   *out = flag != 0;
+  return FV_MODEL_OK;
+}
+
+// A little-endian integer or bool of `size` bytes.
+static int64_t to_i64(const uint8_t *data, uint32_t dtype, int64_t size) {
+  uint64_t v = 0;
+  for (int64_t i = size; i-- > 0;)
+    v = v << 8 | data[i];
+  if (dtype == FV_bool)
+    return v != 0;
+  const int unused = 64 - 8 * (int)size;
+  return dtype == FV_u8 || !unused ? (int64_t)v : (int64_t)(v << unused) >> unused;
+}
+
+static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
+  place p;
+  uint8_t data[8];
+  const uint32_t dtype = e->buffer[h->b].dtype;
+  const int64_t size = fv_exec_dtype_size(dtype);
+  if (!resolve(c, e, h->b, &p) || p.left < size)
+    return damaged(c, "a slice out of bounds");
+  if (c->opt.ops->host_memory)
+    memcpy(data, (const uint8_t *)p.ref.object + p.ref.offset, (size_t)size);
+  else if (c->opt.ops->read(c->opt.dev, data, p.ref, size))
+    return ex_device_failed(c, "read");
+  const int64_t v = to_i64(data, dtype, size);
+  if (v < c->image.symbol[h->a].min || v > e->slot[h->c])
+    return site_failed(c, h->d);
+  e->slot[h->a] = v;
   return FV_MODEL_OK;
 }
 
@@ -192,6 +227,7 @@ static int32_t step(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
   case FV_H_COPY:
   case FV_H_ZERO: return copy_or_zero(c, e, h);
   case FV_H_SWAP: return swap(c, e, h);
+  case FV_H_READ: return read_symbol(c, e, h);
   default: return ex_step(c, e, h);
   }
 }

@@ -162,15 +162,14 @@ static int ask_device(const char *backend) {
   if (pid == 0) {
     fv_diag_printer printer = {.out = stderr};
     fv_diag_sink diag = {.emit = fv_diag_print, .user = &printer};
-    const fv_backend *b;
+    fv_backend b;
     fv_device *d = NULL;
     fv_report report = {.diag = &diag};
     if (fv_backend_find(backend, &diag, &b) != FV_OK ||
-        b->open(fv_host_table(), NULL, 0, &report, &d) != FV_PLUGIN_OK)
+        b.open(fv_host_table(), NULL, 0, &report, &d) != FV_PLUGIN_OK)
       _exit(DEVICE_NONE);
-    const bool no_f64 = !b->run_graph && !b->target(d)->has_f64;
-    if (b->close)
-      b->close(d);
+    const bool no_f64 = !b.run_graph && !b.target(d)->has_f64;
+    b.close(d);
     _exit(no_f64 ? DEVICE_NO_F64 : DEVICE_FULL);
   }
   int status;

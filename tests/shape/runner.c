@@ -3,7 +3,8 @@
 // runner MODEL BACKEND: compiles a model (BACKEND "library": loads a compiled
 // one) and then obeys requests on standard input, so that several runs share
 // one context. A request is a line, behind it what it announces:
-//   context THREADS
+//   context THREADS                a new context in place of the one in use
+//   use NUMBER                     which context is in use: at first 0
 //   reset
 //   workspace
 //   run ENTRY INPUTS DIMS          then INPUTS tensors, then DIMS lines "NAME VALUE"
@@ -17,7 +18,7 @@
 #include "base/diag.h"
 #include "fovea/fovea.h"
 
-enum { MAX_IO = 16 };
+enum { MAX_IO = 16, MAX_CONTEXTS = 8 };
 
 static const struct {
   const char *name;
@@ -30,7 +31,8 @@ static const struct {
 
 typedef struct session {
   fv_executable *executable;
-  fv_context *context;
+  fv_context *contexts[MAX_CONTEXTS], *context;
+  int in_use;
   fv_diag_sink diag;
   char entry_name[64];  // of the last run
   fv_tensor_io in[MAX_IO], out[MAX_IO];
@@ -122,7 +124,15 @@ static bool obey(session *s, const char *request) {
     fv_context_destroy(s->context);
     s->context = NULL;
     answer(fv_context_create(s->executable, threads, &s->diag, &s->context));
+    s->contexts[s->in_use] = s->context;
     return s->context != NULL;
+  }
+  if (strcmp(request, "use") == 0 && scanf("%d", &s->in_use) == 1) {
+    if (s->in_use < 0 || s->in_use >= MAX_CONTEXTS)
+      return false;
+    s->context = s->contexts[s->in_use];
+    answer(FV_OK);
+    return true;
   }
   if (strcmp(request, "reset") == 0) {
     answer(fv_context_reset(s->context, &s->diag));
@@ -165,7 +175,8 @@ int main(int argc, char **argv) {
   }
   for (int i = 0; i < MAX_IO; i++)
     free(s.in[i].data);
-  fv_context_destroy(s.context);
+  for (int i = 0; i < MAX_CONTEXTS; i++)
+    fv_context_destroy(s.contexts[i]);
   fv_executable_destroy(s.executable);
   return rc;
 }

@@ -95,6 +95,10 @@ class Session:
     def context(self, threads):
         self.ask(b"context %d\n" % threads)
 
+    def use(self, number):
+        """The context that what follows is meant for; a new one needs context() first."""
+        self.ask(b"use %d\n" % number)
+
     def reset(self):
         self.ask(b"reset\n")
 

@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/hash.h"
 #include "fovea/fovea-rt.h"
 #include "runtime/exec/artifact.h"
 #include "runtime/library.h"
@@ -47,11 +46,6 @@ static void build_image(void) {
   ib_port(&b, &e->input[e->n_input++], "x", FV_f32, 2, (uint32_t[]){n, m});
   ib_port(&b, &e->output[e->n_output++], "sum", FV_f32, 1, &m);
   ib_finish(&b);
-  fv_program *p = (fv_program *)(void *)b.image;
-  p->hash_lo = p->hash_hi = 0;
-  const fv_hash128 h = fv_hash_bytes(b.image, b.size);
-  p->hash_lo = h.lo;
-  p->hash_hi = h.hi;
 }
 
 static const char source[] =
@@ -89,6 +83,12 @@ static bool write_source(const char *path) {
   return fclose(f) == 0;
 }
 
+static bool write_file(const char *path, const void *data, size_t size) {
+  FILE *f = fopen(path, "wb");
+  const bool ok = f && fwrite(data, 1, size, f) == size;
+  return f && fclose(f) == 0 && ok;
+}
+
 static int make_library(void **state) {
   (void)state;
   char c[4200], command[16384];
@@ -112,10 +112,17 @@ static int make_library(void **state) {
   fseek(f, 0, SEEK_END);
   file_size = (size_t)ftell(f);
   rewind(f);
-  file = malloc(file_size);
+  file = calloc(1, file_size + FV_SEAL_BYTES);
   const bool ok = file && fread(file, 1, file_size, f) == file_size;
   fclose(f);
-  return ok ? 0 : -1;
+  const char *why;
+  if (!ok || fv_library_getter(file, file_size, &why, NULL))  // it has no seal yet
+    return -1;
+  file_size += FV_SEAL_BYTES;
+  why = fv_library_seal(file, file_size);
+  if (why)
+    fail_msg("%s", why);
+  return write_file(library, file, file_size) ? 0 : -1;
 }
 
 static int remove_library(void **state) {
@@ -186,10 +193,11 @@ static void test_run(void **state) {
   out.bytes = 8;
   fails(c, &in, 1, &out, FV_RT_ERR_ARG, "output 'sum' needs 12 bytes, not 8");
   out.bytes = 12;
-  fails(c, &in, 0, &out, FV_RT_ERR_ARG, "input 'x' is missing");
+  fails(c, &in, 0, &out, FV_RT_ERR_ARG, "input 'x' (f32 of rank 2) is not given");
   fails(c, (fv_rt_tensor[]){in, in}, 2, &out, FV_RT_ERR_ARG, "input 'x' is given twice");
   in.dtype = FV_i32;
-  fails(c, &in, 1, &out, FV_RT_ERR_DIM, "input 'x' has another element type or rank");
+  fails(c, &in, 1, &out, FV_RT_ERR_DIM,
+        "input 'x' is i32 of rank 2, but the model wants f32 of rank 2");
   in.dtype = FV_f32;
   in.dim[0] = 17;
   fails(c, &in, 1, &out, FV_RT_ERR_DIM, "N = 17 is out of its range 0..16");
@@ -198,6 +206,9 @@ static void test_run(void **state) {
   fails(c, &in, 1, &out, FV_RT_ERR_RUN, "t.xml:3:4: an element is negative");
   x[5] = 6;
   assert_int_equal(fv_rt_run(c, "stop", &in, 1, NULL, 0, &out, 1, &err), FV_RT_ERR_ARG);
+  assert_int_equal(fv_rt_run(c, NULL, &in, 1, &(fv_rt_dim){"Q", 1}, 1, &out, 1, &err),
+                   FV_RT_ERR_ARG);
+  assert_string_equal(err.text, "the model has no dim 'Q'");
   // A fork goes its own way; saved states come back.
   uint64_t bytes;
   assert_int_equal(fv_rt_fork(c, &d, &err), FV_RT_OK);
@@ -219,13 +230,71 @@ static void test_run(void **state) {
   fv_rt_unload(m);
 }
 
+// Outputs that are not wanted, and options of other versions.
+static void test_sizes(void **state) {
+  (void)state;
+  fv_rt_model *m;
+  fv_rt_context *c;
+  fv_rt_error err;
+  float x[] = {1, 2, 3};
+  const fv_rt_tensor in = {.name = "x", .dtype = FV_f32, .rank = 2, .dim = {1, 3}, .data = x};
+  assert_int_equal(fv_rt_load(library, &m, &err), FV_RT_OK);
+  struct {
+    fv_rt_options o;
+    uint64_t later;
+  } newer = {.o = {.struct_size = sizeof newer, .threads = 1}};
+  const fv_rt_options older = {
+      .struct_size = offsetof(fv_rt_options, parallel_for),
+      .threads = 1,
+      .parallel_for = (void (*)(void *, uint32_t, void (*)(void *, uint32_t), void *))1};
+  const fv_rt_options *const good[] = {NULL, &older, &newer.o};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    assert_int_equal(fv_rt_create(m, good[i], &c, &err), FV_RT_OK);
+    assert_int_equal(fv_rt_run(c, NULL, &in, 1, NULL, 0, NULL, 0, &err), FV_RT_OK);
+    fv_rt_tensor out = {.name = NULL};
+    assert_int_equal(fv_rt_run(c, NULL, &in, 1, NULL, 0, &out, 1, &err), FV_RT_OK);
+    assert_true(((const float *)out.data)[2] == 6);
+    fv_rt_destroy(c);
+  }
+  newer.later = 7;  // asks for what this version does not know
+  assert_int_equal(fv_rt_create(m, &newer.o, &c, &err), FV_RT_ERR_ARG);
+  assert_int_equal(fv_rt_create(m, &(fv_rt_options){.threads = 1}, &c, &err), FV_RT_ERR_ARG);
+  fv_rt_unload(m);
+}
+
+// Copies of the library under other names are libraries of their own, and one that takes the place
+// of a loaded one is not taken for it, whatever numbers the descriptors have.
+static void test_many(void **state) {
+  (void)state;
+  enum { MANY = 8 };
+  fv_rt_model *m[MANY];
+  fv_rt_error err;
+  char path[4300], other[4300];
+  snprintf(path, sizeof path, "%s.copy", library);
+  snprintf(other, sizeof other, "%s.new", library);
+  for (int i = 0; i < MANY; i++) {
+    assert_true(write_file(other, file, file_size) && rename(other, path) == 0);
+    if (fv_rt_load(path, &m[i], &err) != FV_RT_OK)
+      fail_msg("%s", err.text);
+    for (int k = 0; k < i; k++)
+      assert_ptr_not_equal(fv_rt_name(m[i]), fv_rt_name(m[k]));
+  }
+  fv_rt_model *again;
+  assert_int_equal(fv_rt_load(path, &again, &err), FV_RT_OK);
+  assert_ptr_equal(fv_rt_name(again), fv_rt_name(m[MANY - 1]));
+  fv_rt_unload(again);
+  for (int i = 0; i < MANY; i++)
+    fv_rt_unload(m[i]);
+  unlink(path);
+}
+
 // No shortened or altered file is taken for a library; none is loaded here.
 static void test_damaged(void **state) {
   (void)state;
   const char *why;
   bool foreign;
   assert_string_equal(fv_library_getter(file, file_size, &why, &foreign), "t_get");
-  for (size_t n = 0; n < file_size; n += n < 4096 ? 1 : 61) {
+  for (size_t n = 0; n < file_size - FV_SEAL_BYTES; n += n < 4096 ? 1 : 61) {
     unsigned char *copy = malloc(n + 1);  // its own block: overruns are seen
     memcpy(copy, file, n);
     assert_null(fv_library_getter(copy, n, &why, NULL));
@@ -236,11 +305,20 @@ static void test_damaged(void **state) {
   while (at + b.size <= file_size && memcmp(file + at, b.image, b.size) != 0)
     at += 8;
   assert_true(at + b.size <= file_size);
+  for (size_t i = 0; i < file_size; i += i < 4096 || i > file_size - 2048 ? 1 : 29) {
+    file[i] ^= 4;  // the end, the mark and the sections are no less sealed than the code
+    if (fv_library_getter(file, file_size, &why, NULL))
+      fail_msg("byte %zu", i);
+    file[i] ^= 4;
+  }
   for (uint32_t i = 0; i < b.size; i++) {
     file[at + i] ^= 4;
     assert_null(fv_library_getter(file, file_size, &why, NULL));
+    // Without its end, as strip leaves it, the hash of what is loaded stands.
+    assert_null(fv_library_getter(file, file_size - FV_SEAL_BYTES, &why, NULL));
     file[at + i] ^= 4;
   }
+  assert_string_equal(fv_library_getter(file, file_size - FV_SEAL_BYTES, &why, NULL), "t_get");
   uint32_t seed = 1;
   for (int round = 0; round < 20000; round++) {  // headers and tables: no crash
     seed = seed * 1664525u + 1013904223u;
@@ -268,8 +346,9 @@ static void test_no_library(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_questions), cmocka_unit_test(test_run),
-                                     cmocka_unit_test(test_damaged),
-                                     cmocka_unit_test(test_no_library)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_questions), cmocka_unit_test(test_run),
+      cmocka_unit_test(test_sizes),     cmocka_unit_test(test_many),
+      cmocka_unit_test(test_damaged),   cmocka_unit_test(test_no_library)};
   return cmocka_run_group_tests(tests, make_library, remove_library);
 }

@@ -25,7 +25,7 @@ for how in "libm.so" "small.xml -b llvm:cpu=x86-64-v2:features=+avx512fp16"; do
     fovea run $how -g for | sed 's/,avx512vpopcntdq//'
   fi
 done
-# Tools that strip libraries take the seal off; others spoil it.
+# Tools that strip libraries leave the seal whole; others spoil it.
 fovea compile small.xml -o libs.so --name=small >/dev/null
 if command -v strip >/dev/null; then
   strip libs.so && fovea run libs.so -g for -i class=1,2,3
