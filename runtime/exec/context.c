@@ -80,6 +80,14 @@ static uint32_t deepest_nest(const ex_entry *e) {
   return most;
 }
 
+static void note_bind_slots(const fv_exec_ctx *c, ex_entry *e) {
+  for (uint32_t y = 0; y < c->image.head->symbols.count; y++)
+    e->set_at_bind[y] = c->image.symbol[y].kind < 2;
+  for (uint32_t pc = 0; pc < e->prog->bind_end; pc++)
+    if (e->inst[pc].op != FV_H_CHECK)
+      e->set_at_bind[e->inst[pc].a] = true;
+}
+
 static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   const fv_exec_image *im = &c->image;
   e->prog = p;
@@ -94,6 +102,7 @@ static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   const size_t symbols = im->head->symbols.count, in = p->inputs.count, out = p->outputs.count;
   const size_t items = p->buffers.count + in + out;
   e->slot = zeroed(p->n_slot, sizeof *e->slot);
+  e->set_at_bind = zeroed(p->n_slot, sizeof *e->set_at_bind);
   e->given = zeroed(symbols, sizeof *e->given);
   e->wanted = zeroed(symbols, sizeof *e->wanted);
   e->known = zeroed(symbols, sizeof *e->known);
@@ -110,11 +119,12 @@ static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   e->loop = zeroed(deepest_nest(e), sizeof *e->loop);
   e->spare = zeroed(out, sizeof *e->spare);
   e->spare_bytes = zeroed(out, sizeof *e->spare_bytes);
-  if (!e->slot || !e->given || !e->wanted || !e->known || !e->wanted_known || !e->in_dim ||
-      !e->out_dim || !e->in_bytes || !e->out_bytes || !e->size || !e->item_of || !e->item ||
-      !e->order || !e->place || !e->loop || !e->spare || !e->spare_bytes)
+  if (!e->slot || !e->set_at_bind || !e->given || !e->wanted || !e->known || !e->wanted_known ||
+      !e->in_dim || !e->out_dim || !e->in_bytes || !e->out_bytes || !e->size || !e->item_of ||
+      !e->item || !e->order || !e->place || !e->loop || !e->spare || !e->spare_bytes)
     return false;
   number_items(c, e);
+  note_bind_slots(c, e);
   return true;
 }
 
@@ -122,9 +132,10 @@ static void free_entry(fv_exec_ctx *c, ex_entry *e) {
   for (uint32_t i = 0; e->spare && e->spare_bytes && i < e->prog->outputs.count; i++)
     if (e->spare[i])
       c->opt.ops->free(c->opt.dev, e->spare[i], e->spare_bytes[i]);
-  void *const own[] = {e->slot,    e->given, e->wanted,  e->known,     e->wanted_known, e->in_dim,
-                       e->out_dim, e->size,  e->item_of, e->item,      e->order,        e->in_bytes,
-                       e->place,   e->loop,  e->spare,   e->out_bytes, e->spare_bytes};
+  void *const own[] = {e->set_at_bind,  e->slot,      e->given,      e->wanted, e->known,
+                       e->wanted_known, e->in_dim,    e->out_dim,    e->size,   e->item_of,
+                       e->item,         e->order,     e->in_bytes,   e->place,  e->loop,
+                       e->spare,        e->out_bytes, e->spare_bytes};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     free(own[i]);
 }

@@ -43,6 +43,7 @@ typedef struct ex_entry {
   bool ports_changed;          // the last bind gave a port other dims than the one before
   uint64_t epoch;              // of the state lengths at bind
   int64_t *slot;               // n_slot
+  bool *set_at_bind;           // per slot: its value stands before the run
   int64_t *given, *wanted;     // per module symbol: dims bound, and those of a bind under way
   bool *known, *wanted_known;  // which of them are known
   int64_t *in_dim, *out_dim;   // FV_MAX_RANK per port: as bound
@@ -101,6 +102,8 @@ void ex_state_free(fv_exec_ctx *c, uint32_t index);
 int32_t ex_state_zero(fv_exec_ctx *c, uint32_t index);
 // Rows that fit where `symbol` is the length, over all states made.
 int64_t ex_length_capacity(const fv_exec_ctx *c, uint32_t symbol);
+// May the lengths become what the run makes them? at_bind: those that are known before the run.
+int32_t ex_check_lengths(fv_exec_ctx *c, const ex_entry *e, bool at_bind);
 int32_t ex_commit(fv_exec_ctx *c, ex_entry *e);
 
 // bind.c: binds again with the symbols of the last bind. input_dims (optional)

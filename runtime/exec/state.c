@@ -118,15 +118,40 @@ static bool any_written(const fv_exec_ctx *c, uint32_t index) {
   return false;
 }
 
-int32_t ex_commit(fv_exec_ctx *c, ex_entry *e) {
-  const fv_program *p = c->image.head;
+// The state that bounds a length, if one does.
+static const fv_prog_state *narrowest(const fv_exec_ctx *c, uint32_t symbol, int64_t capacity) {
+  for (uint32_t i = 0; i < c->image.head->states.count; i++) {
+    const fv_prog_state *p = &c->image.state[i];
+    if (p->length_symbol == symbol && p->length_dim && c->state[i].made &&
+        c->state[i].dim[p->length_dim - 1] == capacity)
+      return p;
+  }
+  return NULL;
+}
+
+int32_t ex_check_lengths(fv_exec_ctx *c, const ex_entry *e, bool at_bind) {
   for (uint32_t i = 0; i < e->prog->advances.count; i++) {
     const fv_prog_advance *a = &e->advance[i];
     const int64_t n = e->slot[a->slot], capacity = ex_length_capacity(c, a->symbol);
-    if (n < 0 || n > capacity)
-      return ex_fail(c, FV_MODEL_ERR_RUN, "'%s' would become %lld, but at most %lld fit",
+    if ((at_bind && !e->set_at_bind[a->slot]) || (n >= 0 && n <= capacity))
+      continue;
+    const fv_prog_state *full = narrowest(c, a->symbol, capacity);
+    if (n < 0 || !full)
+      return ex_fail(c, FV_MODEL_ERR_RUN, "'%s' would become %lld, but is 0 to %lld",
                      ex_symbol_name(c, a->symbol), (long long)n, (long long)capacity);
+    return ex_fail(c, FV_MODEL_ERR_RUN,
+                   "state '%s' is full: '%s' is %lld and would become %lld, but it has %lld rows",
+                   fv_exec_string(&c->image, full->name), ex_symbol_name(c, a->symbol),
+                   (long long)c->length[a->symbol], (long long)n, (long long)capacity);
   }
+  return FV_MODEL_OK;
+}
+
+int32_t ex_commit(fv_exec_ctx *c, ex_entry *e) {
+  const fv_program *p = c->image.head;
+  const int32_t fits = ex_check_lengths(c, e, false);
+  if (fits != FV_MODEL_OK)
+    return fits;
   for (uint32_t i = 0; i < p->states.count; i++)
     if (any_written(c, i)) {
       const int32_t status = carry_over(c, i);
