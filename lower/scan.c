@@ -26,11 +26,13 @@ static fv_kv op2(const scan *s, fv_scalar_op op, fv_kv a, fv_kv b) {
   return fv_kb_op(s->k.kb, op, a, b, FV_K_NONE);
 }
 
-// acc = acc combined with v. `rest` gathers old + v - (the rounded sum), which is exact; but
-// for infinities, where it is NaN and counts for nothing.
+// acc = acc combined with v. `rest` is what the last sum lost, which is exact and goes into the
+// next one; but for infinities, where it is NaN and counts for nothing.
 static void advance(scan *s, fv_kv acc, fv_kv rest, fv_kv v) {
   fv_kb *kb = s->k.kb;
   const fv_kv old = fv_kb_get(kb, acc);
+  if (rest != FV_K_NONE)
+    v = op2(s, FV_X_ADD, v, fv_kb_get(kb, rest));
   const fv_kv sum = op2(s, fv_combine_op(s->nest->combine), old, v);
   fv_kb_set(kb, acc, sum);
   if (rest == FV_K_NONE)
@@ -40,8 +42,7 @@ static void advance(scan *s, fv_kv acc, fv_kv rest, fv_kv v) {
                          op2(s, FV_X_SUB, v, part));
   const fv_kv nan = fv_kb_op(kb, FV_X_IS_NAN, lost, FV_K_NONE, FV_K_NONE);
   const fv_kv zero = fv_kb_const_f(kb, s->t, fv_kb_lanes(kb, lost), 0);
-  const fv_kv kept = fv_kb_op(kb, FV_X_SELECT, nan, zero, lost);
-  fv_kb_set(kb, rest, op2(s, FV_X_ADD, fv_kb_get(kb, rest), kept));
+  fv_kb_set(kb, rest, fv_kb_op(kb, FV_X_SELECT, nan, zero, lost));
 }
 
 static void store(scan *s, lw_emit *e, fv_kv acc, fv_kv rest) {
