@@ -29,11 +29,11 @@ static void emit_dot(fv_module *m, fv_str *s) {
         continue;
       fv_str_printf(s, "    v%u [label=\"", n->out[0]->id);
       node_label(m->pool, n, s);
-      fv_str_puts(s, n->body ? "\", style=bold];\n" : "\"];\n");
-      for (int b = 0; n->body && b < n->body->n_param; b++)
+      fv_str_puts(s, n->n_body ? "\", style=bold];\n" : "\"];\n");
+      for (int b = 0; n->n_body && b < n->body[0]->n_param; b++)
         fv_str_printf(s,
                       "    v%u [label=\"carry\", shape=ellipse];\n    v%u -> v%u [style=dashed];\n",
-                      n->body->param[b]->id, n->out[0]->id, n->body->param[b]->id);
+                      n->body[0]->param[b]->id, n->out[0]->id, n->body[0]->param[b]->id);
       for (int i = 0; i < n->n_in; i++) {
         const fv_value *v = n->in[i];
         if (!v || (v->def && v->def->op == FV_OP_constant))

@@ -84,17 +84,19 @@ uint32_t im_bound_slot(im_entry *m, const fv_expr *x) {
 
 //===-- Buffers -----------------------------------------------------------------===//
 
-static void refresh_one(im_entry *m, uint32_t b) {
-  const fv_expr *stride = m->e->buffer[b].stride;
-  if (!stride || at_bind(stride))
-    return;
-  const uint32_t slot = im_slot(m, stride);
-  if (m->buffer[b].stride_slot == slot)
+// slot = x, in the run section.
+static void assign(im_entry *m, uint32_t slot, const fv_expr *x) {
+  const uint32_t from = im_slot(m, x);
+  if (from == slot)
     return;  // the symbol itself
   const uint32_t zero = compute(m, &m->bind, fv_x_i64(m->pool, 0));
-  push(m, &m->run,
-       (fv_hinst){
-           .op = FV_H_SCALAR, .n = FV_X_ADD, .a = m->buffer[b].stride_slot, .b = slot, .c = zero});
+  push(m, &m->run, (fv_hinst){.op = FV_H_SCALAR, .n = FV_X_ADD, .a = slot, .b = from, .c = zero});
+}
+
+static void refresh_one(im_entry *m, uint32_t b) {
+  const fv_expr *stride = m->e->buffer[b].stride;
+  if (stride && !at_bind(stride))
+    assign(m, m->buffer[b].stride_slot, stride);
 }
 
 // A stride over loop counters is brought up to date before each use.
@@ -230,10 +232,8 @@ static void translate_one(im_entry *m, const fv_linst *s) {
   case FV_H_ZERO: copy(m, s); break;
   case FV_H_LOOP: {
     const uint32_t trips = im_slot(m, s->x);
-    if (s->a != FV_NO_SLOT)
-      touch(m, s->a, (uint32_t)m->run.n);
     push(m, &m->run,
-         (fv_hinst){.op = FV_H_LOOP, .a = s->symbol, .b = trips, .c = s->match, .d = s->a});
+         (fv_hinst){.op = FV_H_LOOP, .a = s->symbol, .b = trips, .c = s->match, .d = s->result});
     break;
   }
   case FV_H_READ: {
@@ -248,6 +248,7 @@ static void translate_one(im_entry *m, const fv_linst *s) {
                     .d = m->site(m->user, s->span, s->text)});
     break;
   }
+  case FV_H_SCALAR: assign(m, s->symbol, s->x); break;
   case FV_H_END_LOOP:
     push(m, &m->run, (fv_hinst){.op = FV_H_END_LOOP, .a = s->match, .b = s->result});
     break;
@@ -284,12 +285,12 @@ void im_translate(im_entry *m) {
   }
   begin[e->n_inst] = (uint32_t)m->run.n;
   for (size_t i = 0; i < e->n_inst; i++) {
-    fv_hinst *h = &m->run.inst[final[i]];
-    if (h->op == FV_H_LOOP)
+    fv_hinst *h = &m->run.inst[final[i]];  // of a jump: others may have left nothing
+    if (e->inst[i].op == FV_H_LOOP)
       h->c = final[h->c] + 1;
-    else if (h->op == FV_H_END_LOOP)
+    else if (e->inst[i].op == FV_H_END_LOOP)
       h->a = final[h->a];
-    else if (h->op == FV_H_IF)
+    else if (e->inst[i].op == FV_H_IF)
       h->b = begin[h->b];
   }
   extend_lifetimes(m);

@@ -43,13 +43,18 @@ fv_type lw_value_type(lw *l, const fv_value *v) {
   return t;
 }
 
-// Symbols that a loop defines are replaced by their bounds.
 const fv_expr *lw_type_bytes(lw *l, const fv_type *t) {
   fv_xpool *p = l->pool;
   const fv_expr *x = fv_x_mul(p, fv_type_stored(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
-  for (size_t i = l->n_result; i-- > 0;)
-    x = fv_x_subst_sym(p, x, l->result[i].symbol, l->result[i].bound);
-  return x;
+  return fv_lower_bound(p, l->entry, x);
+}
+
+void lw_copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t) {
+  fv_linst *i = lw_new_inst(l, FV_H_COPY, NULL);
+  fv_xpool *p = l->pool;
+  i->a = dst;
+  i->b = src;
+  i->x = fv_x_mul(p, fv_type_stored(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
 }
 
 const fv_expr *lw_ceil_div(fv_xpool *p, const fv_expr *a, int64_t b) {

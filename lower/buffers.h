@@ -12,6 +12,8 @@ fv_linst *lw_new_inst(lw *l, fv_hop op, const fv_span *span);
 void lw_either(lw *l, const fv_expr *cond, void (*yes)(lw *l, const lw_group *g),
                void (*no)(lw *l, const lw_group *g), const lw_group *g);
 
+void lw_copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t);
+
 fv_type lw_value_type(lw *l, const fv_value *v);        // as stored
 const fv_expr *lw_type_bytes(lw *l, const fv_type *t);  // upper bound, known at bind
 const fv_expr *lw_ceil_div(fv_xpool *p, const fv_expr *a, int64_t b);

@@ -99,13 +99,7 @@ struct lw {
   size_t n_packed, cap_packed;
   fv_index packed_index;
   fv_index constants, kernels;  // those of `out`
-  // Symbols that a loop defines, and their bounds.
-  struct lw_result_symbol {
-    uint32_t symbol;
-    const fv_expr *bound;
-  } * result;
-  size_t n_result, cap_result;
-  fv_region *region;  // being lowered
+  fv_region *region;            // being lowered
 };
 
 // expand.c: inlines definitions, but for nodes that a family takes whole; drops dead nodes.

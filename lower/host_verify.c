@@ -78,7 +78,7 @@ static fv_status check_inst(host_check *c, const fv_linst *i, size_t number) {
     FV_TRY(read_from(c, i->b, i, number));
     write_to(c, i->a);
     return FV_OK;
-  case FV_H_LOOP: return i->a == FV_NO_SLOT ? FV_OK : read_from(c, i->a, i, number);
+  case FV_H_READ: return read_from(c, i->a, i, number);
   default: return FV_OK;
   }
 }

@@ -39,11 +39,11 @@ typedef struct fv_linst {
   fv_hop op;
   const fv_kernel *kernel;  // LAUNCH
   uint32_t *buffer;         // LAUNCH: kernel->code.n_global of them
-  uint32_t a, b;            // buffers (COPY, ZERO, SWAP, READ: a), LOOP: while buffer in a
+  uint32_t a, b;            // buffers (COPY, ZERO, SWAP, READ: a)
   const fv_expr *x;         // COPY, ZERO: bytes; LOOP: trips; CHECK, IF: condition (0 or 1);
-                            // READ: the largest
-  uint32_t symbol, result;  // LOOP: counter symbol, symbol of the trips made (or FV_NO_SLOT);
-                            // READ: symbol
+                            // SCALAR: the value; READ: the largest
+  uint32_t symbol, result;  // LOOP: counter, symbol that must not be 0 (or FV_NO_SLOT); END_LOOP:
+                            // result, of the trips made (or FV_NO_SLOT); READ, SCALAR: symbol
   uint32_t match;           // LOOP: its END_LOOP; END_LOOP: its LOOP; IF: where to skip to
   const char *text;         // CHECK, READ
   const fv_span *span;

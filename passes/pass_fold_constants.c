@@ -174,7 +174,7 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
   for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
     next = fv_walk_next(g->region, n);
     family of;
-    if (n->meaning && !n->body && n->n_out && !depends_on_run(n) && common_family(&f, n, &of) &&
+    if (n->meaning && !n->n_body && n->n_out && !depends_on_run(n) && common_family(&f, n, &of) &&
         pay(&f, n, &of))
       FV_TRY(fold(&f, n, &of));
   }

@@ -36,7 +36,7 @@ static bool same_node(const fv_node *a, const fv_node *b, fv_value *const *forwa
 }
 
 static bool may_merge(const fv_node *n) {
-  return !n->body && n->n_out > 0 && n->op != FV_OP_state_read &&
+  return !n->n_body && n->n_out > 0 && n->op != FV_OP_state_read &&
          !(fv_op_get(n->op)->flags & FV_OPF_EFFECT);
 }
 

@@ -42,6 +42,9 @@ const fv_xml_keyword fv_xml_keywords[] = {
     {"next", FV_XML_BODY, "*", false, 0, fv_xml_run_next, "The next values of carries"},
     {"collect", FV_XML_BODY, "axis! *", false, 0, fv_xml_run_collect,
      "Values of all steps, stacked along a new axis"},
+    {"if", FV_XML_CODE, "cond! dims out", false, FV_XML_IF, fv_xml_run_if, "Runs one of its arms"},
+    {"then", FV_XML_IF, "out", false, FV_XML_ARM, fv_xml_run_arm, "Runs if the condition is true"},
+    {"else", FV_XML_IF, "out", false, FV_XML_ARM, fv_xml_run_arm, "Runs if it is false"},
     {"read", FV_XML_CODE, "state! member out!", false, 0, fv_xml_run_read,
      "The valid part of a state"},
     {"write", FV_XML_CODE, "state! member x!", false, 0, fv_xml_run_write,
@@ -158,8 +161,9 @@ static const char *place_name(unsigned where) {
   switch (where & -where) {
   case FV_XML_ROOT: return "at the top of the file";
   case FV_XML_MODEL: return "directly under <model>";
-  case FV_XML_GRAPH: return where & FV_XML_BODY ? "in a graph, block or loop" : "in a graph";
+  case FV_XML_GRAPH: return where & FV_XML_BODY ? "in a graph, block, loop or arm" : "in a graph";
   case FV_XML_BLOCK: return "in a block";
+  case FV_XML_IF: return "in an <if>";
   default: return "in a <repeat>, <scan> or <loop>";
   }
 }

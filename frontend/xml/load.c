@@ -52,6 +52,8 @@ static void run_element(fv_xml_cx *cx, fv_xml_elem *e) {
   if (e->bad) {
     if (cx->top->loop)
       cx->top->loop->poisoned = true;
+    if (cx->top->branch)
+      cx->top->branch->poisoned = true;
     poison(cx, e);
   } else if (!k) {
     fv_xml_run_op(cx, e);
@@ -66,6 +68,10 @@ static void pop(fv_xml_cx *cx) {
     fv_xml_finish_call(cx, f);
   else if (f->kind == FV_XML_IN_LOOP)
     fv_xml_finish_loop(cx, f);
+  else if (f->kind == FV_XML_IN_IF)
+    fv_xml_finish_if(cx, f);
+  else if (f->kind == FV_XML_IN_ARM)
+    fv_xml_finish_arm(cx, f);
   cx->top = f->up;
   cx->depth--;
 }

@@ -128,7 +128,7 @@ void fv_xml_run_loop(fv_xml_cx *cx, const fv_xml_elem *e) {
                                  .next = e->child,
                                  .site = cx->current,
                                  .scope = fv_xml_scope_create(cx->arena, cx->top->scope),
-                                 .region = l->node->body,
+                                 .region = l->node->body[0],
                                  .constants = fv_xml_scope_create(cx->arena, NULL),
                                  .outer = outer,
                                  .loop = l});
@@ -456,11 +456,11 @@ static fv_node *place_loop(fv_xml_cx *cx, fv_xml_loop *l) {
   int64_t *axes = FV_NEW_N(cx->arena, int64_t, l->n_collect);
   for (int i = 0; i < l->n_carry; i++) {
     n->in[i] = l->carry[i].init;
-    fv_region_add_result(n->body, l->carry[i].next);
+    fv_region_add_result(n->body[0], l->carry[i].next);
   }
   for (int i = 0; i < l->n_collect; i++) {
     axes[i] = l->collect[i].axis;
-    fv_region_add_result(n->body, l->collect[i].value);
+    fv_region_add_result(n->body[0], l->collect[i].value);
   }
   fv_attr_set_ints(n, "collect_axes", l->n_collect, axes);
   return fv_xml_place_node(cx, n);

@@ -103,10 +103,18 @@ typedef struct fv_xml_loop {
   size_t cap_collect;
 } fv_xml_loop;
 
+typedef struct fv_xml_if {
+  fv_node *node;              // placed when both arms are done
+  const fv_xml_elem *arm[2];  // <then>, <else>
+  bool poisoned;
+} fv_xml_if;
+
 typedef enum fv_xml_frame_kind {
   FV_XML_IN_GRAPH,
   FV_XML_IN_CALL,
-  FV_XML_IN_LOOP
+  FV_XML_IN_LOOP,
+  FV_XML_IN_IF,  // between its arms
+  FV_XML_IN_ARM
 } fv_xml_frame_kind;
 
 typedef struct fv_xml_frame {
@@ -120,6 +128,7 @@ typedef struct fv_xml_frame {
   fv_xml_scope *constants;  // of the region: one node for each constant in it
   const fv_span *outer;     // expansion trace of what stands in it
   fv_xml_loop *loop;
+  fv_xml_if *branch;
 } fv_xml_frame;
 
 //===-- The context -------------------------------------------------------===//
@@ -256,7 +265,9 @@ enum {  // where an element may stand
   FV_XML_GRAPH = 4,
   FV_XML_BLOCK = 8,
   FV_XML_BODY = 16,  // of a repeat, scan or loop
-  FV_XML_CODE = FV_XML_GRAPH | FV_XML_BLOCK | FV_XML_BODY,
+  FV_XML_IF = 32,    // between the arms
+  FV_XML_ARM = 64,   // in a then or else
+  FV_XML_CODE = FV_XML_GRAPH | FV_XML_BLOCK | FV_XML_BODY | FV_XML_ARM,
 };
 
 typedef struct fv_xml_keyword {
@@ -296,6 +307,10 @@ void fv_xml_run_carry(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_next(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_collect(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_finish_loop(fv_xml_cx *cx, fv_xml_frame *f);
+void fv_xml_run_if(fv_xml_cx *cx, const fv_xml_elem *e);
+void fv_xml_run_arm(fv_xml_cx *cx, const fv_xml_elem *e);  // then, else
+void fv_xml_finish_arm(fv_xml_cx *cx, fv_xml_frame *f);
+void fv_xml_finish_if(fv_xml_cx *cx, fv_xml_frame *f);
 void fv_xml_run_read(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_write(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e);

@@ -294,12 +294,23 @@ static fv_value *append_rows(fv_xml_cx *cx, const fv_xml_elem *e, const use *u, 
   return valid_part(cx, s, all, next);
 }
 
+// The length of a state grows in each run, whichever arms it takes.
+static bool always_runs(fv_xml_cx *cx, const fv_xml_elem *e) {
+  for (const fv_xml_frame *f = cx->top; f; f = f->up)
+    if (f->kind == FV_XML_IN_ARM) {
+      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                         "<append> stands in no arm of an <if>: each run adds its rows");
+      return false;
+    }
+  return true;
+}
+
 void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e) {
   use u = {0};
   const fv_xml_attr *out = fv_xml_find_attr(e, "out");
   fv_value *x = fv_xml_operand(cx, fv_xml_whole(fv_xml_find_attr(e, "x")), NULL);
   const bool found = find_use(cx, e, true, &u);
-  fv_value *v = found && x ? append_rows(cx, e, &u, x) : NULL;
+  fv_value *v = found && x && always_runs(cx, e) ? append_rows(cx, e, &u, x) : NULL;
   if (out)
     fv_xml_bind_value(cx, fv_xml_whole(out), v);
 }

@@ -88,7 +88,8 @@ typedef struct fv_prog_buffer {
 } fv_prog_buffer;
 
 // Host instructions. Slots are i64; slot i < symbols.count is symbol i, and is
-// written by LOOP (counters), END_LOOP and READ (results) alone. Other slots are 0
+// written by LOOP (counters) and, in the run section, END_LOOP, READ and SCALAR
+// (results) alone. Other slots are 0
 // until they are written. Loops nest; IF jumps forward and stays in its loop.
 // SCALAR takes every primitive that integers have; NOT is that of bool (1 if the
 // slot is 0, else 0), CAST and BITCAST copy.
@@ -106,7 +107,7 @@ typedef struct fv_prog_buffer {
     "symbol's min or above slot c fails the run with sites[d]")                           \
   X(LOOP,                                                                                 \
     "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); " \
-    "with buffer d (bool) != FV_NO_SLOT: also when it reads false, before each trip")     \
+    "with slot d != FV_NO_SLOT: also when it is 0, before each trip")                     \
   X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)") \
   X(SWAP, "buffers a and b change places (both ARENA, equal sizes)")                      \
   X(IF, "skip to instruction b when slot a is 0")                                         \

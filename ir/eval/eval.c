@@ -92,11 +92,12 @@ static void find_last_users(scope *s, fv_region *r) {
         s->last[n->in[i]->id - s->base] = user_of(n->in[i], n);
     for (int i = 0; i < n->n_out; i++)
       s->last[n->out[i]->id - s->base] = n;
-    for (int i = 0; n->body && i < n->body->n_result; i++) {
-      const fv_value *v = n->body->result[i];
-      if (region_of(v) != n->body)
-        s->last[v->id - s->base] = user_of(v, n);
-    }
+    for (int b = 0; b < n->n_body; b++)
+      for (int i = 0; i < n->body[b]->n_result; i++) {
+        const fv_value *v = n->body[b]->result[i];
+        if (region_of(v) != n->body[b])
+          s->last[v->id - s->base] = user_of(v, n);
+      }
   }
 }
 
@@ -119,8 +120,8 @@ static void begin_scope(scope *s, fv_region *r, uint32_t base, uint32_t end) {
   find_last_users(s, r);
   keep_results(s, r);
   for (fv_node *n = fv_walk_first(r); n; n = fv_walk_next(r, n))
-    if (n->body)
-      keep_results(s, n->body);
+    for (int b = 0; b < n->n_body; b++)
+      keep_results(s, n->body[b]);
 }
 
 static void end_scope(scope *s) {
@@ -141,20 +142,23 @@ static void drop_all(scope *s, fv_value *const *v, int count) {
     drop(s, value_of(s, v[i]));
 }
 
-// What goes once n has run, and all that its body holds.
+static void leave_region(scope *s, fv_region *r, const fv_node *n) {
+  for (fv_node *b = fv_walk_first(r); b; b = fv_walk_next(r, b)) {
+    drop_after(s, b->in, b->n_in, n);
+    for (int i = 0; i < b->n_body; i++)
+      drop_after(s, b->body[i]->result, b->body[i]->n_result, n);
+    drop_all(s, b->out, b->n_out);
+  }
+  drop_after(s, r->result, r->n_result, n);
+  drop_all(s, r->param, r->n_param);
+}
+
+// What goes once n has run, and all that its regions hold.
 static void leave_node(scope *s, const fv_node *n) {
   drop_after(s, n->in, n->n_in, n);
   drop_after(s, n->out, n->n_out, n);
-  if (!n->body)
-    return;
-  for (fv_node *b = fv_walk_first(n->body); b; b = fv_walk_next(n->body, b)) {
-    drop_after(s, b->in, b->n_in, n);
-    if (b->body)
-      drop_after(s, b->body->result, b->body->n_result, n);
-    drop_all(s, b->out, b->n_out);
-  }
-  drop_after(s, n->body->result, n->body->n_result, n);
-  drop_all(s, n->body->param, n->body->n_param);
+  for (int i = 0; i < n->n_body; i++)
+    leave_region(s, n->body[i], n);
 }
 
 //===-- Kernel ops and expansions ---------------------------------------------------===//
@@ -207,8 +211,8 @@ static void begin_expansion(scope *s, fv_region *x) {
   widen_ids(x->param, x->n_param, &lo, &hi);
   for (fv_node *n = fv_walk_first(x); n; n = fv_walk_next(x, n)) {
     widen_ids(n->out, n->n_out, &lo, &hi);
-    if (n->body)
-      widen_ids(n->body->param, n->body->n_param, &lo, &hi);
+    for (int b = 0; b < n->n_body; b++)
+      widen_ids(n->body[b]->param, n->body[b]->n_param, &lo, &hi);
   }
   begin_scope(s, x, lo <= hi ? lo : 0, lo <= hi ? hi + 1 : 0);
 }
@@ -337,7 +341,7 @@ static fv_status start_loop(scope *s, const fv_node *n, loop_run *l) {
   l->carry = fv_arena_take(s->ar, (size_t)n->n_in * sizeof *l->carry + 1);
   for (int i = 0; i < n->n_in; i++)
     l->carry[i] = share(value_of(s, n->in[i]));
-  const size_t bytes = (size_t)(n->body->n_result - n->n_in) * sizeof *l->slice;
+  const size_t bytes = (size_t)(n->body[0]->n_result - n->n_in) * sizeof *l->slice;
   l->slice = fv_arena_take(s->ar, bytes + 1);
   memset(l->slice, 0, bytes);
   return FV_OK;
@@ -351,12 +355,12 @@ static bool next_trip(scope *s, loop_run *l) {
     return false;
   s->symbol[fv_attr_int(n, "counter")] = l->trip;
   for (int i = 0; i < n->n_in; i++)
-    set_value(s, n->body->param[i], share(&l->carry[i]));
+    set_value(s, n->body[0]->param[i], share(&l->carry[i]));
   return true;
 }
 
 static void end_trip(scope *s, loop_run *l) {
-  const fv_region *b = l->n->body;
+  const fv_region *b = l->n->body[0];
   for (int i = 0; i < l->n->n_in; i++) {
     drop(s, &l->carry[i]);
     l->carry[i] = share(value_of(s, b->result[i]));
@@ -406,44 +410,76 @@ static fv_status eval_simple(scope *s, const fv_node *n) {
   return FV_OK;
 }
 
-// Iterative over nested loops; definitions nest as deep as the op table says.
+// A region op under way: a loop between its trips, or an arm.
+typedef struct frame {
+  const fv_node *n;
+  const fv_region *arm;  // NULL: a loop
+  loop_run loop;
+} frame;
+
+static fv_status enter_frame(scope *s, const fv_node *n, frame *f) {
+  *f = (frame){.n = n};
+  if (n->op == FV_OP_loop)
+    return start_loop(s, n, &f->loop);
+  f->arm = n->body[*(const uint8_t *)value_of(s, n->in[0])->data ? 0 : 1];
+  return FV_OK;
+}
+
+// The arm has run: its results become those of the node, their dims the symbols.
+static void finish_arm(scope *s, const fv_node *n, const fv_region *arm) {
+  const fv_attr *symbols = fv_attr_get(n, "symbols");
+  int at = 0;
+  for (int i = 0; i < n->n_out; i++) {
+    const fv_array *v = value_of(s, arm->result[i]);
+    for (int d = 0; d < v->rank; d++, at++)
+      if (at < symbols->n && symbols->ints[at] >= 0)
+        s->symbol[symbols->ints[at]] = v->dim[d];
+    set_value(s, n->out[i], share(v));
+  }
+  leave_node(s, n);
+}
+
+// The body of f has ended, or (`begin`) is about to run first: where its next run
+// begins, or NULL when the node is done.
+static fv_status next_run(scope *s, frame *f, bool begin, const fv_region **out) {
+  *out = NULL;
+  if (f->arm) {
+    if (begin)
+      *out = f->arm;
+    else
+      finish_arm(s, f->n, f->arm);
+    return FV_OK;
+  }
+  if (!begin)
+    end_trip(s, &f->loop);
+  if (!next_trip(s, &f->loop))
+    return finish_loop(s, &f->loop);
+  *out = f->n->body[0];
+  return FV_OK;
+}
+
+// Iterative over nested regions; definitions nest as deep as the op table says.
 static fv_status eval_region(scope *s, const fv_region *r) {
-  loop_run *frame = NULL;
-  size_t n_frame = 0, cap = 0;
+  frame *stack = NULL;
+  size_t n_stack = 0, cap = 0;
   const fv_node *n = r->first;
   for (;;) {
-    if (n && n->op == FV_OP_loop) {
-      loop_run l;
-      FV_TRY(start_loop(s, n, &l));
-      FV_PUSH(s->ar, frame, n_frame, cap, l);
-      n = NULL;
-    } else if (n) {
+    const bool begin = n && n->n_body;
+    if (n && !begin) {
       FV_TRY(eval_simple(s, n));
       n = n->next;
       continue;
-    } else if (!n_frame) {
-      return FV_OK;
-    } else {
-      end_trip(s, &frame[n_frame - 1]);
     }
-    // At the head of the innermost loop; leave it, and perhaps its outer ones.
-    while (!n && n_frame) {
-      loop_run *l = &frame[n_frame - 1];
-      if (next_trip(s, l)) {
-        n = l->n->body->first;
-        if (n)
-          break;
-        end_trip(s, l);
-        continue;
-      }
-      FV_TRY(finish_loop(s, l));
-      n = l->n->next;
-      n_frame--;
-      if (!n && n_frame)
-        end_trip(s, &frame[n_frame - 1]);
-    }
-    if (!n && !n_frame)
+    if (begin) {
+      frame f;
+      FV_TRY(enter_frame(s, n, &f));
+      FV_PUSH(s->ar, stack, n_stack, cap, f);
+    } else if (!n_stack) {
       return FV_OK;
+    }
+    const fv_region *body;
+    FV_TRY(next_run(s, &stack[n_stack - 1], begin, &body));
+    n = body ? body->first : stack[--n_stack].n->next;
   }
 }
 

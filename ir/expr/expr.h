@@ -152,6 +152,8 @@ const fv_expr *fv_x_rebuild(fv_xpool *p, const fv_expr *e,
 const fv_expr *fv_x_subst_index(fv_xpool *p, const fv_expr *e, const fv_expr *const *index,
                                 uint32_t n);
 const fv_expr *fv_x_subst_sym(fv_xpool *p, const fv_expr *e, uint32_t sym, const fv_expr *by);
+// Replaces symbols: by[ref] for ref < n (NULL = keep).
+const fv_expr *fv_x_subst_syms(fv_xpool *p, const fv_expr *e, const fv_expr *const *by, uint32_t n);
 
 // Value of an i64 expression of symbols; false on overflow, division by zero.
 bool fv_x_eval_i64(const fv_expr *e, const int64_t *symbol_values, int64_t *out);

@@ -175,6 +175,12 @@ const fv_expr *fv_x_subst_sym(fv_xpool *p, const fv_expr *e, uint32_t sym, const
   return rewrite(p, e, FV_XF_SYM, subst_leaf, &s, false);
 }
 
+const fv_expr *fv_x_subst_syms(fv_xpool *p, const fv_expr *e, const fv_expr *const *by,
+                               uint32_t n) {
+  subst s = {.kind = FV_E_SYM, .n = n, .by = by};
+  return rewrite(p, e, FV_XF_SYM, subst_leaf, &s, false);
+}
+
 //===-- Evaluation ------------------------------------------------------===//
 // There is no pool here to take memory from: small expressions need none, the
 // rest takes it from libc and gives it back.

@@ -5,11 +5,10 @@
 static bool has_effect(const fv_node *n) {
   if (fv_op_get(n->op)->flags & FV_OPF_EFFECT)
     return true;
-  if (!n->body)
-    return false;
-  for (fv_node *b = fv_walk_first(n->body); b; b = fv_walk_next(n->body, b))
-    if (fv_op_get(b->op)->flags & FV_OPF_EFFECT)
-      return true;
+  for (int i = 0; i < n->n_body; i++)
+    for (fv_node *b = fv_walk_first(n->body[i]); b; b = fv_walk_next(n->body[i], b))
+      if (fv_op_get(b->op)->flags & FV_OPF_EFFECT)
+        return true;
   return false;
 }
 
@@ -17,6 +16,17 @@ static void release(uint32_t *uses, const fv_node *n) {
   for (int i = 0; i < n->n_in; i++)
     if (n->in[i])
       uses[n->in[i]->id]--;
+}
+
+static void release_body(uint32_t *uses, fv_region *body) {
+  for (fv_node *b = fv_walk_first(body); b; b = fv_walk_next(body, b)) {
+    release(uses, b);
+    for (int i = 0; i < b->n_body; i++)
+      for (int r = 0; r < b->body[i]->n_result; r++)
+        uses[b->body[i]->result[r]->id]--;
+  }
+  for (int r = 0; r < body->n_result; r++)
+    uses[body->result[r]->id]--;
 }
 
 uint64_t fv_graph_drop_dead(fv_graph *g) {
@@ -36,12 +46,8 @@ uint64_t fv_graph_drop_dead(fv_graph *g) {
     if (used)
       continue;
     release(uses, n);
-    if (n->body) {
-      for (fv_node *b = fv_walk_first(n->body); b; b = fv_walk_next(n->body, b))
-        release(uses, b);
-      for (int r = 0; r < n->body->n_result; r++)
-        uses[n->body->result[r]->id]--;
-    }
+    for (int b = 0; b < n->n_body; b++)
+      release_body(uses, n->body[b]);
     fv_node_remove(n);
     dropped++;
   }

@@ -127,8 +127,12 @@ fv_node *fv_node_create(fv_region *r, fv_op op, int n_in, fv_value *const *in,
     if (a->dflt)
       FV_CHECK(m->arena, fv_attr_parse(n, a, a->dflt, a->dflt_len, NULL, NULL, &why, &at) == FV_OK);
   }
-  if (info->flags & FV_OPF_REGION)
-    n->body = fv_region_create(r->graph, n);
+  n->n_body = info->n_body;
+  n->body = FV_NEW_N(m->arena, fv_region *, n->n_body);
+  for (int i = 0; i < n->n_body; i++) {
+    n->body[i] = fv_region_create(r->graph, n);
+    n->body[i]->index = i;
+  }
   fv_node_add_span(n, span);
   return n;
 }
@@ -271,17 +275,35 @@ bool fv_attr_eq(const fv_attr *a, const fv_attr *b) {
   }
 }
 
+bool fv_node_symbols_exist(const fv_node *n) {
+  static const char *const name[] = {"counter", "count", "symbols"};
+  const fv_op_info *info = fv_op_get(n->op);
+  const int64_t symbols = fv_symbol_count(n->region->graph->module->pool);
+  for (int i = 0; i < info->n_attr; i++) {
+    const fv_param_info *p = &info->attr[i];
+    const fv_attr *a = &n->attr[i];
+    bool names = false;
+    for (size_t k = 0; k < FV_COUNTOF(name); k++)
+      names = names || (strlen(name[k]) == p->len && memcmp(name[k], p->name, p->len) == 0);
+    if (!names)
+      continue;
+    const int64_t none = p->dflt && p->dflt_len ? -1 : 0;  // -1 where that is the default
+    if (a->kind == 'i' && (a->i < none || a->i >= symbols))
+      return false;
+    for (int k = 0; a->kind == 'I' && k < a->n; k++)
+      if (a->ints[k] < -1 || a->ints[k] >= symbols)
+        return false;
+  }
+  return true;
+}
+
 //===-- Walks -----------------------------------------------------------===//
 
-// The first node in region r or, if it is empty, what follows its owner; NULL
-// when the walk over `top` has ended.
-static fv_node *climb(const fv_region *top, const fv_region *r) {
-  while (r != top) {
-    const fv_node *owner = r->owner;
-    if (owner->next)
-      return owner->next;
-    r = owner->region;
-  }
+// The first node in the regions of n from number `from` on, or NULL.
+static fv_node *first_inside(const fv_node *n, int from) {
+  for (int i = from; i < n->n_body; i++)
+    if (n->body[i]->first)
+      return n->body[i]->first;
   return NULL;
 }
 
@@ -290,9 +312,45 @@ fv_node *fv_walk_first(fv_region *r) {
 }
 
 fv_node *fv_walk_next(fv_region *r, fv_node *n) {
-  if (n->body && n->body->first)
-    return n->body->first;
-  return n->next ? n->next : climb(r, n->region);
+  fv_node *next = first_inside(n, 0);
+  next = next ? next : n->next;
+  for (const fv_region *at = n->region; !next && at != r; at = at->owner->region) {
+    next = first_inside(at->owner, at->index + 1);
+    next = next ? next : at->owner->next;
+  }
+  return next;
+}
+
+static bool step_to(fv_walk *w, fv_walk_event event, fv_node *n, fv_region *r) {
+  w->event = event;
+  w->node = n;
+  w->region = r;
+  return true;
+}
+
+// Enters n, or ends the region if there is no more node.
+static bool step_into(fv_walk *w, fv_node *n, fv_region *r) {
+  if (n)
+    return step_to(w, FV_WALK_ENTER, n, r);
+  return r != w->top && step_to(w, FV_WALK_END, r->owner, r);
+}
+
+bool fv_walk_step(fv_walk *w) {
+  fv_node *n = w->node;
+  switch (w->event) {
+  case FV_WALK_START: return step_into(w, w->top->first, w->top);
+  case FV_WALK_BEGIN: return step_into(w, w->region->first, w->region);
+  case FV_WALK_LEAVE: return step_into(w, n->next, w->region);
+  case FV_WALK_ENTER:
+    return n->n_body ? step_to(w, FV_WALK_BEGIN, n, n->body[0])
+                     : step_to(w, FV_WALK_LEAVE, n, n->region);
+  case FV_WALK_END: {
+    const int next = w->region->index + 1;
+    return next < n->n_body ? step_to(w, FV_WALK_BEGIN, n, n->body[next])
+                            : step_to(w, FV_WALK_LEAVE, n, n->region);
+  }
+  }
+  return false;
 }
 
 // A chain of replacements ends at a value that stays.
@@ -306,8 +364,8 @@ void fv_graph_forward(fv_graph *g, fv_value *const *forward) {
   forward_all(g->region->result, g->region->n_result, forward);
   for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
     forward_all(n->in, n->n_in, forward);
-    if (n->body)
-      forward_all(n->body->result, n->body->n_result, forward);
+    for (int b = 0; b < n->n_body; b++)
+      forward_all(n->body[b]->result, n->body[b]->n_result, forward);
   }
 }
 
@@ -322,7 +380,7 @@ void fv_graph_count_uses(const fv_graph *g, uint32_t *uses) {
   count_all(g->region->result, g->region->n_result, uses);
   for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
     count_all(n->in, n->n_in, uses);
-    if (n->body)
-      count_all(n->body->result, n->body->n_result, uses);
+    for (int b = 0; b < n->n_body; b++)
+      count_all(n->body[b]->result, n->body[b]->n_result, uses);
   }
 }

@@ -80,8 +80,9 @@ typedef enum fv_op_flags {
   FV_OPF_ELEMENTWISE = 1 << 1,  // output index == input index (with broadcast)
   FV_OPF_COMMUTES = 1 << 2,
   FV_OPF_MOVES = 1 << 3,    // result elements are input elements, unchanged
-  FV_OPF_REGION = 1 << 4,   // has a body region
+  FV_OPF_REGION = 1 << 4,   // has regions: one, its body
   FV_OPF_BUILTIN = 1 << 5,  // constant, state_read, ...: types only, no meaning as data
+  FV_OPF_ARMS = 1 << 6,     // with REGION: two, of which one runs
 } fv_op_flags;
 
 typedef struct fv_param_info {  // one operand, result or attribute of the schema
@@ -108,6 +109,7 @@ typedef struct fv_op_info {
   // Derived from the table.
   const char *section, *section_doc;
   int n_operand, n_result, n_attr;
+  int n_body;  // regions of a node
   fv_param_info operand[FV_MAX_OPERANDS], result[FV_MAX_RESULTS], attr[FV_MAX_ATTRS];
 } fv_op_info;
 
@@ -168,8 +170,9 @@ struct fv_node {
   int n_in, n_out;
   fv_value **in;  // NULL entries: absent optional operands
   fv_value **out;
-  fv_attr *attr;           // n_attr of the op, in schema order
-  fv_region *body;         // FV_OPF_REGION only
+  fv_attr *attr;     // n_attr of the op, in schema order
+  fv_region **body;  // n_body of the op: loop 1, if 2 (then, else)
+  int n_body;
   const fv_tensor **data;  // constant only: its members (1, or one per trip)
   int n_data;
   const fv_span **span;  // sources, through every pass
@@ -184,18 +187,24 @@ struct fv_node {
 struct fv_region {
   fv_graph *graph;
   fv_node *owner;  // NULL for the graph's own region
+  int index;       // which of the owner's
   fv_node *first, *last;
   fv_value **param, **result;
   int n_param, n_result;
 };
 
-// The one region op is `loop`: trips(expr), counter(symbol), carried values.
-//   in[i] initial carry i; body->param[i] carry i in the body
-//   body->result = next carries, then collected values
+// `loop`: trips(expr), counter(symbol), carried values.
+//   in[i] initial carry i; body[0]->param[i] carry i in the body
+//   body[0]->result = next carries, then collected values
 //   out = final carries, then collected values stacked along attr collect_axes
 // attr `while_carry` >= 0: that carry (bool scalar) is tested before each trip;
 // then attr `count` is a FV_SYM_RESULT symbol: the trips made (<= trips).
 // repeat, scan and loop of the dialect are all this op.
+//
+// `if`: in[0] is the condition (bool scalar), body[0] the arm that runs when it
+// is true, body[1] the other. Arms have no parameters; result i of the arm that
+// ran is out[i]. Where the arms give different dims, out[i] has a FV_SYM_RESULT
+// symbol there: attr `symbols` has one entry an axis of each result, -1 = none.
 
 typedef struct fv_state {
   const char *name;
@@ -273,6 +282,7 @@ void fv_node_add_span(fv_node *n, const fv_span *s);  // no duplicates
 void fv_node_copy_spans(fv_node *n, const fv_node *from);
 fv_value *fv_value_create(fv_module *m, const fv_type *t, fv_node *def, uint32_t index);
 const fv_span *fv_node_span(const fv_node *n);  // first, or NULL
+bool fv_node_symbols_exist(const fv_node *n);   // those that its attributes name by number
 
 // Attribute access by name; FV_CHECK fails for a name not in the schema.
 fv_attr *fv_attr_get(const fv_node *n, const char *name);
@@ -300,14 +310,38 @@ void fv_graph_forward(fv_graph *g, fv_value *const *forward);
 // walk takes whole chains; effects, and loops with effects, stay. Returns how
 // many went.
 uint64_t fv_graph_drop_dead(fv_graph *g);
+// Moves all nodes of a region in front of `at`, which stands in another.
+void fv_region_inline(fv_region *from, fv_node *at);
+// Replaces symbols s < n by by[s] (NULL = keep) in all types and attributes; the
+// graph must be inferred again.
+void fv_graph_subst_symbols(fv_graph *g, const fv_expr *const *by, uint32_t n);
 // Uses of each value id (operands and region results), in one walk.
 void fv_graph_count_uses(const fv_graph *g, uint32_t *uses /* n_value entries */);
 
 // Iterative walk over all nodes of a region and of the regions inside, in
-// program order; a region node comes before its body (or after, `post`).
+// program order; a node comes before its regions.
 //   for (fv_node *n = fv_walk_first(r); n; n = fv_walk_next(r, n)) ...
 fv_node *fv_walk_first(fv_region *r);
 fv_node *fv_walk_next(fv_region *r, fv_node *n);
+
+// The same walk with its structure: a node is entered, each of its regions
+// begins and ends, then it is left (with no regions, at once).
+//   fv_walk w = {.top = r};
+//   while (fv_walk_step(&w)) ...
+typedef enum fv_walk_event {
+  FV_WALK_START,
+  FV_WALK_ENTER,
+  FV_WALK_LEAVE,
+  FV_WALK_BEGIN,
+  FV_WALK_END
+} fv_walk_event;
+typedef struct fv_walk {
+  fv_region *top;
+  fv_walk_event event;
+  fv_node *node;      // of ENTER and LEAVE; the owner of the region that begins or ends
+  fv_region *region;  // in which the node stands, or that begins or ends
+} fv_walk;
+bool fv_walk_step(fv_walk *w);
 
 //===-- Meaning ----------------------------------------------------------------===//
 

@@ -94,6 +94,7 @@ static void fill_row(fv_op_info *o, const fv_op_info *row, const fv_op_info *sec
   o->n_operand = parse_names(o->operands, o->operand, FV_MAX_OPERANDS);
   o->n_result = parse_names(o->results, o->result, FV_MAX_RESULTS);
   o->n_attr = parse_attrs(o->attrs, o->attr, FV_MAX_ATTRS);
+  o->n_body = !(o->flags & FV_OPF_REGION) ? 0 : o->flags & FV_OPF_ARMS ? 2 : 1;
 }
 
 static void fill_table(void) {

@@ -17,6 +17,11 @@
 //       %b = relu(%a) : f32[B, 768]
 //       yield %b
 //     }
+//     %z = if(%c) : f32[B, 768] do {
+//       yield %w
+//     } else {
+//       yield %y
+//     }
 //     output "y" %y
 //     advance past = past+1
 //   }

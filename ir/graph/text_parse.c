@@ -179,17 +179,6 @@ static fv_status read_attr(parser *p, fv_node *n) {
   return FV_OK;
 }
 
-// Numbers of symbols must exist before the semantics look at them.
-static fv_status check_symbols(parser *p, const fv_node *n, size_t at) {
-  if (n->op != FV_OP_loop)
-    return FV_OK;
-  const int64_t symbols = fv_symbol_count(p->r.m->pool);
-  const fv_attr *counter = fv_attr_get(n, "counter"), *count = fv_attr_get(n, "count");
-  if ((counter->kind && (counter->i < 0 || counter->i >= symbols)) || count->i >= symbols)
-    return fv_tr_fail(&p->r, at, FV_ERR_PARSE, "counter and count are numbers of symbols");
-  return FV_OK;
-}
-
 static fv_status read_attrs(parser *p, fv_node *n) {
   fv_tr_skip(&p->r);
   const size_t at = p->r.at;
@@ -199,7 +188,10 @@ static fv_status read_attrs(parser *p, fv_node *n) {
     while (fv_tr_eat(&p->r, ','));
     FV_TRY(fv_tr_want(&p->r, '}'));
   }
-  return check_symbols(p, n, at);
+  // Numbers of symbols must exist before the semantics look at them.
+  if (!fv_node_symbols_exist(n))
+    return fv_tr_fail(&p->r, at, FV_ERR_PARSE, "counter, count and symbols are numbers of symbols");
+  return FV_OK;
 }
 
 static const char *type_text(parser *p, const fv_type *t) {
@@ -242,11 +234,10 @@ static fv_status read_types(parser *p, frame *f) {
   return FV_OK;
 }
 
-static fv_status open_body(parser *p, const frame *f) {
-  FV_TRY(fv_tr_want_word(&p->r, "do"));
+static fv_status open_body(parser *p, const frame *f, int index) {
+  FV_TRY(fv_tr_want_word(&p->r, index ? "else" : "do"));
   FV_TRY(fv_tr_want(&p->r, '{'));
-  FV_PUSH(p->r.arena, p->frame, p->n_frame, p->cap_frame, *f);
-  p->region = f->node->body;
+  p->region = f->node->body[index];
   while (fv_tr_eat_word(&p->r, "param")) {
     const char *name;
     fv_type t;
@@ -293,7 +284,10 @@ static fv_status read_node(parser *p) {
   fv_tr_skip(&p->r);
   f.type_at = p->r.at;
   FV_TRY(read_types(p, &f));
-  return f.node->body ? open_body(p, &f) : finish_node(p, &f);
+  if (!f.node->n_body)
+    return finish_node(p, &f);
+  FV_PUSH(p->r.arena, p->frame, p->n_frame, p->cap_frame, f);
+  return open_body(p, &f, 0);
 }
 
 static fv_status close_body(parser *p) {
@@ -306,7 +300,10 @@ static fv_status close_body(parser *p) {
     } while (fv_tr_eat(&p->r, ','));
   }
   FV_TRY(fv_tr_want(&p->r, '}'));
-  const frame f = p->frame[--p->n_frame];
+  const frame f = p->frame[p->n_frame - 1];
+  if (p->region->index + 1 < f.node->n_body)
+    return open_body(p, &f, p->region->index + 1);
+  p->n_frame--;
   p->region = f.node->region;
   return finish_node(p, &f);
 }

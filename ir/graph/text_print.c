@@ -138,7 +138,7 @@ static void name_value(printer *w, const fv_value *v) {
 static void name_values(printer *w, fv_graph *g) {
   size_t n = (size_t)g->region->n_param;
   for (fv_node *x = fv_walk_first(g->region); x; x = fv_walk_next(g->region, x))
-    n += (size_t)x->n_out + (x->body ? (size_t)x->body->n_param : 0);
+    n += (size_t)x->n_out + (x->n_body ? (size_t)x->body[0]->n_param : 0);
   w->n_slots = 16;
   while (w->n_slots < 2 * n)
     w->n_slots *= 2;
@@ -149,8 +149,8 @@ static void name_values(printer *w, fv_graph *g) {
   for (fv_node *x = fv_walk_first(g->region); x; x = fv_walk_next(g->region, x)) {
     for (int i = 0; i < x->n_out; i++)
       name_value(w, x->out[i]);
-    for (int i = 0; x->body && i < x->body->n_param; i++)
-      name_value(w, x->body->param[i]);
+    for (int i = 0; x->n_body && i < x->body[0]->n_param; i++)
+      name_value(w, x->body[0]->param[i]);
   }
 }
 
@@ -252,7 +252,7 @@ static void puts_node(printer *w, const fv_node *n) {
     fv_str_puts(w->out, i ? ", " : " : ");
     puts_type(w, &n->out[i]->type);
   }
-  fv_str_puts(w->out, n->body ? " do {\n" : "\n");
+  fv_str_puts(w->out, n->n_body ? " do {\n" : "\n");
 }
 
 static void open_body(printer *w, const fv_region *body) {
@@ -274,31 +274,20 @@ static void close_body(printer *w, const fv_region *body) {
   fv_str_puts(w->out, "\n");
   w->depth--;
   indent(w);
-  fv_str_puts(w->out, "}\n");
+  fv_str_puts(w->out, body->index + 1 < body->owner->n_body ? "} else {\n" : "}\n");
 }
 
 //===-- Structure -------------------------------------------------------===//
 
 static void puts_nodes(printer *w, const fv_graph *g) {
-  const fv_region *r = g->region;
-  const fv_node *n = r->first;
-  for (;;) {
-    if (!n) {
-      if (!r->owner)
-        return;
-      close_body(w, r);
-      n = r->owner;
-      r = n->region;
-    } else {
-      puts_node(w, n);
-      if (n->body) {
-        open_body(w, n->body);
-        r = n->body;
-        n = r->first;
-        continue;
-      }
-    }
-    n = n->next;
+  fv_walk at = {.top = g->region};
+  while (fv_walk_step(&at)) {
+    if (at.event == FV_WALK_ENTER)
+      puts_node(w, at.node);
+    else if (at.event == FV_WALK_BEGIN)
+      open_body(w, at.region);
+    else if (at.event == FV_WALK_END)
+      close_body(w, at.region);
   }
 }
 

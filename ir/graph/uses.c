@@ -31,8 +31,8 @@ void fv_uses_build(fv_uses *u, fv_arena *ar, const fv_graph *g) {
     FV_PUSH(ar, order, n, cap, x);
   add_results(u, ar, g->region);
   while (n-- > 0) {
-    if (order[n]->body)
-      add_results(u, ar, order[n]->body);
+    for (int b = order[n]->n_body; b-- > 0;)
+      add_results(u, ar, order[n]->body[b]);
     add_operands(u, ar, order[n]);
   }
 }

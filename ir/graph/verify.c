@@ -69,8 +69,8 @@ static fv_status enter_value(verifier *v, const fv_node *n, const fv_value *valu
 }
 
 static fv_status enter_params(verifier *v, const fv_node *n, const fv_region *r) {
-  if (r->graph != v->g || r->owner != n)
-    return broken(v, n, "a body belongs to another node or graph");
+  if (r->graph != v->g || r->owner != n || (n && n->body[r->index] != r))
+    return broken(v, n, "a region belongs to another node or graph");
   for (int i = 0; i < r->n_param; i++) {
     FV_TRY(enter_value(v, n, r->param[i]));
     if (r->param[i]->def || r->param[i]->region != r || r->param[i]->index != (uint32_t)i)
@@ -82,16 +82,12 @@ static fv_status enter_params(verifier *v, const fv_node *n, const fv_region *r)
 
 static fv_status check_attrs(verifier *v, const fv_node *n) {
   const fv_op_info *info = fv_op_get(n->op);
-  const uint32_t symbols = fv_symbol_count(v->m->pool);
   for (int i = 0; i < info->n_attr; i++)
     if (n->attr[i].kind != info->attr[i].kind)
       return broken(v, n, "attribute '%.*s' is missing or of another kind", (int)info->attr[i].len,
                     info->attr[i].name);
-  if (n->op != FV_OP_loop)
-    return FV_OK;
-  const int64_t counter = fv_attr_int(n, "counter"), count = fv_attr_int(n, "count");
-  if (counter < 0 || counter >= symbols || count >= symbols)
-    return broken(v, n, "the loop counts with a symbol that does not exist");
+  if (!fv_node_symbols_exist(n))
+    return broken(v, n, "names a symbol that does not exist");
   return FV_OK;
 }
 
@@ -102,8 +98,8 @@ static fv_status enter_node(verifier *v, const fv_node *n, const fv_region *r,
   const fv_op_info *info = fv_op_get(n->op);
   if (n->region != r || n->prev != prev || (n->next ? n->next->prev : r->last) != n)
     return broken(v, n, "the list of nodes is damaged");
-  if ((n->body != NULL) != ((info->flags & FV_OPF_REGION) != 0))
-    return broken(v, n, "has a body without being a region op, or none");
+  if (n->n_body != info->n_body)
+    return broken(v, n, "has %d regions where its op has %d", n->n_body, info->n_body);
   if ((n->op == FV_OP_constant) != (n->n_data > 0))
     return broken(v, n, "constants, and only these, have data");
   FV_TRY(check_attrs(v, n));
@@ -115,7 +111,7 @@ static fv_status enter_node(verifier *v, const fv_node *n, const fv_region *r,
     if (n->out[i]->def != n || n->out[i]->index != (uint32_t)i)
       return broken(v, n, "result %d does not know its node", i);
   }
-  return n->body ? enter_params(v, n, n->body) : FV_OK;
+  return FV_OK;
 }
 
 // Do the semantics still give the types that the results have?
@@ -142,9 +138,9 @@ static fv_status check_inference(verifier *v, fv_node *n) {
 }
 
 static fv_status leave_node(verifier *v, fv_node *n) {
-  if (n->body)
-    for (int i = 0; i < n->body->n_param && i < n->n_in; i++)
-      if (n->in[i] && !fv_type_eq(&n->body->param[i]->type, &n->in[i]->type))
+  for (int b = 0; b < n->n_body; b++)
+    for (int i = 0; i < n->body[b]->n_param && i < n->n_in; i++)
+      if (n->in[i] && !fv_type_eq(&n->body[b]->param[i]->type, &n->in[i]->type))
         return broken(v, n, "carry %d has another type inside the body", i);
   FV_TRY(check_inference(v, n));
   for (int i = 0; i < n->n_out; i++)
@@ -161,27 +157,23 @@ static fv_status check_results(verifier *v, const fv_region *r) {
 static fv_status check_graph(verifier *v) {
   fv_region *r = v->g->region;
   FV_TRY(enter_params(v, NULL, r));
-  fv_node *n = r->first, *prev = NULL;
-  for (;;) {
-    if (!n) {  // the end of a region
-      FV_TRY(check_results(v, r));
-      n = r->owner;
-      if (!n)
-        break;
-      r = n->region;
-    } else {
-      FV_TRY(enter_node(v, n, r, prev));
-      if (n->body) {
-        r = n->body;
-        n = r->first;
-        prev = NULL;
-        continue;
-      }
+  fv_walk w = {.top = r};
+  const fv_node *prev = NULL;  // in the region at hand
+  while (fv_walk_step(&w)) {
+    switch (w.event) {
+    case FV_WALK_ENTER: FV_TRY(enter_node(v, w.node, w.region, prev)); break;
+    case FV_WALK_BEGIN:
+      FV_TRY(enter_params(v, w.node, w.region));
+      prev = NULL;
+      break;
+    case FV_WALK_END: FV_TRY(check_results(v, w.region)); break;
+    default:
+      FV_TRY(leave_node(v, w.node));
+      prev = w.node;
+      break;
     }
-    FV_TRY(leave_node(v, n));
-    prev = n;
-    n = n->next;
   }
+  FV_TRY(check_results(v, r));
   for (int i = 0; i < v->g->n_advance; i++)
     if (v->g->advance[i].length >= fv_symbol_count(v->m->pool) || !v->g->advance[i].next)
       return broken(v, NULL, "advance %d names no symbol", i);

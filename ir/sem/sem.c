@@ -206,30 +206,21 @@ fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag) {
 
 // Carries of a loop have the types of their initial values: known before the
 // body is inferred.
-static void enter_body(fv_node *loop) {
-  for (int i = 0; i < loop->body->n_param && i < loop->n_in; i++)
+static void enter_body(const fv_node *loop, fv_region *body) {
+  for (int i = 0; i < body->n_param && i < loop->n_in; i++)
     if (loop->in[i])
-      loop->body->param[i]->type = loop->in[i]->type;
+      body->param[i]->type = loop->in[i]->type;
 }
 
 fv_status fv_infer_graph(fv_graph *g, fv_diag_sink *diag) {
-  fv_region *r = g->region;
-  fv_node *n = r->first;
-  for (;;) {
-    if (!n) {  // end of a region: its owner can be inferred now
-      if (r == g->region)
-        return FV_OK;
-      n = r->owner;
-      r = n->region;
-    } else if (n->body) {
-      enter_body(n);
-      r = n->body;
-      n = r->first;
-      continue;
-    }
-    FV_TRY(fv_infer_node(n, diag));
-    n = n->next;
+  fv_walk w = {.top = g->region};
+  while (fv_walk_step(&w)) {
+    if (w.event == FV_WALK_BEGIN)
+      enter_body(w.node, w.region);
+    else if (w.event == FV_WALK_LEAVE)
+      FV_TRY(fv_infer_node(w.node, diag));
   }
+  return FV_OK;
 }
 
 //===-- Checking operands -----------------------------------------------===//

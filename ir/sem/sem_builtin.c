@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values that come from outside a graph, and the one region op. These rows have
+// Values that come from outside a graph, and the ops with regions. These rows have
 // no meaning as data; here are their types and checks only.
 #include "base/checked.h"
 #include "ir/sem/sem_util.h"
@@ -118,8 +118,7 @@ static fv_status collected(fv_sem *s, const fv_expr *trips, int which, const fv_
 
 fv_status fv_sem_loop(fv_sem *s) {
   const fv_node *n = s->node;
-  const fv_region *body = n->body;
-  FV_CHECK(s->arena, body);
+  const fv_region *body = n->body[0];
   FV_TRY(check_trips(s));
   FV_TRY(check_while(s));
   const int carries = n->n_in;
@@ -147,5 +146,67 @@ fv_status fv_sem_loop(fv_sem *s) {
     FV_TRY(collected(s, trips, i, &body->result[carries + i]->type, &types[carries + i]));
   s->types = types;
   s->n_out = body->n_result;
+  return FV_OK;
+}
+
+//===-- If ----------------------------------------------------------------===//
+
+// The symbol of axis number `at` (over all results) where the arms differ; made
+// when the node is inferred first, so that it stays when it is inferred again.
+static const fv_expr *arm_dim(fv_sem *s, int at, int axes, const fv_expr *a, const fv_expr *b) {
+  const fv_attr *have = fv_attr_get(s->node, "symbols");
+  int64_t *symbol = FV_NEW_N(s->arena, int64_t, axes);
+  for (int i = 0; i < axes; i++)
+    symbol[i] = i < have->n ? have->ints[i] : -1;
+  if (symbol[at] < 0 && fv_prove_eq(s->pool, a, b) == FV_YES)
+    return a;
+  if (symbol[at] < 0) {
+    const fv_range ra = fv_x_range(s->pool, a, NULL, 0), rb = fv_x_range(s->pool, b, NULL, 0);
+    const int64_t lo = ra.lo < rb.lo ? ra.lo : rb.lo, hi = ra.hi > rb.hi ? ra.hi : rb.hi;
+    symbol[at] = fv_symbol_add(s->pool, "if", lo, hi < lo ? lo : hi, FV_SYM_RESULT);
+    fv_attr_set_ints(s->node, "symbols", axes, symbol);
+  }
+  return fv_x_sym(s->pool, (uint32_t)symbol[at]);
+}
+
+static fv_status check_arms(fv_sem *s, int *axes) {
+  const fv_region *yes = s->node->body[0], *no = s->node->body[1];
+  const fv_type *cond = fv_sem_type(s, 0);
+  if (cond->dtype != FV_bool || cond->rank != 0)
+    return fv_sem_error(s, "the condition must be bool[]; it is %s", fv_sem_type_text(s, cond));
+  if (yes->n_result != no->n_result || yes->n_param || no->n_param)
+    return fv_sem_error(s, "one arm gives %d value%s, the other %d", yes->n_result,
+                        yes->n_result == 1 ? "" : "s", no->n_result);
+  for (int i = 0; i < yes->n_result; i++) {
+    const fv_type *a = &yes->result[i]->type, *b = &no->result[i]->type;
+    if (a->dtype != b->dtype || a->rank != b->rank)
+      return fv_sem_error(s, "result %d is %s in one arm and %s in the other", i,
+                          fv_sem_type_text(s, a), fv_sem_type_text(s, b));
+    *axes += a->rank;
+  }
+  const fv_attr *symbols = fv_attr_get(s->node, "symbols");
+  if (symbols->n && symbols->n != *axes)
+    return fv_sem_error(s, "symbols has %d entries, but the results have %d axes", symbols->n,
+                        *axes);
+  for (int i = 0; i < symbols->n; i++)
+    if (symbols->ints[i] >= 0 &&
+        fv_symbol_get(s->pool, (uint32_t)symbols->ints[i])->kind != FV_SYM_RESULT)
+      return fv_sem_error(s, "symbols[%d] is no result", i);
+  return FV_OK;
+}
+
+fv_status fv_sem_if(fv_sem *s) {
+  const fv_region *yes = s->node->body[0], *no = s->node->body[1];
+  int axes = 0, at = 0;
+  FV_TRY(check_arms(s, &axes));
+  fv_type *types = FV_NEW_N(s->arena, fv_type, yes->n_result);
+  for (int i = 0; i < yes->n_result; i++) {
+    const fv_type *a = &yes->result[i]->type, *b = &no->result[i]->type;
+    types[i] = (fv_type){.dtype = a->dtype, .rank = a->rank};
+    for (int d = 0; d < a->rank; d++)
+      types[i].dim[d] = arm_dim(s, at++, axes, a->dim[d], b->dim[d]);
+  }
+  s->types = types;
+  s->n_out = yes->n_result;
   return FV_OK;
 }

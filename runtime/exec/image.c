@@ -203,10 +203,12 @@ static bool write_ok(const checker *k, uint32_t i, uint32_t pc) {
   return k->buffer[i].space != FV_SPACE_INPUT && k->buffer[i].space != FV_SPACE_CONST;
 }
 
-static bool scalar_ok(const checker *k, const fv_hinst *h) {
+static bool scalar_ok(const checker *k, const fv_hinst *h, bool bind) {
   const int arity = ex_scalar_arity(h->n);
-  return arity > 0 && slot_ok(k, h->a) && h->a >= k->im->head->symbols.count && slot_ok(k, h->b) &&
-         (arity < 2 || slot_ok(k, h->c)) && (arity < 3 || slot_ok(k, h->d));
+  const bool writes = bind ? slot_ok(k, h->a) && h->a >= k->im->head->symbols.count
+                           : writes_ok(k, h->a, KIND_RESULT);
+  return arity > 0 && writes && slot_ok(k, h->b) && (arity < 2 || slot_ok(k, h->c)) &&
+         (arity < 3 || slot_ok(k, h->d));
 }
 
 static bool launch_ok(const checker *k, const fv_hinst *h, uint32_t pc) {
@@ -232,8 +234,10 @@ static bool is_arena(const checker *k, uint32_t i) {
          k->buffer[i].stride_slot == FV_NO_SLOT;
 }
 
-static bool bool_buffer(const checker *k, uint32_t i, uint32_t pc) {
-  return use_ok(k, i, pc) && k->buffer[i].dtype == FV_bool;
+static bool read_ok(const checker *k, const fv_hinst *h, uint32_t pc) {
+  return symbol_is(k, h->a, KIND_RESULT) && use_ok(k, h->b, pc) &&
+         fv_exec_dtype_kind(k->buffer[h->b].dtype) != 'f' && slot_ok(k, h->c) &&
+         h->d < k->im->head->sites.count;
 }
 
 static bool read_ok(const checker *k, const fv_hinst *h, uint32_t pc) {
@@ -258,14 +262,14 @@ static bool inst_ok(const checker *k, const fv_hinst *inst, uint32_t pc) {
   switch (h->op) {
   case FV_H_LITERAL:
     return slot_ok(k, h->a) && h->a >= k->im->head->symbols.count && h->b < k->e->literals.count;
-  case FV_H_SCALAR: return scalar_ok(k, h);
+  case FV_H_SCALAR: return scalar_ok(k, h, bind);
   case FV_H_LAUNCH: return launch_ok(k, h, pc);
   case FV_H_COPY: return write_ok(k, h->a, pc) && use_ok(k, h->b, pc) && slot_ok(k, h->c);
   case FV_H_ZERO: return write_ok(k, h->a, pc) && slot_ok(k, h->c);
   case FV_H_READ: return read_ok(k, h, pc);
   case FV_H_LOOP:
     return writes_ok(k, h->a, KIND_COUNTER) && slot_ok(k, h->b) &&
-           (h->d == FV_NO_SLOT || bool_buffer(k, h->d, pc));
+           (h->d == FV_NO_SLOT || slot_ok(k, h->d));
   case FV_H_END_LOOP: return h->b == FV_NO_SLOT || writes_ok(k, h->b, KIND_RESULT);
   case FV_H_SWAP:
     return is_arena(k, h->a) && is_arena(k, h->b) && use_ok(k, h->a, pc) && use_ok(k, h->b, pc);

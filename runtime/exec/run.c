@@ -144,16 +144,32 @@ static int32_t swap(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   return FV_MODEL_OK;
 }
 
-static int32_t read_flag(fv_exec_ctx *c, ex_entry *e, uint32_t buffer, bool *out) {
+// A little-endian integer or bool of `size` bytes.
+static int64_t to_i64(const uint8_t *data, uint32_t dtype, int64_t size) {
+  uint64_t v = 0;
+  for (int64_t i = size; i-- > 0;)
+    v = v << 8 | data[i];
+  if (dtype == FV_bool)
+    return v != 0;
+  const int unused = 64 - 8 * (int)size;
+  return dtype == FV_u8 || !unused ? (int64_t)v : (int64_t)(v << unused) >> unused;
+}
+
+static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   place p;
-  uint8_t flag = 0;
-  if (!resolve(c, e, buffer, &p) || p.left < 1)
+  uint8_t data[8];
+  const uint32_t dtype = e->buffer[h->b].dtype;
+  const int64_t size = fv_exec_dtype_size(dtype);
+  if (!resolve(c, e, h->b, &p) || p.left < size)
     return damaged(c, "a slice out of bounds");
   if (c->opt.ops->host_memory)
-    flag = ((const uint8_t *)p.ref.object)[p.ref.offset];
-  else if (c->opt.ops->read(c->opt.dev, &flag, p.ref, 1))
+    memcpy(data, (const uint8_t *)p.ref.object + p.ref.offset, (size_t)size);
+  else if (c->opt.ops->read(c->opt.dev, data, p.ref, size))
     return ex_device_failed(c, "read");
-  *out = flag != 0;
+  const int64_t v = to_i64(data, dtype, size);
+  if (v < c->image.symbol[h->a].min || v > e->slot[h->c])
+    return site_failed(c, h->d);
+  e->slot[h->a] = v;
   return FV_MODEL_OK;
 }
 
@@ -189,26 +205,19 @@ static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
 //===-- Loops ---------------------------------------------------------------===//
 
 // Before each trip: into the body, or past the end.
-static int32_t next_trip(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
-  ex_loop *top = &e->loop[e->depth - 1];
+static void next_trip(ex_entry *e, uint32_t *pc) {
+  const ex_loop *top = &e->loop[e->depth - 1];
   const fv_hinst *h = &e->inst[top->pc];
-  bool go = top->trip < top->trips;
-  if (go && h->d != FV_NO_SLOT) {
-    const int32_t status = read_flag(c, e, h->d, &go);
-    if (status != FV_MODEL_OK)
-      return status;
-  }
-  if (go) {
+  if (top->trip < top->trips && (h->d == FV_NO_SLOT || e->slot[h->d])) {
     e->slot[h->a] = top->trip;
     *pc = top->pc + 1;
-    return FV_MODEL_OK;
+    return;
   }
   const uint32_t result = e->inst[h->c - 1].b;
   if (result != FV_NO_SLOT)
     e->slot[result] = top->trip;
   *pc = h->c;
   e->depth--;
-  return FV_MODEL_OK;
 }
 
 static int32_t step(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
@@ -216,8 +225,12 @@ static int32_t step(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
   switch (h->op) {
   case FV_H_LOOP:
     e->loop[e->depth++] = (ex_loop){.pc = *pc, .trip = 0, .trips = e->slot[h->b]};
-    return next_trip(c, e, pc);
-  case FV_H_END_LOOP: e->loop[e->depth - 1].trip++; return next_trip(c, e, pc);
+    next_trip(e, pc);
+    return FV_MODEL_OK;
+  case FV_H_END_LOOP:
+    e->loop[e->depth - 1].trip++;
+    next_trip(e, pc);
+    return FV_MODEL_OK;
   case FV_H_IF: *pc = e->slot[h->a] ? *pc + 1 : h->b; return FV_MODEL_OK;
   default: break;
   }

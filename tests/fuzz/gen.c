@@ -272,7 +272,7 @@ static const struct {
     {gen_reduce, 10},   {gen_arg, 2},        {gen_top_k, 2},   {gen_matmul, 9}, {gen_linear, 8},
     {gen_conv, 9},      {gen_pool, 3},       {gen_softmax, 5}, {gen_norm, 7},   {gen_attention, 6},
     {gen_gather_nd, 1}, {gen_scatter_nd, 3}, {gen_scan, 2},    {gen_layer, 1},  {gen_cell, 1},
-    {gen_rotary, 1},    {gen_loop, 4},       {gen_masked, 2},
+    {gen_rotary, 1},    {gen_loop, 4},       {gen_masked, 2},   {gen_if, 4},
 };
 
 bool gen_step(gen *g) {

@@ -108,6 +108,8 @@ bool gen_gather_nd(gen *g), gen_scatter_nd(gen *g), gen_scan(gen *g), gen_layer(
 // gen_blocks.c
 bool gen_attention(gen *g), gen_cell(gen *g), gen_rotary(gen *g), gen_loop(gen *g),
     gen_masked(gen *g);
+// gen_if.c
+bool gen_if(gen *g);
 void gen_state(gen *g);
 
 #endif  // FOVEA_TESTS_FUZZ_GEN_H_

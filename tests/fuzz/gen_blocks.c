@@ -188,7 +188,7 @@ static bool open_loop(gen *g, loop *l) {
   fv_attr_set_expr(l->node, "trips", l->trips);
   fv_attr_set_int(l->node, "counter", counter);
   l->values = g->n;
-  g->region = l->node->body;
+  g->region = l->node->body[0];
   l->first = g->n;
   for (int i = 0; i < l->carries; i++) {
     val a = in[i];
@@ -217,7 +217,7 @@ static void scanned(gen *g, const loop *l) {
 }
 
 static bool close_loop(gen *g, loop *l) {
-  fv_region *body = l->node->body;
+  fv_region *body = l->node->body[0];
   for (int i = 0; i < l->carries; i++)
     fv_region_add_result(body, i == 0 && l->tested ? next_test(g, l) : next_of(g, l, i));
   int64_t axes[2];

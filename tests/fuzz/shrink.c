@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes a failing module small: drops outputs, cuts values loose (a node becomes
-// an input), lets values pass their node by, while the verdict stays the same.
+// an input), takes one arm of an if, lets values pass their node by, while the verdict
+// stays the same.
 #include <string.h>
 #include <time.h>
 
@@ -88,6 +89,25 @@ static bool pass_by(fv_module *m, int at) {
   return true;
 }
 
+// An arm takes the place of its `if`, where no dim tells the arms apart.
+static bool take_arm(fv_module *m, int at) {
+  fv_graph *g = m->graph[0];
+  fv_node *n = node_at(g, at / 2);
+  if (!n)
+    return false;
+  if (n->op != FV_OP_if)
+    return true;
+  fv_region *arm = n->body[at % 2];
+  for (int i = 0; i < n->n_out; i++)
+    if (!fv_type_eq(&n->out[i]->type, &arm->result[i]->type))
+      return true;
+  for (int i = 0; i < n->n_out; i++)
+    replace(g, n->out[i], arm->result[i]);
+  fv_region_inline(arm, n);
+  fv_node_remove(n);
+  return true;
+}
+
 static void drop_unused_inputs(fv_module *m) {
   fv_graph *g = m->graph[0];
   fv_region *r = g->region;
@@ -147,7 +167,7 @@ static bool attempt_one(shrinker *s, change f, int at, bool *more) {
 }
 
 void fuzz_shrink(fv_arena *ar, const fuzz_settings *set, fuzz_verdict verdict, fv_str *text) {
-  static const change all[] = {drop_output, cut_loose, pass_by};
+  static const change all[] = {drop_output, take_arm, cut_loose, pass_by};
   fuzz_settings quiet = *set;
   quiet.tell = NULL;
   shrinker s = {.set = &quiet, .verdict = verdict, .text = text, .keep = ar};

@@ -55,8 +55,8 @@ static void widen_node(fv_arena *ar, fv_node *n) {
       n->attr[i].t = FV_f64;
   for (int i = 0; i < n->n_data; i++)
     n->data[i] = widen_tensor(ar, n->data[i]);
-  if (n->body)
-    widen_params(n->body);
+  for (int i = 0; i < n->n_body; i++)
+    widen_params(n->body[i]);
 }
 
 //===-- Definitions ---------------------------------------------------------------===//
@@ -154,8 +154,8 @@ static void find_exact(const widening *w, const fv_node *n) {
     exact = exact && (!n->in[i] || w->exact[n->in[i]->id]);
   for (int i = 0; i < n->n_out; i++)
     w->exact[n->out[i]->id] = exact || !fv_dtype_is_float(n->out[i]->type.dtype);
-  for (int i = 0; n->body && i < n->n_in; i++)
-    w->exact[n->body->param[i]->id] = w->exact[n->in[i]->id];
+  for (int i = 0; n->n_body && i < n->body[0]->n_param; i++)
+    w->exact[n->body[0]->param[i]->id] = w->exact[n->in[i]->id];
 }
 
 static fv_value *place(const widening *w, fv_op op, fv_value *a, fv_value *b, fv_node *at,

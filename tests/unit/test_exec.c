@@ -253,7 +253,9 @@ static void build_loop(void) {
   const uint32_t n = ib_symbol(&b, "N", 0, 1, 8), trips = ib_symbol(&b, "T", 0, 0, 10);
   const uint32_t limit = ib_symbol(&b, "limit", 0, 0, 100);
   const uint32_t i = ib_symbol(&b, "i", 2, 0, 9), count = ib_symbol(&b, "count", 3, 0, 10);
+  const uint32_t go = ib_symbol(&b, "go", 3, 0, 1);
   add_kernels(&b);
+  const uint32_t site = ib_site(&b, "no bool");
   ib_entry *e = ib_begin(&b, "main");
   for (uint32_t s = n; s <= limit; s++)
     e->used[e->n_used++] = s;
@@ -270,13 +272,15 @@ static void build_loop(void) {
   const uint32_t out = ib_buffer(e, FV_SPACE_OUTPUT, FV_f32, 1, 0);
   ib_inst(e, FV_H_COPY, 0, cur, x, bytes, 0);
   ib_launch(e, K_BELOW, one, FV_NO_SLOT, 3, (uint32_t[]){cur, flag, limit});
+  ib_inst(e, FV_H_READ, 0, go, flag, one, site);
   const uint32_t loop = e->n_inst;
-  ib_inst(e, FV_H_LOOP, 0, i, trips, 0, flag);
+  ib_inst(e, FV_H_LOOP, 0, i, trips, 0, go);
   e->buffer[slice].stride_slot = ib_op(e, FV_X_MUL, i, bytes);
   ib_inst(e, FV_H_COPY, 0, slice, cur, bytes, 0);
   ib_launch(e, K_ADD1, n, FV_NO_SLOT, 2, (uint32_t[]){cur, next});
   ib_inst(e, FV_H_SWAP, 0, cur, next, 0, 0);
   ib_launch(e, K_BELOW, one, FV_NO_SLOT, 3, (uint32_t[]){cur, flag, limit});
+  ib_inst(e, FV_H_READ, 0, go, flag, one, site);
   ib_inst(e, FV_H_END_LOOP, 0, loop, count, 0, 0);
   e->inst[loop].c = e->n_inst;
   ib_inst(e, FV_H_COPY, 0, y, cur, bytes, 0);
@@ -322,6 +326,75 @@ static void test_loop(void **state) {
         for (int64_t limit = 0; limit <= 12; limit += 3)
           loop_case(&t, n, trips, limit);
     stop(&t);
+  }
+}
+
+//===-- READ and results that SCALAR writes -----------------------------------------===//
+
+// n = the element of the input, which must be in 2..most; y holds n + 1 of the 9 it may.
+static void build_read(uint8_t dtype) {
+  ib_start(&b);
+  const uint32_t most = ib_symbol(&b, "most", 0, 0, 8), n = ib_symbol(&b, "n", 3, 2, 8);
+  const uint32_t made = ib_symbol(&b, "made", 3, 0, 9);
+  const uint32_t site = ib_site(&b, "n is out of range");
+  ib_entry *e = ib_begin(&b, "main");
+  e->used[e->n_used++] = most;
+  const uint32_t one = ib_lit(e, 1), bound = ib_op(e, FV_X_ADD, most, one);
+  e->bind_end = e->n_inst;
+  const uint32_t x = ib_buffer(e, FV_SPACE_INPUT, dtype, 0, 0);
+  const uint32_t y = ib_buffer(e, FV_SPACE_OUTPUT, FV_u8, 0, 0);
+  ib_inst(e, FV_H_READ, 0, n, x, most, site);
+  ib_inst(e, FV_H_SCALAR, FV_X_ADD, made, n, one, 0);
+  ib_inst(e, FV_H_ZERO, 0, y, 0, made, 0);
+  ib_port(&b, &e->input[e->n_input++], "x", dtype, 1, &one);
+  ib_port(&b, &e->output[e->n_output++], "y", FV_u8, 1, &made);
+  e->output[0].bound_slot[0] = bound;
+  ib_finish(&b);
+}
+
+static void test_read(void **state) {
+  (void)state;
+  static const uint8_t dtype[] = {FV_i8, FV_u8, FV_i16, FV_i32, FV_i64};
+  for (int host = 0; host < 2; host++)
+    for (size_t k = 0; k < sizeof dtype; k++) {
+      bench t;
+      build_read(dtype[k]);
+      start(&t, &b, counting(host), NULL);
+      for (int64_t v = -3; v <= 9; v++) {
+        const int64_t x = v;  // little-endian: its first bytes are the narrower element
+        const bool fits = v >= 2 && v <= 6;
+        uint8_t y[16];
+        int64_t dim[8];
+        memset(y, 1, sizeof y);
+        assert_int_equal(fv_exec_bind(t.c, 0, (int64_t[]){6}, NULL), FV_MODEL_OK);
+        const int32_t s = fv_exec_run(t.c, 0, (const void *[]){&x}, (void *[]){y});
+        assert_int_equal(s, fits ? FV_MODEL_OK : FV_MODEL_ERR_RUN);
+        if (!fits) {
+          assert_non_null(strstr(fv_exec_error(t.c), "n is out of range"));
+          continue;
+        }
+        assert_int_equal(fv_exec_dims(t.c, 0, FV_MODEL_OUTPUT, 0, dim), FV_MODEL_OK);
+        assert_int_equal(dim[0], v + 1);
+        for (int64_t i = 0; i < 16; i++)
+          assert_int_equal(y[i], i <= v ? 0 : 1);
+      }
+      stop(&t);
+    }
+  // A float is no scalar of the host; dims and lengths are not the run's to write.
+  fv_exec_image im;
+  const char *why;
+  build_read(FV_f32);
+  assert_int_equal(fv_exec_open(b.image, b.size, &im, &why), FV_MODEL_ERR_IMAGE);
+  for (int inst = 0; inst < 2; inst++) {
+    build_read(FV_i64);
+    fv_hinst h;
+    fv_prog_entry entry;
+    memcpy(&entry, b.image + ((fv_program *)(void *)b.image)->entries.offset, sizeof entry);
+    const size_t at = entry.insts.offset + (entry.bind_end + (uint32_t)inst) * sizeof h;
+    memcpy(&h, b.image + at, sizeof h);
+    h.a = 0;  // the dim
+    memcpy(b.image + at, &h, sizeof h);
+    assert_int_equal(fv_exec_open(b.image, b.size, &im, &why), FV_MODEL_ERR_IMAGE);
   }
 }
 
@@ -664,10 +737,15 @@ static void test_hostile(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_straight),         cmocka_unit_test(test_device_memory),
-      cmocka_unit_test(test_allocation_fails), cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_nested),           cmocka_unit_test(test_wide_and_deep),
-      cmocka_unit_test(test_states),           cmocka_unit_test(test_planner),
+      cmocka_unit_test(test_straight),
+      cmocka_unit_test(test_device_memory),
+      cmocka_unit_test(test_allocation_fails),
+      cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_read),
+      cmocka_unit_test(test_nested),
+      cmocka_unit_test(test_wide_and_deep),
+      cmocka_unit_test(test_states),
+      cmocka_unit_test(test_planner),
       cmocka_unit_test(test_hostile),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

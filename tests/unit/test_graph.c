@@ -53,8 +53,8 @@ static fv_node *put_loop(env *e, fv_region *r, fv_value *x) {
   const uint32_t i = fv_symbol_add(e->m->pool, "i", 0, 2, FV_SYM_COUNTER);
   fv_attr_set_expr(n, "trips", fv_x_i64(e->m->pool, 3));
   fv_attr_set_int(n, "counter", i);
-  fv_value *carry = fv_region_add_param(n->body, &x->type, "carry");
-  fv_region_add_result(n->body, put(e, n->body, FV_OP_tanh, carry, NULL)->out[0]);
+  fv_value *carry = fv_region_add_param(n->body[0], &x->type, "carry");
+  fv_region_add_result(n->body[0], put(e, n->body[0], FV_OP_tanh, carry, NULL)->out[0]);
   assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
   fv_node_insert_before(n, NULL);
   return n;
@@ -68,13 +68,13 @@ static void test_walk_and_replace(void **state) {
   fv_node *loop = put_loop(e, top, a->out[0]);
   fv_node *c = put(e, top, FV_OP_add, loop->out[0], a->out[0]);
   fv_graph_add_output(e->g, "y", c->out[0]);
-  const fv_node *want[] = {a, loop, loop->body->first, c};
+  const fv_node *want[] = {a, loop, loop->body[0]->first, c};
   size_t k = 0;
   for (fv_node *n = fv_walk_first(top); n; n = fv_walk_next(top, n))
     assert_ptr_equal(n, want[k++]);
   assert_int_equal(k, FV_COUNTOF(want));
   k = 0;
-  for (fv_node *n = fv_walk_first(loop->body); n; n = fv_walk_next(loop->body, n))
+  for (fv_node *n = fv_walk_first(loop->body[0]); n; n = fv_walk_next(loop->body[0], n))
     k++;
   assert_int_equal(k, 1);
 
@@ -90,6 +90,47 @@ static void test_walk_and_replace(void **state) {
   assert_ptr_equal(c->in[1], x);
   assert_ptr_equal(top->first, loop);
   assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+}
+
+// An `if` whose first arm is empty, and whose second holds a loop.
+static fv_node *put_if(env *e, fv_region *r, fv_value *cond, fv_value *x) {
+  fv_node *n = fv_node_create(r, FV_OP_if, 1, &cond, NULL);
+  fv_region_add_result(n->body[0], x);
+  fv_region_add_result(n->body[1], put_loop(e, n->body[1], x)->out[0]);
+  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  fv_node_insert_before(n, NULL);
+  return n;
+}
+
+static void test_arms(void **state) {
+  env *e = *state;
+  fv_region *top = e->g->region;
+  const fv_type flag = {.dtype = FV_bool};
+  fv_value *x = fv_graph_add_input(e->g, "x", &e->t), *c = fv_graph_add_input(e->g, "c", &flag);
+  fv_node *a = put_if(e, top, c, x), *dead = put_if(e, top, c, x);
+  fv_graph_add_output(e->g, "y", a->out[0]);
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  fv_node *loop = a->body[1]->first;
+  const fv_node *want[] = {a, loop, loop->body[0]->first, dead, dead->body[1]->first};
+  size_t k = 0;
+  for (fv_node *n = fv_walk_first(top); n && k < FV_COUNTOF(want); n = fv_walk_next(top, n))
+    assert_ptr_equal(n, want[k++]);
+  assert_int_equal(k, FV_COUNTOF(want));
+  // The walk with its structure: ( enters, ) leaves, [ ] are regions.
+  char seen[64];
+  k = 0;
+  for (fv_walk w = {.top = top}; fv_walk_step(&w) && k < sizeof seen - 1;)
+    seen[k++] = " ()[]"[w.event];
+  seen[k] = 0;
+  assert_string_equal(seen, "([][([()])])([][([()])])");
+  assert_int_equal(fv_graph_drop_dead(e->g), 1);  // with all that is in it
+  assert_null(a->next);
+  uint32_t *uses = FV_NEW_N(e->arena, uint32_t, e->m->n_value);
+  fv_graph_count_uses(e->g, uses);
+  assert_int_equal(uses[x->id], 2);
+  // A value of an arm is seen in it alone.
+  a->body[0]->result[0] = loop->out[0];
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_ERR_INTERNAL);
 }
 
 static void test_insertion_order(void **state) {
@@ -237,10 +278,10 @@ static void test_verifier(void **state) {
 
   b->in[0] = loop->out[0];
   assert_broken(e, "used before its definition");
-  b->in[0] = loop->body->first->out[0];
+  b->in[0] = loop->body[0]->first->out[0];
   assert_broken(e, "used before its definition");
   b->in[0] = a->out[0];
-  top->result[0] = loop->body->first->out[0];
+  top->result[0] = loop->body[0]->first->out[0];
   assert_broken(e, "does not enclose");
   top->result[0] = loop->out[0];
   fv_node_remove(a);
@@ -252,7 +293,7 @@ static void test_verifier(void **state) {
   a->in[0] = NULL;
   assert_broken(e, "no longer valid");
   a->in[0] = x;
-  loop->body->result[0] = x;
+  loop->body[0]->result[0] = x;
   assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
   fv_attr_set_int(loop, "counter", 99);
   assert_broken(e, "a symbol that does not exist");
@@ -261,6 +302,7 @@ static void test_verifier(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_walk_and_replace, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_arms, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_insertion_order, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_attributes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_spans, set_up, tear_down),

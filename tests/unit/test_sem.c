@@ -520,21 +520,20 @@ static void loop_types(env *e) {
   fv_attr_set_expr(loop, "trips", fv_x_sym(p, steps));
   fv_attr_set_int(loop, "counter", t);
   fv_attr_set_ints(loop, "collect_axes", 1, (const int64_t[]){-1});
-  if (!loop->body)
-    loop->body = fv_region_create(e->graph, loop);
-  fv_value *carry = fv_region_add_param(loop->body, &h_type, "h");
-  fv_node *row = fv_node_create(loop->body, FV_OP_select, 1, &x, NULL);
+  fv_value *carry = fv_region_add_param(loop->body[0], &h_type, "h");
+  fv_node *row = fv_node_create(loop->body[0], FV_OP_select, 1, &x, NULL);
   fv_attr_set_int(row, "axis", 0);
   fv_attr_set_expr(row, "index",
                    fv_x_sub(p, fv_x_sub(p, fv_x_sym(p, steps), fv_x_sym(p, t)), fv_x_i64(p, 1)));
   fv_node_insert_before(row, NULL);
   assert_int_equal(fv_infer_node(row, &e->diag), FV_OK);
   assert_null(row->meaning->nest.check);  // 0 <= T - t - 1 < T is proved from t < T
-  fv_node *sum = fv_node_create(loop->body, FV_OP_add, 2, (fv_value *[]){carry, row->out[0]}, NULL);
+  fv_node *sum =
+      fv_node_create(loop->body[0], FV_OP_add, 2, (fv_value *[]){carry, row->out[0]}, NULL);
   fv_node_insert_before(sum, NULL);
   assert_int_equal(fv_infer_node(sum, &e->diag), FV_OK);
-  fv_region_add_result(loop->body, sum->out[0]);
-  fv_region_add_result(loop->body, row->out[0]);
+  fv_region_add_result(loop->body[0], sum->out[0]);
+  fv_region_add_result(loop->body[0], row->out[0]);
   fv_node_insert_before(loop, NULL);
   if (fv_infer_graph(e->graph, &e->diag) != FV_OK)
     fail_msg("%s", e->text);
@@ -543,11 +542,11 @@ static void loop_types(env *e) {
   assert_ptr_equal(loop->out[1]->type.dim[1], fv_x_sym(p, steps));
   assert_ptr_equal(loop->out[1]->type.dim[0], fv_x_i64(p, 4));
   // A carry that changes its type is refused.
-  fv_node *cast = fv_node_create(loop->body, FV_OP_cast, 1, &sum->out[0], NULL);
+  fv_node *cast = fv_node_create(loop->body[0], FV_OP_cast, 1, &sum->out[0], NULL);
   fv_attr_set_dtype(cast, "to", FV_f64);
   fv_node_insert_before(cast, NULL);
   assert_int_equal(fv_infer_node(cast, &e->diag), FV_OK);
-  loop->body->result[0] = cast->out[0];
+  loop->body[0]->result[0] = cast->out[0];
   assert_int_equal(fv_infer_graph(e->graph, &e->diag), FV_ERR_TYPE);
   assert_non_null(strstr(e->text, "the next value of carry 0"));
 }

@@ -137,10 +137,11 @@ static void add_elementwise(generator *g, fv_region *r) {
 
 // Regions are filled one after another, so that the test itself nests as deep
 // as it likes without recursion.
-typedef struct open_loop {
+typedef struct open_node {
   fv_node *n;
   int values;  // visible outside
-} open_loop;
+  int at;      // which region is filled
+} open_node;
 
 static fv_node *begin_loop(generator *g, fv_region *r) {
   fv_value *in[2] = {g->value[pick(&g->r, (size_t)g->n)], g->value[pick(&g->r, (size_t)g->n)]};
@@ -149,16 +150,16 @@ static fv_node *begin_loop(generator *g, fv_region *r) {
   fv_attr_set_expr(n, "trips", fv_x_add(p, g->t.dim[0], fv_x_i64(p, (int64_t)pick(&g->r, 5))));
   fv_attr_set_int(n, "counter", fv_symbol_add(p, "i", 0, 70, FV_SYM_COUNTER));
   for (int i = 0; i < n->n_in; i++)
-    keep(g, fv_region_add_param(n->body, &g->t, NULL));
+    keep(g, fv_region_add_param(n->body[0], &g->t, NULL));
   return n;
 }
 
-static void end_loop(generator *g, const open_loop *o) {
+static void end_loop(generator *g, const open_node *o) {
   fv_node *n = o->n;
   const int64_t axes[1] = {(int64_t)pick(&g->r, 3)};
   const int collects = (int)pick(&g->r, 2);
   for (int i = 0; i < n->n_in + collects; i++)
-    fv_region_add_result(n->body, g->value[pick(&g->r, (size_t)g->n)]);
+    fv_region_add_result(n->body[0], g->value[pick(&g->r, (size_t)g->n)]);
   fv_attr_set_ints(n, "collect_axes", collects, axes);
   g->n = o->values;
   place(g, n);
@@ -166,19 +167,51 @@ static void end_loop(generator *g, const open_loop *o) {
     keep(g, n->out[i]);
 }
 
+static fv_node *begin_if(generator *g, fv_region *r) {
+  fv_value *in[2] = {g->value[pick(&g->r, (size_t)g->n)], NULL};
+  fv_node *n = fv_node_create(r, FV_OP_reduce_max, 1, in, NULL);
+  fv_attr_set_bool(n, "keepdims", false);
+  place(g, n);
+  in[0] = in[1] = n->out[0];
+  n = fv_node_create(r, FV_OP_less, 2, in, NULL);
+  place(g, n);
+  return fv_node_create(r, FV_OP_if, 1, n->out, NULL);
+}
+
+// The arms give a value of the common type, and one of another number of rows each.
+static void end_arm(generator *g, const open_node *o) {
+  fv_region *arm = o->n->body[o->at];
+  fv_node *n = fv_node_create(arm, FV_OP_slice, 1, &g->value[g->n - 1], NULL);
+  fv_attr_set_int(n, "axis", 1);
+  fv_attr_set_expr(n, "end", fv_x_i64(g->e->m->pool, 1 + (int64_t)pick(&g->r, 4)));
+  place(g, n);
+  fv_region_add_result(arm, g->value[pick(&g->r, (size_t)g->n)]);
+  fv_region_add_result(arm, n->out[0]);
+  g->n = o->values;
+  if (o->at == 0)
+    return;
+  place(g, o->n);
+  keep(g, o->n->out[0]);
+}
+
 static void fill(generator *g, fv_region *top) {
-  open_loop open[8];
+  open_node open[8];
   int depth = 0;
   fv_region *r = top;
   while (g->nodes_left-- > 0 || depth > 0) {
     const uint64_t k = g->nodes_left > 0 ? pick(&g->r, 12) : 0;
-    if (k == 0 && depth > 0) {
+    open_node *o = depth ? &open[depth - 1] : NULL;
+    if (k == 0 && depth > 0 && o->n->n_body == 2) {
+      end_arm(g, o);
+      depth -= o->at++;
+      r = depth ? open[depth - 1].n->body[open[depth - 1].at] : top;
+    } else if (k == 0 && depth > 0) {
       end_loop(g, &open[--depth]);
-      r = depth ? open[depth - 1].n->body : top;
-    } else if (k == 1 && depth < 8) {
+      r = depth ? open[depth - 1].n->body[open[depth - 1].at] : top;
+    } else if ((k == 1 || k == 3) && depth < 8) {
       const int visible = g->n;
-      open[depth] = (open_loop){begin_loop(g, r), visible};
-      r = open[depth++].n->body;
+      open[depth] = (open_node){k == 1 ? begin_loop(g, r) : begin_if(g, r), visible, 0};
+      r = open[depth++].n->body[0];
     } else if (k == 2) {
       add_constant(g, r);
     } else {

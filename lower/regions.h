@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// lower/regions.h - nodes with regions in the host program: loops, `if`.
+#ifndef FOVEA_LOWER_REGIONS_H_
+#define FOVEA_LOWER_REGIONS_H_
+
+#include "lower/buffers.h"
+
+// The nodes around the place at hand, outermost first.
+typedef struct lw_regions {
+  struct lw_frame **frame;
+  size_t n, cap;
+} lw_regions;
+
+// A node with regions begins, one of its regions begins and ends, it ends.
+void lw_begin_node(lw *l, lw_regions *r, fv_node *n);
+void lw_begin_region(lw *l, const lw_regions *r, fv_region *body);
+void lw_end_region(lw *l, const lw_regions *r, const fv_region *body);
+void lw_end_node(lw *l, lw_regions *r, fv_node *n);
+// Between which values the symbols lie that nodes define: fills l->entry->range.
+void lw_find_ranges(lw *l, fv_graph *g);
+
+#endif  // FOVEA_LOWER_REGIONS_H_

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Passes over modules in the text form.
+#include <stdio.h>
+#include <string.h>
+
+#include "passes/pass.h"
+#include "unit.h"
+
+typedef struct env {
+  fv_arena *arena;
+  fv_diag_sink diag;
+  collected log;
+} env;
+
+// The text of `in` after the passes.
+static const char *after(env *e, const char *in, const char *passes) {
+  fv_module *m;
+  const fv_pipeline p = {.spec = passes};
+  fv_str out = {.arena = e->arena};
+  if (fv_text_parse(e->arena, "in.fvt", in, strlen(in), NULL, NULL, &e->diag, &m) != FV_OK ||
+      fv_verify(m, "reading", &e->diag) != FV_OK || fv_pipeline_run(m, &p, &e->diag) != FV_OK)
+    fail_msg("%s", e->log.text);
+  fv_text_print(m, &out);
+  return out.data;
+}
+
+static void check(const char *in, const char *passes, const char *want) {
+  env e = {.arena = fv_arena_create(NULL)};
+  e.diag = COLLECTING_SINK(&e.log);
+  assert_string_equal(after(&e, in, passes), want);
+  fv_arena_destroy(e.arena);
+}
+
+#define HEAD "fovea 1\nmodule \"m\"\nsymbol B dim 0..9\n"
+
+// The dims of what stays are those of the arm, in attributes too.
+static void test_fold_branches(void **state) {
+  (void)state;
+  static const char in[] = HEAD
+      "symbol n result 0..18\nsymbol k result 0..9\n"
+      "graph \"main\" {\n"
+      "  input \"x\" %x : f32[B]\n"
+      "  input \"c\" %c : bool[]\n"
+      "  %t = constant <bool[] [1]>() : bool[]\n"
+      "  %y = if(%t) {symbols = [2]} : f32[k] do {\n"
+      "    %f = constant <bool[] [0]>() : bool[]\n"
+      "    %z = if(%f) {symbols = [1]} : f32[n] do {\n"
+      "      %two = concat(%x, %x) {axis = 0} : f32[B*2]\n"
+      "      yield %two\n"
+      "    } else {\n"
+      "      yield %x\n"
+      "    }\n"
+      "    yield %z\n"
+      "  } else {\n"
+      "    %s = slice(%x) {axis = 0, end = 0} : f32[0]\n"
+      "    yield %s\n"
+      "  }\n"
+      "  %w = fill() {value = 1, shape = k+1} : f32[k+1]\n"
+      "  %l = if(%c) : f32[k+1] do {\n"
+      "    yield %w\n"
+      "  } else {\n"
+      "    yield %w\n"
+      "  }\n"
+      "  output \"y\" %y\n"
+      "  output \"l\" %l\n"
+      "}\n";
+  check(in, "fold_branches,drop_dead",
+        HEAD
+        "symbol n result 0..18\nsymbol k result 0..9\n"
+        "\ngraph \"main\" {\n"
+        "  input \"x\" %x : f32[B]\n"
+        "  input \"c\" %c : bool[]\n"
+        "  %w = fill() {value = 1.0, shape = [B+1]} : f32[B+1]\n"
+        "  %l = if(%c) : f32[B+1] do {\n"
+        "    yield %w\n"
+        "  } else {\n"
+        "    yield %w\n"
+        "  }\n"
+        "  output \"y\" %x\n"
+        "  output \"l\" %l\n"
+        "}\n");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fold_branches)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
