@@ -330,7 +330,9 @@ static void place(lw *l, fv_node *n) {
   lw_why why = "its kernel computes nothing else";
   if (!n->meaning || n->n_out == 0)
     return;  // built-in
-  if (n->meaning->kind == FV_MEANS_NEST) {
+  if (n->meaning->n_defined) {
+    why = "the host reads it";
+  } else if (n->meaning->kind == FV_MEANS_NEST) {
     const uint32_t id = n->out[0]->id;
     lw_group *g;
     if (rematerialises(l, n)) {

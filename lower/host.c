@@ -42,6 +42,8 @@ static fv_status emit_graph_body(lw *l, fv_graph *g) {
         lw_begin_node(l, &r, w.node);
       else
         FV_TRY(emit_node(l, w.node));
+      if (w.node->meaning)
+        lw_read_defined(l, w.node);
       break;
     case FV_WALK_BEGIN: lw_begin_region(l, &r, w.region); break;
     case FV_WALK_END: lw_end_region(l, &r, w.region); break;

@@ -74,6 +74,8 @@ typedef struct fv_lentry {
   size_t n_group, cap_group;
   fv_lrange *range;
   size_t n_range, cap_range;
+  size_t *range_of;  // by symbol below n_symbol: 1 + its range; 0 = the run does not set it
+  size_t n_symbol, cap_symbol;
 } fv_lentry;
 
 // The largest value of x (a dim or size), known at bind: symbols that the run sets are

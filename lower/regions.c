@@ -14,9 +14,8 @@ typedef struct sought {
 
 static const fv_expr *note_symbol(void *user, const fv_expr *x) {
   sought *s = user;
-  for (size_t i = s->e->n_range; x->kind == FV_E_SYM && i > s->range; i--)
-    if (s->e->range[i - 1].symbol == x->ref)
-      s->range = i;
+  const size_t at = x->kind == FV_E_SYM && x->ref < s->e->n_symbol ? s->e->range_of[x->ref] : 0;
+  s->range = at > s->range ? at : s->range;
   return x;
 }
 
@@ -46,6 +45,9 @@ static void add_range(lw *l, int64_t symbol, const fv_expr *lo, const fv_expr *h
   fv_lentry *e = l->entry;
   const fv_lrange r = {(uint32_t)symbol, lo, hi};
   FV_PUSH(l->arena, e->range, e->n_range, e->cap_range, r);
+  while (e->n_symbol <= r.symbol)
+    FV_PUSH(l->arena, e->range_of, e->n_symbol, e->cap_symbol, 0);
+  e->range_of[r.symbol] = e->n_range;
 }
 
 static const fv_expr *at_most(lw *l, const fv_expr *a, const fv_expr *b) {
@@ -73,10 +75,19 @@ static void ranges_of_if(lw *l, const fv_node *n) {
             at_most(l, n->body[0]->result[i]->type.dim[d], n->body[1]->result[i]->type.dim[d]));
 }
 
+static void ranges_of_node(lw *l, const fv_node *n) {
+  for (int i = 0; i < n->meaning->n_defined; i++) {
+    const fv_defined *d = &n->meaning->defined[i];
+    add_range(l, d->symbol, fv_x_i64(l->pool, fv_symbol_get(l->pool, d->symbol)->min), d->max);
+  }
+}
+
 void lw_find_ranges(lw *l, fv_graph *g) {
   fv_walk w = {.top = g->region};
   while (fv_walk_step(&w)) {
-    if (w.event == FV_WALK_ENTER && w.node->op == FV_OP_loop)
+    if (w.event == FV_WALK_ENTER && w.node->meaning)
+      ranges_of_node(l, w.node);
+    else if (w.event == FV_WALK_ENTER && w.node->op == FV_OP_loop)
       ranges_of_loop(l, w.node);
     else if (w.event == FV_WALK_LEAVE && w.node->op == FV_OP_if)
       ranges_of_if(l, w.node);
@@ -118,15 +129,28 @@ static bool computes_into(const lw *l, const fv_region *body, int i) {
 
 // A symbol of the run for a bool that the host must know.
 static uint32_t flag_symbol(lw *l) {
-  return fv_symbol_add(l->pool, "flag", 0, 1, FV_SYM_RESULT);
+  return fv_symbol_add(l->pool, "flag.run", 0, 1, FV_SYM_RESULT);
 }
 
-static void read_flag(lw *l, uint32_t symbol, uint32_t buffer, const fv_span *span) {
+static void read_symbol(lw *l, uint32_t symbol, uint32_t buffer, const fv_expr *max,
+                        const fv_span *span, const char *text) {
   fv_linst *i = lw_new_inst(l, FV_H_READ, span);
   i->symbol = symbol;
   i->a = buffer;
-  i->x = fv_x_i64(l->pool, 1);
-  i->text = "a condition is no bool";
+  i->x = max;
+  i->text = text;
+}
+
+static void read_flag(lw *l, uint32_t symbol, uint32_t buffer, const fv_span *span) {
+  read_symbol(l, symbol, buffer, fv_x_i64(l->pool, 1), span, "a condition is no bool");
+}
+
+void lw_read_defined(lw *l, const fv_node *n) {
+  for (int i = 0; i < n->meaning->n_defined; i++) {
+    const fv_defined *d = &n->meaning->defined[i];
+    read_symbol(l, d->symbol, lw_value_buffer(l, n->out[d->result]), d->max, fv_node_span(n),
+                d->text);
+  }
 }
 
 //===-- Loops -------------------------------------------------------------------------===//

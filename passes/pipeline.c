@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pipeline:
 //
-//   as loaded -> fold_constants -> fold_branches -> merge_equal -> drop_dead -> lowering
+//   as loaded -> fold_constants -> fold_control -> merge_equal -> drop_dead -> lowering
 //
 // The driver verifies after every pass, always, and names the pass that broke
 // a rule.
@@ -25,8 +25,8 @@ static const struct {
   const char *name, *spec;
 } preset[] = {
     {"O0", ""},
-    {"O1", "fold_constants,fold_branches,drop_dead"},
-    {"O2", "fold_constants,fold_branches,merge_equal,drop_dead"},
+    {"O1", "fold_constants,fold_control,drop_dead"},
+    {"O2", "fold_constants,fold_control,merge_equal,drop_dead"},
 };
 
 const fv_pass *fv_pass_at(size_t i) {

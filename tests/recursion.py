@@ -17,6 +17,7 @@ BOUNDED = {
     "fv_x_op": "one step: an operation is rewritten as a simpler one",
     "fv_kb_op": "one step each: an operation is rewritten as simpler ones",
     "convert": "one step: the scalar of a splat",
+    "content_of": "conditions, operands and indices of one expression in one another, at most 64",
     "eval_region": "loops and definitions in one another, at most 64",
     "region_work": "loops in one another, at most 64",
     "ensure_reductions": "reductions of reductions, within one row kernel",

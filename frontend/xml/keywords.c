@@ -45,6 +45,8 @@ const fv_xml_keyword fv_xml_keywords[] = {
     {"if", FV_XML_CODE, "cond! dims out", false, FV_XML_IF, fv_xml_run_if, "Runs one of its arms"},
     {"then", FV_XML_IF, "out", false, FV_XML_ARM, fv_xml_run_arm, "Runs if the condition is true"},
     {"else", FV_XML_IF, "out", false, FV_XML_ARM, fv_xml_run_arm, "Runs if it is false"},
+    {"item", FV_XML_CODE, "name! x! min max!", false, 0, fv_xml_run_item,
+     "Names a number that the run computes"},
     {"read", FV_XML_CODE, "state! member out!", false, 0, fv_xml_run_read,
      "The valid part of a state"},
     {"write", FV_XML_CODE, "state! member x!", false, 0, fv_xml_run_write,

@@ -11,7 +11,7 @@
 // What a faulty element would have defined.
 static void poison(fv_xml_cx *cx, const fv_xml_elem *e) {
   fv_xml_poison_out(cx, e);
-  static const char *const naming[] = {"let", "const", "weight", "input", "each", "carry"};
+  static const char *const naming[] = {"let", "const", "weight", "input", "each", "carry", "item"};
   for (size_t i = 0; i < FV_COUNTOF(naming); i++) {
     const fv_xml_attr *a = fv_xml_find_attr(e, "name");
     if (a && strcmp(e->name, naming[i]) == 0 && fv_xml_is_name(a->value) &&

@@ -311,6 +311,7 @@ void fv_xml_run_if(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_arm(fv_xml_cx *cx, const fv_xml_elem *e);  // then, else
 void fv_xml_finish_arm(fv_xml_cx *cx, fv_xml_frame *f);
 void fv_xml_finish_if(fv_xml_cx *cx, fv_xml_frame *f);
+void fv_xml_run_item(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_read(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_write(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e);

@@ -86,6 +86,17 @@ static void type_literals(fv_xml_cx *cx, builder *b) {
   }
 }
 
+// shape="s" with s a list whose contents are known.
+static bool dims_of_value(fv_xml_cx *cx, fv_node *n, const fv_param_info *p, const char *text) {
+  const fv_xml_name *e =
+      p->kind == 'D' ? fv_xml_scope_find(cx->top->scope, text, strlen(text)) : NULL;
+  const fv_value *v = e && e->kind == FV_XML_VALUE ? e->value : NULL;
+  if (!v || v->type.rank != 1 || !v->content || !fv_dtype_is_int(v->type.dtype))
+    return false;
+  fv_attr_set_dims(n, fv_arena_strndup(cx->arena, p->name, p->len), v->n_content, v->content);
+  return true;
+}
+
 static void read_attr(fv_xml_cx *cx, builder *b, fv_node *n, const fv_param_info *p) {
   const fv_xml_attr *a = attr_of(b->elem, p);
   if (!a)
@@ -98,6 +109,8 @@ static void read_attr(fv_xml_cx *cx, builder *b, fv_node *n, const fv_param_info
     b->failed = true;
     return;
   }
+  if (dims_of_value(cx, n, p, text))
+    return;
   const char *err = "malformed";
   size_t at = 0;
   cx->poisoned = false;

@@ -95,6 +95,10 @@ const fv_expr *fv_xml_symbol(void *user, const char *name, size_t n) {
     return NULL;
   if (e->kind == FV_XML_INT)
     return e->expr;
+  // A value of one integer whose content is known: shape arithmetic.
+  if (e->kind == FV_XML_VALUE && e->value->content && e->value->n_content == 1 &&
+      fv_dtype_is_int(e->value->type.dtype))
+    return e->value->content[0];
   if (e->kind != FV_XML_POISON)
     return NULL;
   cx->poisoned = true;
@@ -132,8 +136,11 @@ void fv_xml_report_expr(fv_xml_cx *cx, fv_xml_slice s, const char *err, size_t a
                        "'%s' is used before it is defined, in line %u; move that up", word,
                        (unsigned)fv_xml_place(cx->file, later->at).line);
   } else if (e && e->kind == FV_XML_VALUE) {
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, span,
-                       "'%s' is a value; an integer stands here (a let, a dim or a counter)", word);
+    (void)fv_xml_fault(
+        cx, FV_ERR_PARSE, span,
+        "'%s' is a value; an integer stands here (a let, a dim, a counter, or what an "
+        "<item> names)",
+        word);
   } else if (e && e->kind == FV_XML_TEXT) {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, span, "parameter '%s' is text here, not an integer", word);
   } else if (word && !e && strcmp(word, "min") && strcmp(word, "max")) {

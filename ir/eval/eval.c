@@ -234,8 +234,33 @@ static fv_status eval_expansion(scope *outer, const fv_node *n, const fv_array *
   return FV_OK;
 }
 
-static fv_status eval_meaning(scope *s, const fv_node *n, const fv_array *const *in,
-                              fv_array *out) {
+// Until the node has run its symbols stand at their largest, so that there is room.
+static fv_status reserve_symbols(scope *s, const fv_node *n) {
+  for (int i = 0; i < n->meaning->n_defined; i++) {
+    const fv_defined *d = &n->meaning->defined[i];
+    if (!fv_x_eval_i64(d->max, s->symbol, &s->symbol[d->symbol]))
+      return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a bound cannot be computed");
+  }
+  return FV_OK;
+}
+
+static fv_status define_symbols(scope *s, const fv_node *n, fv_array *out) {
+  const fv_xpool *pool = n->region->graph->module->pool;
+  for (int i = 0; i < n->meaning->n_defined; i++) {
+    const fv_defined *d = &n->meaning->defined[i];
+    const int64_t v = fv_scalar_load(out[d->result].dtype, out[d->result].data).i;
+    if (v < fv_symbol_get(pool, d->symbol)->min || v > s->symbol[d->symbol])
+      return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "%s", d->text);
+    s->symbol[d->symbol] = v;
+  }
+  for (int i = 0; n->meaning->n_defined && i < n->n_out; i++)
+    for (int d = 0; d < out[i].rank; d++)
+      if (!fv_x_eval_i64(n->out[i]->type.dim[d], s->symbol, &out[i].dim[d]))
+        return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a dim cannot be computed");
+  return FV_OK;
+}
+
+static fv_status eval_own(scope *s, const fv_node *n, const fv_array *const *in, fv_array *out) {
   if (n->meaning->kind == FV_MEANS_EXPAND)
     return eval_expansion(s, n, in, out);
   for (int i = 0; i < n->n_out; i++)
@@ -246,6 +271,13 @@ static fv_status eval_meaning(scope *s, const fv_node *n, const fv_array *const 
     FV_TRY(fv_eval_nest(n, s->scratch, s->symbol, in, &out[0], s->diag));
   fv_arena_clear(s->scratch);
   return FV_OK;
+}
+
+static fv_status eval_meaning(scope *s, const fv_node *n, const fv_array *const *in,
+                              fv_array *out) {
+  FV_TRY(reserve_symbols(s, n));
+  FV_TRY(eval_own(s, n, in, out));
+  return define_symbols(s, n, out);
 }
 
 //===-- Built-in nodes ----------------------------------------------------------------===//

@@ -37,10 +37,10 @@ static double region_work(const fv_region *r) {
   double work = 0;
   for (const fv_node *n = r->first; n; n = n->next) {
     int64_t trips = 0;
-    if (!n->body)
+    if (!n->n_body)
       work += fv_eval_work(n);
-    else if (fv_x_is_lit(fv_attr_get(n, "trips")->x, &trips))
-      work += (double)trips * region_work(n->body);
+    else if (n->op == FV_OP_loop && fv_x_is_lit(fv_attr_get(n, "trips")->x, &trips))
+      work += (double)trips * region_work(n->body[0]);
     else
       return INFINITY;
   }

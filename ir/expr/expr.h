@@ -71,10 +71,13 @@ typedef struct fv_symbol {
   const char *name;
   int64_t min, max;  // inclusive
   fv_symbol_kind kind;
+  const struct fv_expr *most;  // a bound over other symbols, or NULL
 } fv_symbol;
 
 uint32_t fv_symbol_add(fv_xpool *p, const char *name, int64_t min, int64_t max,
                        fv_symbol_kind kind);
+// Of a symbol that a node defines: it is never above `most`. The prover uses it.
+void fv_symbol_bound(fv_xpool *p, uint32_t sym, const fv_expr *most);
 const fv_symbol *fv_symbol_get(const fv_xpool *p, uint32_t sym);
 uint32_t fv_symbol_count(const fv_xpool *p);
 bool fv_symbol_find(const fv_xpool *p, const char *name, uint32_t *out);

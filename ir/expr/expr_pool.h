@@ -16,6 +16,8 @@ struct fv_xpool {
   fv_arena *arena;
   const fv_expr **table;  // open addressing, a power of two of slots
   size_t n_slots;
+  uint32_t *bounded;  // symbols with a bound over others
+  size_t n_bounded, cap_bounded;
   fv_xmeta *meta;
   size_t cap_meta;
   uint32_t count;

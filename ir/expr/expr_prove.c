@@ -348,6 +348,18 @@ fv_truth fv_prove_eq(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
   return r.lo == 0 && r.hi == 0 ? FV_YES : FV_UNKNOWN;
 }
 
+// With symbols that have a bound over others at that bound, where x falls with them.
+static bool never_negative(fv_xpool *p, const fv_expr *x) {
+  for (size_t i = p->n_bounded; i-- > 0;) {
+    const uint32_t s = p->bounded[i];
+    const fv_expr *next = fv_x_add(p, fv_x_sym(p, s), fv_x_i64(p, 1));
+    next = fv_x_subst_sym(p, x, s, next);
+    if (next != x && fv_x_range(p, fv_xp_add(p, next, x, -1), NULL, 0).hi <= 0)
+      x = fv_x_subst_sym(p, x, s, p->symbol[s].most);
+  }
+  return fv_x_range(p, x, NULL, 0).lo >= 0;
+}
+
 fv_truth fv_prove_le(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
   if (a == b)
     return FV_YES;
@@ -360,7 +372,7 @@ fv_truth fv_prove_le(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
       fv_x_has(b, FV_XF_LOAD))
     return FV_UNKNOWN;
   const fv_range r = fv_x_range(p, fv_xp_add(p, b, a, -1), NULL, 0);
-  if (r.lo >= 0)
+  if (r.lo >= 0 || never_negative(p, fv_xp_add(p, b, a, -1)))
     return FV_YES;
   return r.hi < 0 ? FV_NO : FV_UNKNOWN;
 }

@@ -275,6 +275,21 @@ bool fv_attr_eq(const fv_attr *a, const fv_attr *b) {
   }
 }
 
+int fv_node_defines(const fv_node *n, const int64_t **symbols) {
+  const fv_op_info *info = fv_op_get(n->op);
+  for (int i = 0; i < info->n_attr; i++) {
+    const fv_param_info *p = &info->attr[i];
+    const fv_attr *a = &n->attr[i];
+    const bool one = p->len == 5 && memcmp(p->name, "count", 5) == 0 && a->kind == 'i';
+    const bool list = p->len == 7 && memcmp(p->name, "symbols", 7) == 0 && a->kind == 'I';
+    if (!one && !list)
+      continue;
+    *symbols = one ? &a->i : a->ints;
+    return one ? 1 : a->n;
+  }
+  return 0;
+}
+
 bool fv_node_symbols_exist(const fv_node *n) {
   static const char *const name[] = {"counter", "count", "symbols"};
   const fv_op_info *info = fv_op_get(n->op);

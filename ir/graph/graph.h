@@ -282,7 +282,9 @@ void fv_node_add_span(fv_node *n, const fv_span *s);  // no duplicates
 void fv_node_copy_spans(fv_node *n, const fv_node *from);
 fv_value *fv_value_create(fv_module *m, const fv_type *t, fv_node *def, uint32_t index);
 const fv_span *fv_node_span(const fv_node *n);  // first, or NULL
-bool fv_node_symbols_exist(const fv_node *n);   // those that its attributes name by number
+// Symbols that the run gets from n, by number, -1 = none: attribute `count` or `symbols`.
+int fv_node_defines(const fv_node *n, const int64_t **symbols);
+bool fv_node_symbols_exist(const fv_node *n);  // those that its attributes name by number
 
 // Attribute access by name; FV_CHECK fails for a name not in the schema.
 fv_attr *fv_attr_get(const fv_node *n, const char *name);
@@ -306,8 +308,8 @@ bool fv_attr_eq(const fv_attr *a, const fv_attr *b);
 // Replaces each use in the graph (operands, region results) of the old values
 // by forward[id], in one walk: forward has n_value entries, NULL = keep.
 void fv_graph_forward(fv_graph *g, fv_value *const *forward);
-// Removes nodes whose results nobody uses, from the last to the first, so one
-// walk takes whole chains; effects, and loops with effects, stay. Returns how
+// Removes nodes whose results and symbols nobody uses, from the last to the first, so
+// one walk takes whole chains; effects, and loops with effects, stay. Returns how
 // many went.
 uint64_t fv_graph_drop_dead(fv_graph *g);
 // Moves all nodes of a region in front of `at`, which stands in another.

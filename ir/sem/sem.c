@@ -201,15 +201,22 @@ fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag) {
   s.meaning->from = hash_from(n);
   s.meaning->types = hash_results(n);
   n->meaning = fv_op_get(n->op)->flags & FV_OPF_BUILTIN ? NULL : s.meaning;
+  fv_sem_contents(n);
   return FV_OK;
 }
 
 // Carries of a loop have the types of their initial values: known before the
 // body is inferred.
 static void enter_body(const fv_node *loop, fv_region *body) {
-  for (int i = 0; i < body->n_param && i < loop->n_in; i++)
-    if (loop->in[i])
-      body->param[i]->type = loop->in[i]->type;
+  for (int i = 0; i < body->n_param && i < loop->n_in; i++) {
+    fv_value *v = body->param[i];
+    if (!loop->in[i])
+      continue;
+    v->type = loop->in[i]->type;
+    const bool stays = i < body->n_result && body->result[i] == v;
+    v->content = stays ? loop->in[i]->content : NULL;
+    v->n_content = loop->in[i]->n_content;
+  }
 }
 
 fv_status fv_infer_graph(fv_graph *g, fv_diag_sink *diag) {

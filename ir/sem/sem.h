@@ -87,6 +87,15 @@ struct fv_kb;  // kernel builder, ir/kernel/kernel.h
 
 typedef enum fv_meaning_kind { FV_MEANS_NEST, FV_MEANS_EXPAND, FV_MEANS_KERNEL } fv_meaning_kind;
 
+// A symbol that the node defines: once it has run, the one element of its result number
+// `result`, an integer; between the symbol's min and `max`, else the run fails with `text`.
+typedef struct fv_defined {
+  uint32_t symbol;
+  int result;
+  const fv_expr *max;
+  const char *text;
+} fv_defined;
+
 typedef struct fv_meaning {
   fv_meaning_kind kind;
   fv_nest nest;
@@ -99,6 +108,8 @@ typedef struct fv_meaning {
   // row-major tensors.
   void (*build)(const fv_node *n, struct fv_kb *kb);
   int grid_rank;
+  const fv_defined *defined;
+  int n_defined;
   // Hashes of what it was made of, and of the types of the results: see
   // fv_node_is_inferred().
   uint64_t from, types;

@@ -132,6 +132,8 @@ fv_status fv_sem_loop(fv_sem *s) {
   const int64_t count = fv_attr_int(n, "count");
   if (count < 0 && collects > 0 && fv_attr_int(n, "while_carry") >= 0)
     return fv_sem_error(s, "a while loop that collects values needs a count symbol");
+  if (count >= 0)
+    fv_symbol_bound(s->pool, (uint32_t)count, fv_attr_get(n, "trips")->x);
   const fv_expr *trips =
       count >= 0 ? fv_x_sym(s->pool, (uint32_t)count) : fv_attr_get(n, "trips")->x;
   fv_type *types = FV_NEW_N(s->arena, fv_type, body->n_result);
@@ -151,22 +153,16 @@ fv_status fv_sem_loop(fv_sem *s) {
 
 //===-- If ----------------------------------------------------------------===//
 
-// The symbol of axis number `at` (over all results) where the arms differ; made
+// The dim of axis number `at` (over all results). Where the arms differ it is a symbol, made
 // when the node is inferred first, so that it stays when it is inferred again.
 static const fv_expr *arm_dim(fv_sem *s, int at, int axes, const fv_expr *a, const fv_expr *b) {
   const fv_attr *have = fv_attr_get(s->node, "symbols");
-  int64_t *symbol = FV_NEW_N(s->arena, int64_t, axes);
-  for (int i = 0; i < axes; i++)
-    symbol[i] = i < have->n ? have->ints[i] : -1;
-  if (symbol[at] < 0 && fv_prove_eq(s->pool, a, b) == FV_YES)
+  if ((at >= have->n || have->ints[at] < 0) && fv_prove_eq(s->pool, a, b) == FV_YES)
     return a;
-  if (symbol[at] < 0) {
-    const fv_range ra = fv_x_range(s->pool, a, NULL, 0), rb = fv_x_range(s->pool, b, NULL, 0);
-    const int64_t lo = ra.lo < rb.lo ? ra.lo : rb.lo, hi = ra.hi > rb.hi ? ra.hi : rb.hi;
-    symbol[at] = fv_symbol_add(s->pool, "if", lo, hi < lo ? lo : hi, FV_SYM_RESULT);
-    fv_attr_set_ints(s->node, "symbols", axes, symbol);
-  }
-  return fv_x_sym(s->pool, (uint32_t)symbol[at]);
+  const fv_range ra = fv_x_range(s->pool, a, NULL, 0), rb = fv_x_range(s->pool, b, NULL, 0);
+  const int64_t symbol = fv_sem_symbol(s, at, axes, "if.dim", ra.lo < rb.lo ? ra.lo : rb.lo,
+                                       ra.hi > rb.hi ? ra.hi : rb.hi);
+  return fv_x_sym(s->pool, (uint32_t)symbol);
 }
 
 static fv_status check_arms(fv_sem *s, int *axes) {
@@ -184,15 +180,7 @@ static fv_status check_arms(fv_sem *s, int *axes) {
                           fv_sem_type_text(s, a), fv_sem_type_text(s, b));
     *axes += a->rank;
   }
-  const fv_attr *symbols = fv_attr_get(s->node, "symbols");
-  if (symbols->n && symbols->n != *axes)
-    return fv_sem_error(s, "symbols has %d entries, but the results have %d axes", symbols->n,
-                        *axes);
-  for (int i = 0; i < symbols->n; i++)
-    if (symbols->ints[i] >= 0 &&
-        fv_symbol_get(s->pool, (uint32_t)symbols->ints[i])->kind != FV_SYM_RESULT)
-      return fv_sem_error(s, "symbols[%d] is no result", i);
-  return FV_OK;
+  return fv_sem_want_symbols(s, *axes);
 }
 
 fv_status fv_sem_if(fv_sem *s) {

@@ -9,8 +9,11 @@ void fv_sem_begin_expansion(fv_sem *s) {
   s->build = fv_region_create(n->region->graph, n);
   s->meaning->expansion = s->build;
   for (int i = 0; i < n->n_in; i++)
-    if (n->in[i])
-      fv_region_add_param(s->build, &n->in[i]->type, NULL);
+    if (n->in[i]) {
+      fv_value *v = fv_region_add_param(s->build, &n->in[i]->type, NULL);
+      v->content = n->in[i]->content;
+      v->n_content = n->in[i]->n_content;
+    }
 }
 
 fv_value *fv_sem_param(fv_sem *s, int operand) {

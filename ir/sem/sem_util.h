@@ -15,6 +15,9 @@ const char *fv_sem_dim_text(const fv_sem *s, const fv_expr *dim);
 const char *fv_sem_type_text(const fv_sem *s, const fv_type *t);
 const char *fv_sem_operand_name(const fv_sem *s, int operand);
 
+// Fills the contents of the node's results (fv_value.content); the types are set.
+void fv_sem_contents(const fv_node *n);
+
 //===-- Checks ----------------------------------------------------------===//
 
 enum { FV_CLASS_FLOAT = 1, FV_CLASS_INT = 2, FV_CLASS_BOOL = 4 };
@@ -49,6 +52,11 @@ FV_NODISCARD fv_status fv_sem_want_not_negative(fv_sem *s, const fv_expr *dim, c
 FV_NODISCARD fv_status fv_sem_expr(fv_sem *s, const char *attr, const fv_expr **out);
 // A number for elements of dtype t; fractions and overflow are refused for integers.
 FV_NODISCARD fv_status fv_sem_literal(fv_sem *s, const char *attr, fv_dtype t, const fv_expr **out);
+
+// Number k of the `count` symbols that the node's attribute `symbols` names; made if there is
+// none yet, and then it stays.
+int64_t fv_sem_symbol(fv_sem *s, int k, int count, const char *name, int64_t lo, int64_t hi);
+FV_NODISCARD fv_status fv_sem_want_symbols(fv_sem *s, int count);  // that many, or none yet
 
 //===-- Scalars ---------------------------------------------------------===//
 

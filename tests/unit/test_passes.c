@@ -34,7 +34,7 @@ static void check(const char *in, const char *passes, const char *want) {
 #define HEAD "fovea 1\nmodule \"m\"\nsymbol B dim 0..9\n"
 
 // The dims of what stays are those of the arm, in attributes too.
-static void test_fold_branches(void **state) {
+static void test_fold_control(void **state) {
   (void)state;
   static const char in[] = HEAD
       "symbol n result 0..18\nsymbol k result 0..9\n"
@@ -64,7 +64,7 @@ static void test_fold_branches(void **state) {
       "  output \"y\" %y\n"
       "  output \"l\" %l\n"
       "}\n";
-  check(in, "fold_branches,drop_dead",
+  check(in, "fold_control,drop_dead",
         HEAD
         "symbol n result 0..18\nsymbol k result 0..9\n"
         "\ngraph \"main\" {\n"
@@ -82,6 +82,6 @@ static void test_fold_branches(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fold_branches)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fold_control)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// <if> with its arms <then> and <else>: the graph IR's op with two regions.
+// <if> with its arms <then> and <else>: the graph IR's op with two regions. <item>:
+// a number that the run computes becomes a dim.
 #include <string.h>
 
 #include "frontend/xml/lower.h"
@@ -129,4 +130,31 @@ void fv_xml_finish_if(fv_xml_cx *cx, fv_xml_frame *frame) {
   for (int i = 0; i < n->n_out && fv_xml_next(&rest, &item); i++)
     if (strcmp(fv_xml_slice_text(cx, item), "_") != 0)
       fv_xml_bind_value(cx, item, n->out[i]);
+}
+
+//===-- Item ----------------------------------------------------------------===//
+
+// The name is bound to the symbol, even if the value is not wanted.
+void fv_xml_run_item(fv_xml_cx *cx, const fv_xml_elem *e) {
+  const fv_xml_attr *name = fv_xml_find_attr(e, "name"), *min = fv_xml_find_attr(e, "min");
+  const char *word = fv_xml_slice_text(cx, fv_xml_whole(name));
+  fv_value *x = fv_xml_operand(cx, fv_xml_whole(fv_xml_find_attr(e, "x")), NULL);
+  const fv_expr *max = fv_xml_expr(cx, fv_xml_whole(fv_xml_find_attr(e, "max")));
+  int64_t least = 0;
+  const bool good = (!min || fv_xml_int(cx, fv_xml_whole(min), &least)) && x && max;
+  fv_node *n = good ? fv_xml_node(cx, FV_OP_item, 1, &x) : NULL;
+  if (n) {
+    const int64_t most = fv_x_range(cx->pool, max, NULL, 0).hi;
+    fv_attr_set_int(n, "min", least);
+    fv_attr_set_expr(n, "max", max);
+    if (fv_xml_is_name(word) && most >= least) {
+      // As for counters: the dot keeps it out of reach of what a file can spell.
+      const char *hidden = fv_arena_printf(cx->arena, "%s.0", word);
+      const int64_t symbol = fv_symbol_add(cx->pool, hidden, least, most, FV_SYM_RESULT);
+      fv_attr_set_ints(n, "symbols", 1, &symbol);
+    }
+    n = fv_xml_place_node(cx, n);
+  }
+  fv_xml_bind(cx, name, 0, word, n ? FV_XML_INT : FV_XML_POISON,
+              n ? fv_x_sym(cx->pool, (uint32_t)fv_attr_get(n, "symbols")->ints[0]) : NULL);
 }

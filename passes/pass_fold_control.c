@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An `if` whose condition is a constant becomes the arm that runs: its nodes
-// move out of it, and symbols that stood for its dims become those dims.
+// Control that constants decide. An `if` whose condition is a constant becomes the arm
+// that runs: its nodes move out of it, and symbols that stood for its dims become those
+// dims. The symbol of an `item` of a constant becomes its value.
 #include "passes/pass.h"
 
 // The arm that every run takes, or NULL.
@@ -36,6 +37,16 @@ static void fold(folding *f, fv_node *n, fv_region *arm) {
   fv_node_remove(n);
 }
 
+// The value of an `item` of a constant, if it is in range: others fail the run.
+static bool constant_item(const fv_node *n, int64_t *out) {
+  const fv_node *c = n->op == FV_OP_item ? n->in[0]->def : NULL;
+  int64_t max;
+  if (!c || c->op != FV_OP_constant || c->n_data != 1 || !fv_x_is_lit(fv_attr_get(n, "max")->x, &max))
+    return false;
+  *out = fv_scalar_load(c->data[0]->dtype, c->data[0]->data).i;
+  return *out >= fv_attr_int(n, "min") && *out <= max;
+}
+
 // A dim of an arm may be that of another `if` that is folded, too.
 static void resolve_symbols(fv_xpool *p, const fv_expr **by, uint32_t n) {
   for (uint32_t s = 0; s < n; s++)
@@ -51,22 +62,28 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
   folding f = {FV_NEW_N(cx->arena, fv_value *, g->module->n_value),
                FV_NEW_N(cx->arena, const fv_expr *, symbols)};
   fv_node **order = NULL;
-  size_t n_order = 0, cap = 0;
-  for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n))
-    if (only_arm(n))
+  size_t n_order = 0, cap = 0, items = 0;
+  for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
+    int64_t v;
+    if (only_arm(n)) {
       FV_PUSH(cx->arena, order, n_order, cap, n);
+    } else if (constant_item(n, &v) && !f.by[fv_attr_get(n, "symbols")->ints[0]]) {
+      f.by[fv_attr_get(n, "symbols")->ints[0]] = fv_x_i64(p, v);
+      items++;
+    }
+  }
   for (size_t i = 0; i < n_order; i++)
     fold(&f, order[i], only_arm(order[i]));
-  cx->changes += n_order;
-  if (!n_order)
+  if (!n_order && !items)
     return FV_OK;
+  cx->changes += n_order;
   fv_graph_forward(g, f.forward);
   resolve_symbols(p, f.by, symbols);
   fv_graph_subst_symbols(g, f.by, symbols);
   return fv_infer_graph(g, cx->diag);
 }
 
-const fv_pass fv_pass_fold_branches = {.name = "fold_branches",
+const fv_pass fv_pass_fold_control = {.name = "fold_control",
                                        .doc =
                                            "Puts the arm that runs in place of an if whose "
                                            "condition is a constant",
