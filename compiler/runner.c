@@ -130,17 +130,6 @@ static uint32_t state_block(fv_arena *ar, fv_lentry *e, const uses *u, uint32_t 
   return next;
 }
 
-// What a loop may find its trips to be.
-static void find_ranges(fv_arena *ar, fv_lentry *e, const fv_graph *g) {
-  for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
-    if (n->op != FV_OP_loop || fv_attr_int(n, "count") < 0)
-      continue;
-    const fv_lrange r = {(uint32_t)fv_attr_int(n, "count"), fv_x_i64(g->module->pool, 0),
-                         fv_attr_get(n, "trips")->x};
-    FV_PUSH(ar, e->range, e->n_range, e->cap_range, r);
-  }
-}
-
 // After the launch: the symbols that the run has set, one by one.
 static void read_results(fv_arena *ar, fv_lentry *e, const uses *u, uint32_t results) {
   fv_xpool *p = u->m->pool;
@@ -186,7 +175,7 @@ static fv_kernel *lower_graph(fv_arena *ar, const fv_graph *g, uint32_t number, 
       (fv_lbuffer){
           .space = FV_SPACE_ARENA, .dtype = FV_i64, .bytes = fv_x_i64(m->pool, 8 * n_symbol)});
   buffer[n++] = results;
-  find_ranges(ar, e, g);
+  fv_lower_ranges(ar, e, g);
   const fv_expr **scalar = FV_NEW_N(ar, const fv_expr *, n_symbol + (uint32_t)n_out);
   uint32_t n_scalar = 0;
   for (uint32_t y = 0; y < n_symbol; y++)

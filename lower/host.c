@@ -102,7 +102,7 @@ fv_status lw_host_entry(lw *l, fv_graph *g) {
   l->buffer = FV_NEW_N(l->arena, uint32_t, l->module->n_value);
   for (uint32_t i = 0; i < l->module->n_value; i++)
     l->buffer[i] = FV_NO_SLOT;
-  lw_find_ranges(l, g);
+  fv_lower_ranges(l->arena, l->entry, g);
   place_ports(l, g);
   FV_TRY(emit_graph_body(l, g));
   copy_outputs(l, g);

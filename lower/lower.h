@@ -78,6 +78,8 @@ typedef struct fv_lentry {
   size_t n_symbol, cap_symbol;
 } fv_lentry;
 
+// Fills e->range with what the nodes of g define.
+void fv_lower_ranges(fv_arena *ar, fv_lentry *e, const fv_graph *g);
 // The largest value of x (a dim or size), known at bind: symbols that the run sets are
 // replaced by the ends of their ranges.
 const fv_expr *fv_lower_bound(fv_xpool *p, const fv_lentry *e, const fv_expr *x);

@@ -41,8 +41,14 @@ const fv_expr *fv_lower_bound(fv_xpool *p, const fv_lentry *e, const fv_expr *x)
   }
 }
 
-static void add_range(lw *l, int64_t symbol, const fv_expr *lo, const fv_expr *hi) {
-  fv_lentry *e = l->entry;
+typedef struct ranging {
+  fv_arena *arena;
+  fv_xpool *pool;
+  fv_lentry *e;
+} ranging;
+
+static void add_range(const ranging *l, int64_t symbol, const fv_expr *lo, const fv_expr *hi) {
+  fv_lentry *e = l->e;
   const fv_lrange r = {(uint32_t)symbol, lo, hi};
   FV_PUSH(l->arena, e->range, e->n_range, e->cap_range, r);
   while (e->n_symbol <= r.symbol)
@@ -50,13 +56,13 @@ static void add_range(lw *l, int64_t symbol, const fv_expr *lo, const fv_expr *h
   e->range_of[r.symbol] = e->n_range;
 }
 
-static const fv_expr *at_most(lw *l, const fv_expr *a, const fv_expr *b) {
+static const fv_expr *at_most(const ranging *l, const fv_expr *a, const fv_expr *b) {
   return fv_prove_le(l->pool, a, b) == FV_YES   ? b
          : fv_prove_le(l->pool, b, a) == FV_YES ? a
                                                 : fv_x_op(l->pool, FV_X_MAX, a, b, NULL);
 }
 
-static void ranges_of_loop(lw *l, const fv_node *n) {
+static void ranges_of_loop(const ranging *l, const fv_node *n) {
   const fv_expr *zero = fv_x_i64(l->pool, 0), *trips = fv_attr_get(n, "trips")->x;
   const fv_expr *last = fv_x_sub(l->pool, trips, fv_x_i64(l->pool, 1));
   add_range(l, fv_attr_int(n, "counter"), zero, at_most(l, zero, last));
@@ -64,7 +70,7 @@ static void ranges_of_loop(lw *l, const fv_node *n) {
     add_range(l, fv_attr_int(n, "count"), zero, trips);
 }
 
-static void ranges_of_if(lw *l, const fv_node *n) {
+static void ranges_of_if(const ranging *l, const fv_node *n) {
   const fv_attr *symbols = fv_attr_get(n, "symbols");
   int at = 0;
   for (int i = 0; i < n->n_out; i++)
@@ -75,22 +81,23 @@ static void ranges_of_if(lw *l, const fv_node *n) {
             at_most(l, n->body[0]->result[i]->type.dim[d], n->body[1]->result[i]->type.dim[d]));
 }
 
-static void ranges_of_node(lw *l, const fv_node *n) {
+static void ranges_of_node(const ranging *l, const fv_node *n) {
   for (int i = 0; i < n->meaning->n_defined; i++) {
     const fv_defined *d = &n->meaning->defined[i];
     add_range(l, d->symbol, fv_x_i64(l->pool, fv_symbol_get(l->pool, d->symbol)->min), d->max);
   }
 }
 
-void lw_find_ranges(lw *l, fv_graph *g) {
+void fv_lower_ranges(fv_arena *ar, fv_lentry *e, const fv_graph *g) {
+  const ranging l = {ar, g->module->pool, e};
   fv_walk w = {.top = g->region};
   while (fv_walk_step(&w)) {
     if (w.event == FV_WALK_ENTER && w.node->meaning)
-      ranges_of_node(l, w.node);
+      ranges_of_node(&l, w.node);
     else if (w.event == FV_WALK_ENTER && w.node->op == FV_OP_loop)
-      ranges_of_loop(l, w.node);
+      ranges_of_loop(&l, w.node);
     else if (w.event == FV_WALK_LEAVE && w.node->op == FV_OP_if)
-      ranges_of_if(l, w.node);
+      ranges_of_if(&l, w.node);
   }
 }
 

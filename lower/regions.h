@@ -17,7 +17,5 @@ void lw_begin_region(lw *l, const lw_regions *r, fv_region *body);
 void lw_end_region(lw *l, const lw_regions *r, const fv_region *body);
 void lw_end_node(lw *l, lw_regions *r, fv_node *n);
 void lw_read_defined(lw *l, const fv_node *n);  // the symbols of a node that has run
-// Between which values the symbols lie that nodes define: fills l->entry->range.
-void lw_find_ranges(lw *l, fv_graph *g);
 
 #endif  // FOVEA_LOWER_REGIONS_H_

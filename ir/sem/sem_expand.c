@@ -191,10 +191,9 @@ fv_sb_loop fv_sb_begin_loop(fv_sem *s, const fv_expr *trips, int n, fv_value **c
   l.node = fv_sb_node(s, FV_OP_loop, n, carry);
   fv_attr_set_expr(l.node, "trips", trips);
   fv_attr_set_int(l.node, "counter", counter);
-  l.node->body = fv_region_create(s->node->region->graph, l.node);
   for (int i = 0; i < n; i++)
-    carry[i] = fv_region_add_param(l.node->body, &carry[i]->type, NULL);
-  s->build = l.node->body;
+    carry[i] = fv_region_add_param(l.node->body[0], &carry[i]->type, NULL);
+  s->build = l.node->body[0];
   return l;
 }
 
@@ -213,7 +212,7 @@ void fv_sb_end_loop(fv_sem *s, fv_sb_loop *l, fv_value *const *next, int n_each,
   if (!whole)
     return;
   for (int i = 0; i < n_carry + n_each; i++)
-    fv_region_add_result(n->body, i < n_carry ? next[i] : each[i - n_carry]);
+    fv_region_add_result(n->body[0], i < n_carry ? next[i] : each[i - n_carry]);
   fv_attr_set_ints(n, "collect_axes", n_each, FV_NEW_N(s->arena, int64_t, n_each));
   if (fv_sb_done(s, n))
     for (int i = 0; i < n_carry + n_each; i++)

@@ -240,12 +240,6 @@ static bool read_ok(const checker *k, const fv_hinst *h, uint32_t pc) {
          h->d < k->im->head->sites.count;
 }
 
-static bool read_ok(const checker *k, const fv_hinst *h, uint32_t pc) {
-  return symbol_is(k, h->a, KIND_RESULT) && use_ok(k, h->b, pc) &&
-         fv_exec_dtype_kind(k->buffer[h->b].dtype) != 'f' && slot_ok(k, h->c) &&
-         h->d < k->im->head->sites.count;
-}
-
 // A jump from pc to `to`: forward, and between the same loops.
 static bool jump_ok(const checker *k, uint32_t pc, uint32_t to) {
   const uint32_t n = k->e->insts.count;

@@ -173,35 +173,6 @@ static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   return FV_MODEL_OK;
 }
 
-// A little-endian integer or bool of `size` bytes.
-static int64_t to_i64(const uint8_t *data, uint32_t dtype, int64_t size) {
-  uint64_t v = 0;
-  for (int64_t i = size; i-- > 0;)
-    v = v << 8 | data[i];
-  if (dtype == FV_bool)
-    return v != 0;
-  const int unused = 64 - 8 * (int)size;
-  return dtype == FV_u8 || !unused ? (int64_t)v : (int64_t)(v << unused) >> unused;
-}
-
-static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
-  place p;
-  uint8_t data[8];
-  const uint32_t dtype = e->buffer[h->b].dtype;
-  const int64_t size = fv_exec_dtype_size(dtype);
-  if (!resolve(c, e, h->b, &p) || p.left < size)
-    return damaged(c, "a slice out of bounds");
-  if (c->opt.ops->host_memory)
-    memcpy(data, (const uint8_t *)p.ref.object + p.ref.offset, (size_t)size);
-  else if (c->opt.ops->read(c->opt.dev, data, p.ref, size))
-    return ex_device_failed(c, "read");
-  const int64_t v = to_i64(data, dtype, size);
-  if (v < c->image.symbol[h->a].min || v > e->slot[h->c])
-    return site_failed(c, h->d);
-  e->slot[h->a] = v;
-  return FV_MODEL_OK;
-}
-
 //===-- Loops ---------------------------------------------------------------===//
 
 // Before each trip: into the body, or past the end.

@@ -285,7 +285,7 @@ static inline void eval_node(eval_ctx *c, const fv_node *n, fv_module *m);
 // A loop without a condition, whose kept values are stacked along axis 0.
 static inline void eval_loop(eval_ctx *c, const fv_node *n, fv_module *m) {
   const uint32_t count = fv_symbol_count(m->pool);
-  const fv_region *b = n->body;
+  const fv_region *b = n->body[0];
   const int64_t *outer = c->symbols;
   int64_t *symbols = FV_NEW_N(c->arena, int64_t, count + 1), trips = 0;
   if (outer)
