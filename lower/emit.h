@@ -89,4 +89,13 @@ typedef void (*lw_lane_body)(void *user, lw_emit *e);
 void lw_lane_loop(const lw_emit *at, int lanes, uint32_t index, fv_kv lo, const fv_expr *extent,
                   fv_kv hi, lw_lane_body body, void *user);
 
+//===-- Reductions (reduction.c) --------------------------------------------===//
+
+// What a combiner begins with.
+fv_kv lw_identity(lw_kernel *k, fv_combine c, fv_dtype t, int lanes);
+
+// Emits the reductions that x needs and that are not yet in `rows`, in order;
+// those that depend on the lane only where there is one.
+void lw_ensure_reductions(lw_emit *e, const fv_expr *x, struct lw_memo *rows);
+
 #endif  // FOVEA_LOWER_EMIT_H_

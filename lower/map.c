@@ -4,17 +4,11 @@
 // The root's indices are split in outer ones (the grid: blocks of rows) and
 // inner ones (loops, the last over lanes). A reduction whose indices are all
 // outer is computed once per row, over the lanes of its last reduced index;
-// one that depends on the lane index is computed per lane, serially. Sums are
-// split by lane number and CHAINS vectors, and end in a halving tree, so the bits
-// depend on the lanes of the target alone.
+// one that depends on the lane index is computed per lane, serially (reduction.c).
 #include "lower/map.h"
 
 #include "lower/blocking.h"
 #include "lower/copy.h"
-
-// Vectors that a reduction accumulates side by side: each addition waits for the
-// one before in its chain.
-enum { CHAINS = 4 };
 
 typedef struct map {
   lw_kernel k;
@@ -22,187 +16,6 @@ typedef struct map {
   lw_loops outer, inner;
   int lanes;
 } map;
-
-//===-- Reductions ----------------------------------------------------------------===//
-
-fv_kv lw_identity(lw_kernel *k, fv_combine c, fv_dtype t, int lanes) {
-  const fv_scalar v = fv_combine_identity(c, t);
-  return fv_dtype_is_float(t) ? fv_kb_const_f(k->kb, t, lanes, v.f)
-                              : fv_kb_const_i(k->kb, t, lanes, v.i);
-}
-
-typedef struct red {
-  map *m;
-  const fv_nest *nest;
-  const fv_expr *value;
-  fv_kv acc, best;  // VARs; best: of ARG_MAX and ARG_MIN
-  uint32_t arg_index;
-  fv_dtype t;
-  int lanes;
-} red;
-
-static void accumulate(void *user, lw_emit *e) {
-  red *r = user;
-  fv_kb *kb = e->k->kb;
-  fv_kv v = lw_emit_expr(e, r->value);
-  if (e->count != FV_K_NONE && e->lane >= 0 && r->lanes == e->lanes && r->lanes > 1) {
-    const fv_kv lane = fv_kb_ramp(kb, fv_kb_i64(kb, 0), 1, e->lanes);
-    const fv_kv on = fv_kb_op(kb, FV_X_LT, lane, e->count, FV_K_NONE);
-    v = fv_kb_op(kb, FV_X_SELECT, on, fv_kb_splat(kb, v, e->lanes),
-                 lw_identity(e->k, r->nest->combine, r->t, e->lanes));
-  }
-  const fv_kv old = fv_kb_get(kb, r->acc);
-  fv_kb_set(kb, r->acc,
-            fv_kb_splat(kb, fv_kb_op(kb, fv_combine_op(r->nest->combine), old, v, FV_K_NONE),
-                        fv_kb_lanes(kb, old)));
-}
-
-// First largest (smallest), NaN above all.
-static void accumulate_arg(void *user, lw_emit *e) {
-  red *r = user;
-  fv_kb *kb = e->k->kb;
-  const fv_kv v = fv_kb_splat(kb, lw_emit_expr(e, r->value), r->lanes);
-  const fv_kv best = fv_kb_get(kb, r->best);
-  fv_kv better = r->nest->combine == FV_COMBINE_ARG_MAX ? fv_kb_op(kb, FV_X_LT, best, v, FV_K_NONE)
-                                                        : fv_kb_op(kb, FV_X_LT, v, best, FV_K_NONE);
-  if (fv_dtype_is_float(r->t)) {
-    const fv_kv v_nan = fv_kb_op(kb, FV_X_IS_NAN, v, FV_K_NONE, FV_K_NONE);
-    const fv_kv b_nan = fv_kb_op(kb, FV_X_IS_NAN, best, FV_K_NONE, FV_K_NONE);
-    const fv_kv b_ok = fv_kb_op(kb, FV_X_NOT, b_nan, FV_K_NONE, FV_K_NONE);
-    better =
-        fv_kb_op(kb, FV_X_OR, better, fv_kb_op(kb, FV_X_AND, v_nan, b_ok, FV_K_NONE), FV_K_NONE);
-  }
-  fv_kb_set(kb, r->best, fv_kb_op(kb, FV_X_SELECT, better, v, best));
-  const fv_kv at = fv_kb_splat(kb, lw_index_value(e, r->arg_index), r->lanes);
-  fv_kb_set(kb, r->acc, fv_kb_op(kb, FV_X_SELECT, better, at, fv_kb_get(kb, r->acc)));
-}
-
-static void ensure_reductions(map *m, lw_emit *e, const fv_expr *x, struct lw_memo *rows);
-
-// Along memory: CHAINS vectors at a time, then what is left one by one.
-static void reduce_along(red *r, const lw_emit *at, uint32_t index, const fv_expr *extent) {
-  lw_kernel *k = at->k;
-  fv_kb *kb = k->kb;
-  const fv_scalar_op combine = fv_combine_op(r->nest->combine);
-  const fv_kv hi = lw_emit_host(k, extent), step = fv_kb_i64(kb, (int64_t)CHAINS * r->lanes);
-  const fv_kv whole = fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, hi, step, FV_K_NONE), step);
-  fv_kv chain[CHAINS] = {r->acc};
-  for (int i = 1; i < CHAINS; i++)
-    chain[i] = fv_kb_var(kb, lw_identity(k, r->nest->combine, r->t, r->lanes));
-  lw_emit e = *at;
-  e.lanes = r->lanes;
-  e.lane = (int)index;
-  const fv_kv first = fv_kb_for(kb, fv_kb_i64(kb, 0), whole, (int64_t)CHAINS * r->lanes);
-  for (int i = 0; i < CHAINS; i++) {
-    lw_bind(&e, index, fv_kb_add(kb, first, fv_kb_i64(kb, (int64_t)i * r->lanes)));
-    r->acc = chain[i];
-    accumulate(r, &e);
-  }
-  fv_kb_end(kb);
-  r->acc = chain[0];
-  lw_lane_loop(at, r->lanes, index, whole, extent, FV_K_NONE, accumulate, r);
-  for (int half = CHAINS / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++)
-      fv_kb_set(kb, chain[i],
-                fv_kb_op(kb, combine, fv_kb_get(kb, chain[i]), fv_kb_get(kb, chain[i + half]),
-                         FV_K_NONE));
-}
-
-// The loops of a reduction, the last over lanes when it runs along memory.
-static void reduction_loops(red *r, lw_emit *e, const lw_loops *s, bool along) {
-  lw_kernel *k = e->k;
-  fv_kb *kb = k->kb;
-  lw_emit in = *e;
-  const fv_kv zero = fv_kb_i64(kb, 0);
-  for (int i = 0; i + (along ? 1 : 0) < s->n; i++)
-    lw_bind(&in, s->index[i], fv_kb_for(kb, zero, lw_emit_host(k, s->extent[i]), 1));
-  if (along) {
-    reduce_along(r, &in, s->index[s->n - 1], s->extent[s->n - 1]);
-  } else if (r->best != FV_K_NONE) {
-    accumulate_arg(r, &in);
-  } else {
-    accumulate(r, &in);
-  }
-  for (int i = 0; i + (along ? 1 : 0) < s->n; i++)
-    fv_kb_end(kb);
-}
-
-// Emits the reduction that the load stands for and notes its value in rows.
-static void emit_reduction(map *m, lw_emit *e, const fv_expr *load, struct lw_memo *rows) {
-  lw_kernel *k = e->k;
-  fv_kb *kb = k->kb;
-  fv_xpool *p = k->l->pool;
-  const fv_node *n = k->reduction[lw_reduction_number(load)];
-  const fv_nest *nest = &n->meaning->nest;
-  const fv_expr *at[FV_MAX_LOOPS];
-  lw_loops s = {0};
-  for (int i = 0; i < nest->n_par; i++)
-    at[i] = load->arg[i];
-  for (int i = 0; i < nest->n_red; i++) {
-    at[nest->n_par + i] = lw_new_index(k, nest->extent[nest->n_par + i]);
-    lw_add_loop(&s, at[nest->n_par + i], nest->extent[nest->n_par + i]);
-  }
-  red r = {.m = m, .nest = nest, .best = FV_K_NONE, .lanes = e->lanes};
-  r.value = lw_nest_value(k, n, at);
-  ensure_reductions(m, e, r.value, rows);
-  const bool arg = nest->combine == FV_COMBINE_ARG_MAX || nest->combine == FV_COMBINE_ARG_MIN;
-  if (!arg && s.n > 1)
-    lw_collapse(k->l, &s, &r.value, 1);
-  r.t = fv_dtype_compute((fv_dtype)r.value->dtype);
-  const bool along = e->lanes == 1 && s.n && !arg && lw_runs_along(k, r.value, s.index[s.n - 1]);
-  if (along)
-    r.lanes = lw_choose_lanes(k, r.value, r.t, s.extent[s.n - 1]);
-  if (arg) {
-    r.arg_index = s.index[0];
-    r.best = fv_kb_var(kb, lw_identity(k, nest->combine, r.t, r.lanes));
-    r.acc = fv_kb_var(kb, fv_kb_const_i(kb, FV_i64, r.lanes, 0));
-  } else {
-    r.acc = fv_kb_var(kb, lw_identity(k, nest->combine, r.t, r.lanes));
-  }
-  reduction_loops(&r, e, &s, along && r.lanes > 1);
-  fv_kv v = fv_kb_get(kb, r.acc);
-  if (along && r.lanes > 1)
-    v = fv_kb_reduce(kb, fv_combine_op(nest->combine), v);
-  const fv_expr *acc = fv_x_load(p, arg ? FV_i64 : (fv_dtype)r.value->dtype, LW_BOUND, 0, NULL);
-  lw_emit post = *e;
-  post.bound = v;
-  lw_emit_move(&post);
-  const fv_expr *x = lw_nest_post(k, n, at, acc);
-  ensure_reductions(m, e, x, rows);
-  lw_memo_set(k, rows, load, lw_emit_expr(&post, x));
-}
-
-// Reductions that x needs, in order; those that depend on the lane only where
-// there is one.
-typedef struct need {
-  map *m;
-  lw_emit *e;
-  const fv_expr **load;
-  size_t n, cap;
-} need;
-
-static void look_need(void *user, const fv_expr *e) {
-  need *d = user;
-  if (e->ref & LW_REDUCTION)
-    FV_PUSH(d->e->k->l->arena, d->load, d->n, d->cap, e);
-}
-
-static void ensure_reductions(map *m, lw_emit *e, const fv_expr *x, struct lw_memo *rows) {
-  need d = {.m = m, .e = e};
-  lw_each_load(e->k->l, x, look_need, &d);
-  for (size_t i = 0; i < d.n; i++) {
-    if (lw_memo_get(rows, d.load[i]) != FV_K_NONE)
-      continue;
-    bool ready = true;  // each index it names has a value here
-    for (int a = 0; a < d.load[i]->n; a++) {
-      const fv_expr *ix = d.load[i]->arg[a];
-      if (ix->kind == FV_E_INDEX && lw_index_value(e, ix->ref) == FV_K_NONE)
-        ready = false;
-    }
-    if (ready)
-      emit_reduction(m, e, d.load[i], rows);
-  }
-}
 
 //===-- The body ------------------------------------------------------------------===//
 
@@ -231,7 +44,7 @@ static void body(void *user, lw_emit *e) {
     lw_emit_check(e, m->check);
   lw_emit in = *e;
   in.rows = &rows;
-  ensure_reductions(m, &in, m->value, &rows);
+  lw_ensure_reductions(&in, m->value, &rows);
   lw_emit_store(&in, m->k.out_kbuf, m->offset, lw_emit_expr(&in, m->value));
 }
 
@@ -297,7 +110,7 @@ static const fv_expr *split_outer(map *m, int64_t work) {
   lw_decode_row(&e, &m->outer, row);
   struct lw_memo found = {0};
   e.rows = &found;
-  ensure_reductions(m, &e, m->value, &found);
+  lw_ensure_reductions(&e, m->value, &found);
   inner_loops(m, &e, fv_kb_i64(kb, 0), FV_K_NONE);
   fv_kb_end(kb);
   return lw_ceil_div(p, rows, step);

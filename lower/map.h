@@ -9,7 +9,5 @@
 fv_status lw_map_nest(lw *l, const lw_group *g, const fv_nest *t);
 // Fails the run where the condition does not hold; the text is that of the root's nest.
 void lw_emit_check(lw_emit *e, const fv_expr *check);
-// What a combiner begins with.
-fv_kv lw_identity(lw_kernel *k, fv_combine c, fv_dtype t, int lanes);
 
 #endif  // FOVEA_LOWER_MAP_H_

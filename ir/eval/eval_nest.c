@@ -13,17 +13,29 @@ enum { LONG_ROW = 48 };
 
 //===-- Combining -------------------------------------------------------------------===//
 
-typedef struct arg_best {
-  fv_scalar best;
+// What a combination carries along beside its value.
+typedef struct carried {
+  fv_scalar best;  // ARG_MAX, ARG_MIN
   int64_t index;
-} arg_best;
+  double lost;  // SUM of f64: the rounding errors so far
+} carried;
 
-static void combine_one(const nest_eval *x, fv_scalar *acc, arg_best *arg, fv_scalar v,
+// A sum of narrower floats in double is right to the last place of its type. One of f64
+// needs its rounding errors (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur
+// Summation endlicher Summen", 1974).
+static void add_to(double *sum, double *lost, double v, bool exact) {
+  const double old = *sum;
+  *sum = old + v;
+  if (exact)
+    *lost += fabs(old) >= fabs(v) ? (old - *sum) + v : (v - *sum) + old;
+}
+
+static void combine_one(const nest_eval *x, fv_scalar *acc, carried *arg, fv_scalar v,
                         int64_t index) {
   const fv_combine c = x->nest->combine;
   const fv_dtype t = (fv_dtype)x->nest->value->dtype;
   if (c == FV_COMBINE_SUM && fv_dtype_is_float(t)) {
-    acc->f += v.f;
+    add_to(&acc->f, &arg->lost, v.f, t == FV_f64);
     return;
   }
   if (c != FV_COMBINE_ARG_MAX && c != FV_COMBINE_ARG_MIN) {
@@ -37,15 +49,26 @@ static void combine_one(const nest_eval *x, fv_scalar *acc, arg_best *arg, fv_sc
   else
     better = c == FV_COMBINE_ARG_MAX ? v.i > arg->best.i : v.i < arg->best.i;
   if (better)
-    *arg = (arg_best){v, index};
+    *arg = (carried){.best = v, .index = index};
 }
 
+static fv_scalar combined(const nest_eval *x, fv_scalar acc, const carried *arg) {
+  const fv_combine c = x->nest->combine;
+  if (c == FV_COMBINE_ARG_MAX || c == FV_COMBINE_ARG_MIN)
+    acc.i = arg->index;
+  else if (c == FV_COMBINE_SUM && x->nest->value->dtype == FV_f64 && isfinite(acc.f))
+    acc.f += arg->lost;
+  return acc;
+}
+
+// Of floats that double holds with places to spare.
 static bool is_float_sum(const nest_eval *x) {
-  return x->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float((fv_dtype)x->nest->value->dtype);
+  const fv_dtype t = (fv_dtype)x->nest->value->dtype;
+  return x->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float(t) && t != FV_f64;
 }
 
 // A chunk of a parallel lane: each of its values to an accumulator of its own.
-static void combine_each(const nest_eval *x, fv_scalar *acc, arg_best *arg) {
+static void combine_each(const nest_eval *x, fv_scalar *acc, carried *arg) {
   const fv_scalar *v = fv_step_values(x, x->value);
   const bool vary = x->s[x->value].vary;
   if (x->nest->combine == FV_COMBINE_NONE) {
@@ -61,7 +84,7 @@ static void combine_each(const nest_eval *x, fv_scalar *acc, arg_best *arg) {
 }
 
 // A chunk of the reduced lane, in order.
-static void combine_chunk(const nest_eval *x, fv_scalar *acc, arg_best *arg, int64_t first) {
+static void combine_chunk(const nest_eval *x, fv_scalar *acc, carried *arg, int64_t first) {
   const fv_scalar *v = fv_step_values(x, x->value);
   const bool vary = x->s[x->value].vary;
   if (is_float_sum(x) && vary) {
@@ -129,7 +152,7 @@ static void run_parallel_lane(nest_eval *x, fv_array *out) {
   const int n_par = t->n_par, n_all = n_par + t->n_red;
   const bool reduces = t->combine != FV_COMBINE_NONE;
   fv_scalar *acc = FV_NEW_N(x->ar, fv_scalar, CHUNK);
-  arg_best *arg = FV_NEW_N(x->ar, arg_best, CHUNK);
+  carried *arg = FV_NEW_N(x->ar, carried, CHUNK);
   const int64_t full = x->extent[x->lane];
   do {
     for (int64_t c = 0; c < full; c += CHUNK) {
@@ -137,7 +160,7 @@ static void run_parallel_lane(nest_eval *x, fv_array *out) {
       x->count = full - c < CHUNK ? full - c : CHUNK;
       for (int64_t i = 0; i < x->count; i++) {
         acc[i] = fv_combine_identity(t->combine, (fv_dtype)t->value->dtype);
-        arg[i] = (arg_best){acc[i], 0};
+        arg[i] = (carried){.best = acc[i]};
       }
       const bool none = reduces && empty_range(x, n_par, n_all);
       while (!none) {
@@ -148,12 +171,9 @@ static void run_parallel_lane(nest_eval *x, fv_array *out) {
           break;
       }
       const int64_t count = x->count;
-      const bool is_arg = t->combine == FV_COMBINE_ARG_MAX || t->combine == FV_COMBINE_ARG_MIN;
       for (int64_t i = 0; i < count; i++) {
         x->at[x->lane] = c + i;
-        if (is_arg)
-          acc[i].i = arg[i].index;
-        put(out, x, reduces ? finish_element(x, acc[i]) : acc[i]);
+        put(out, x, reduces ? finish_element(x, combined(x, acc[i], &arg[i])) : acc[i]);
       }
       x->count = count;
       x->at[x->lane] = 0;
@@ -165,11 +185,10 @@ static void run_parallel_lane(nest_eval *x, fv_array *out) {
 static void run_reduced_lane(nest_eval *x, fv_array *out) {
   const fv_nest *t = x->nest;
   const int n_par = t->n_par, n_all = n_par + t->n_red;
-  const bool is_arg = t->combine == FV_COMBINE_ARG_MAX || t->combine == FV_COMBINE_ARG_MIN;
   const int64_t full = x->extent[x->lane];
   do {
     fv_scalar acc = fv_combine_identity(t->combine, (fv_dtype)t->value->dtype);
-    arg_best arg = {acc, 0};
+    carried arg = {.best = acc};
     bool more = !empty_range(x, n_par, n_all);
     while (more) {
       for (int64_t c = 0; c < full; c += CHUNK) {
@@ -181,10 +200,8 @@ static void run_reduced_lane(nest_eval *x, fv_array *out) {
       x->at[x->lane] = 0;
       more = advance(x, n_par, n_all, x->lane);
     }
-    if (is_arg)
-      acc.i = arg.index;
     x->count = 1;
-    put(out, x, finish_element(x, acc));
+    put(out, x, finish_element(x, combined(x, acc, &arg)));
   } while (advance(x, 0, n_par, -1));
 }
 

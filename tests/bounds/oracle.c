@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bounds/oracle.h"
+
+#include <math.h>
+#include <stddef.h>
+
+//===-- Sums ------------------------------------------------------------------------===//
+
+// Long double with the rounding errors summed apart (Neumaier): exact enough for 10^7
+// doubles whatever their signs.
+typedef struct exact {
+  long double sum, lost;
+} exact;
+
+static void add(exact *s, long double v) {
+  const long double t = s->sum + v;
+  s->lost += fabsl(s->sum) >= fabsl(v) ? (s->sum - t) + v : (v - t) + s->sum;
+  s->sum = t;
+}
+
+static long double total(const exact *s) {
+  return s->sum + s->lost;
+}
+
+static long double sum_of(const double *x, int64_t n) {
+  exact s = {0, 0};
+  for (int64_t i = 0; i < n; i++)
+    add(&s, (long double)x[i]);
+  return total(&s);
+}
+
+static long double size_of(const double *x, int64_t n) {
+  exact s = {0, 0};
+  for (int64_t i = 0; i < n; i++)
+    add(&s, fabsl((long double)x[i]));
+  return total(&s);
+}
+
+static long double reduce_sum(const double *x, int64_t n, long double *want) {
+  want[0] = sum_of(x, n);
+  return size_of(x, n);
+}
+
+static long double reduce_mean(const double *x, int64_t n, long double *want) {
+  want[0] = sum_of(x, n) / (long double)n;
+  return size_of(x, n) / (long double)n;
+}
+
+static long double reduce_prod(const double *x, int64_t n, long double *want) {
+  want[0] = 1;
+  for (int64_t i = 0; i < n; i++)
+    want[0] *= (long double)x[i];
+  return fabsl(want[0]);
+}
+
+//===-- Rows ------------------------------------------------------------------------===//
+
+static long double largest(const long double *v, int64_t n) {
+  long double m = 1;
+  for (int64_t i = 0; i < n; i++)
+    m = fmaxl(m, fabsl(v[i]));
+  return m;
+}
+
+static long double softmax_with(const double *x, int64_t n, long double *want, bool logarithm) {
+  exact s = {0, 0};
+  long double top = -INFINITY;
+  for (int64_t i = 0; i < n; i++)
+    top = fmaxl(top, (long double)x[i]);
+  for (int64_t i = 0; i < n; i++)
+    add(&s, expl((long double)x[i] - top));
+  for (int64_t i = 0; i < n; i++)
+    want[i] = logarithm ? (long double)x[i] - top - logl(total(&s))
+                        : expl((long double)x[i] - top) / total(&s);
+  return largest(want, n);
+}
+
+static long double softmax(const double *x, int64_t n, long double *want) {
+  return softmax_with(x, n, want, false);
+}
+static long double log_softmax(const double *x, int64_t n, long double *want) {
+  return softmax_with(x, n, want, true);
+}
+
+static const long double epsilon = 1e-12L;
+
+static long double square_sum(const double *x, int64_t n) {
+  exact s = {0, 0};
+  for (int64_t i = 0; i < n; i++)
+    add(&s, (long double)x[i] * (long double)x[i]);
+  return total(&s);
+}
+
+static long double rms_norm(const double *x, int64_t n, long double *want) {
+  const long double root = sqrtl(square_sum(x, n) / (long double)n + epsilon);
+  for (int64_t i = 0; i < n; i++)
+    want[i] = (long double)x[i] / root;
+  return largest(want, n);
+}
+
+static long double normalize(const double *x, int64_t n, long double *want, long double norm) {
+  for (int64_t i = 0; i < n; i++)
+    want[i] = (long double)x[i] / fmaxl(norm, epsilon);
+  return largest(want, n);
+}
+
+static long double lp_normalize_1(const double *x, int64_t n, long double *want) {
+  return normalize(x, n, want, size_of(x, n));
+}
+static long double lp_normalize_2(const double *x, int64_t n, long double *want) {
+  return normalize(x, n, want, sqrtl(square_sum(x, n)));
+}
+
+//===-- The ops ---------------------------------------------------------------------===//
+
+// A register that takes n products in order: each rounding is worth half an eps.
+static double by_length(double column, int64_t n) {
+  return fmax(column, 0.5 * (double)n);
+}
+
+enum {
+  IN_ROWS = 1 << ROW,
+  IN_ROWS_OR_COLUMNS = 1 << ROW | 1 << COLUMN,
+  ANYWHERE = 1 << ROW | 1 << COLUMN | 1 << PLANES,
+  IN_POOLS = 1 << POOL,
+  SHORT = 1000,
+  LONG = 100000,
+  LONGEST = 10000000,
+};
+
+const row_op row_ops[] = {
+    {"reduce_sum", "<reduce_sum x='x' axes='%s' keepdims='false' out='y'/>", ANYWHERE, false,
+     LONGEST, reduce_sum, NULL},
+    {"reduce_mean", "<reduce_mean x='x' axes='%s' keepdims='false' out='y'/>", ANYWHERE, false,
+     LONGEST, reduce_mean, NULL},
+    {"reduce_prod", "<reduce_prod x='x' axes='%s' keepdims='false' out='y'/>", ANYWHERE, false,
+     LONG, reduce_prod, by_length},
+    {"global_average_pool", "<global_average_pool x='x' out='y'/>", IN_POOLS, false, LONG,
+     reduce_mean, NULL},
+    {"average_pool", "<average_pool x='x' kernel_shape='%s' out='y'/>", IN_POOLS, false, LONG,
+     reduce_mean, NULL},
+    {"softmax", "<softmax x='x' axis='%s' out='y'/>", IN_ROWS_OR_COLUMNS, true, LONG, softmax,
+     NULL},
+    {"log_softmax", "<log_softmax x='x' axis='%s' out='y'/>", IN_ROWS_OR_COLUMNS, true, LONG,
+     log_softmax, NULL},
+    {"rms_norm", "<rms_norm x='x' scale='w' axis='%s' epsilon='1e-12' out='y'/>", IN_ROWS, true,
+     LONG, rms_norm, NULL},
+    {"lp_normalize", "<lp_normalize x='x' axis='%s' p='1' epsilon='1e-12' out='y'/>",
+     IN_ROWS_OR_COLUMNS, true, LONG, lp_normalize_1, NULL},
+    {"lp_normalize", "<lp_normalize x='x' axis='%s' p='2' epsilon='1e-12' out='y'/>",
+     IN_ROWS_OR_COLUMNS, true, LONG, lp_normalize_2, NULL},
+    {"matmul", "<matmul a='x' b='w' out='y'/>", IN_ROWS, false, LONG, reduce_sum, by_length},
+};
+const int n_row_ops = sizeof row_ops / sizeof row_ops[0];
