@@ -56,12 +56,20 @@ static bool once_a_row(const fv_node *n, const fv_node *user) {
 
 enum { CHEAP = 4 };
 
+// Does a user, which is movement, pick so little of n that computing it again costs nothing?
+static bool picks_little(lw *l, const fv_node *n, const fv_node *user) {
+  enum { LITTLE = 8 };
+  const fv_expr *some = fv_x_mul(l->pool, points(l, user), fv_x_i64(l->pool, LITTLE));
+  return l->group[user->out[0]->id] == &lw_rematerialised &&
+         fv_prove_le(l->pool, some, points(l, n)) == FV_YES;
+}
+
 lw_why lw_repeats_work(lw *l, const fv_node *n) {
   if (n->meaning->nest.value->cost <= CHEAP)
     return NULL;
   const fv_expr *count = points(l, n);
   for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next)
-    if (points(l, u->node) != count && !once_a_row(n, u->node))
+    if (points(l, u->node) != count && !once_a_row(n, u->node) && !picks_little(l, n, u->node))
       return "its users would compute each of its elements more than once";
   return NULL;
 }
@@ -294,6 +302,7 @@ static bool rematerialises(lw *l, const fv_node *n) {
 }
 
 // The one group that all users are in, or the reason why there is none.
+// The kernel of a row also uses what movement picks for it.
 static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
   lw_why several = NULL;
   *out = NULL;
@@ -307,6 +316,9 @@ static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
     lw_group *g = l->group[u->node->out[0]->id];
     if (!g)
       return "a loop begins with it";
+    if (g == &lw_rematerialised && lw_is_map(n) && picks_little(l, n, u->node) &&
+        l->behind[u->node->out[0]->id])
+      g = l->behind[u->node->out[0]->id];
     if (g == &lw_rematerialised)
       several = "several kernels use it, through movement";
     else if (*out && *out != g)
@@ -338,6 +350,8 @@ static void place(lw *l, fv_node *n) {
     if (rematerialises(l, n)) {
       l->group[id] = (lw_group *)(uintptr_t)&lw_rematerialised;
       l->depth[id] = depth_of(l, n);
+      if (!group_of_users(l, n, &g) && g->reduces && !g->anchor && !g->family->in_place)
+        l->behind[id] = g;
       return;
     }
     why = group_of_users(l, n, &g);
@@ -357,6 +371,7 @@ fv_status lw_group_graph(lw *l, fv_graph *g) {
   l->n_value = l->module->n_value;
   l->group = FV_NEW_N(l->arena, lw_group *, l->n_value);
   l->why = FV_NEW_N(l->arena, lw_why, l->n_value);
+  l->behind = FV_NEW_N(l->arena, lw_group *, l->n_value);
   l->depth = FV_NEW_N(l->arena, uint32_t, l->n_value);
   l->family = FV_NEW_N(l->arena, const lw_family *, l->n_value);
   l->state_uses = FV_NEW_N(l->arena, uint32_t, l->module->n_state);

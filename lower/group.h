@@ -88,6 +88,7 @@ struct lw {
   uint32_t n_value;
   lw_group **group;          // NULL for parameters and built-ins, or &lw_rematerialised
   lw_why *why;               // of a root: why it is not computed within its users
+  lw_group **behind;         // of movement: the kernel of a row that alone uses it, or NULL
   uint32_t *depth;           // virtual values between it and the root, itself included
   const lw_family **family;  // what lw_family_of found so far
   fv_uses uses;

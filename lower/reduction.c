@@ -34,20 +34,31 @@ typedef struct red {
   fv_kv total, carry;  // VARs
 } red;
 
+// A sum of products is a chain of mads, as in a contraction.
+static bool sums_products(const red *r) {
+  return r->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float(r->t) &&
+         r->value->kind == FV_E_OP && r->value->op == FV_X_MUL && r->value->dtype == r->t;
+}
+
 static void accumulate(void *user, lw_emit *e) {
   red *r = user;
   fv_kb *kb = e->k->kb;
-  fv_kv v = lw_emit_expr(e, r->value);
-  if (e->count != FV_K_NONE && e->lane >= 0 && r->lanes == e->lanes && r->lanes > 1) {
+  const fv_kv old = fv_kb_get(kb, r->acc);
+  const int lanes = fv_kb_lanes(kb, old);
+  const bool masked = e->count != FV_K_NONE && e->lane >= 0 && r->lanes == e->lanes && r->lanes > 1;
+  if (!masked && sums_products(r)) {
+    const fv_kv a = fv_kb_splat(kb, lw_emit_expr(e, r->value->arg[0]), lanes);
+    const fv_kv b = fv_kb_splat(kb, lw_emit_expr(e, r->value->arg[1]), lanes);
+    fv_kb_set(kb, r->acc, fv_kb_mad(kb, a, b, old));
+    return;
+  }
+  fv_kv v = fv_kb_splat(kb, lw_emit_expr(e, r->value), lanes);
+  if (masked) {
     const fv_kv lane = fv_kb_ramp(kb, fv_kb_i64(kb, 0), 1, e->lanes);
     const fv_kv on = fv_kb_op(kb, FV_X_LT, lane, e->count, FV_K_NONE);
-    v = fv_kb_op(kb, FV_X_SELECT, on, fv_kb_splat(kb, v, e->lanes),
-                 lw_identity(e->k, r->nest->combine, r->t, e->lanes));
+    v = fv_kb_op(kb, FV_X_SELECT, on, v, lw_identity(e->k, r->nest->combine, r->t, e->lanes));
   }
-  const fv_kv old = fv_kb_get(kb, r->acc);
-  fv_kb_set(kb, r->acc,
-            fv_kb_splat(kb, fv_kb_op(kb, fv_combine_op(r->nest->combine), old, v, FV_K_NONE),
-                        fv_kb_lanes(kb, old)));
+  fv_kb_set(kb, r->acc, fv_kb_op(kb, fv_combine_op(r->nest->combine), old, v, FV_K_NONE));
 }
 
 // First largest (smallest), NaN above all.

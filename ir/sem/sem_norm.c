@@ -103,6 +103,17 @@ static fv_value *inverse_root(fv_sem *s, fv_value *v) {
   return fv_sb_1(s, FV_OP_reciprocal, root);
 }
 
+// x minus its first element along the axes from `axis` on. The mean of a row rounds, and where
+// its elements are near each other that is all that is left of their distances from it. Between
+// themselves these are exact. (The sum is over one element, or none of an empty row.)
+static fv_value *from_first(fv_sem *s, fv_value *x, int axis) {
+  const fv_expr *zero = fv_x_i64(s->pool, 0), *one = fv_x_i64(s->pool, 1);
+  fv_value *first = x;
+  for (int i = axis; x && i < x->type.rank; i++)
+    first = fv_sb_slice(s, first, i, zero, one);
+  return sub(s, x, reduce_from(s, FV_OP_reduce_sum, first, axis));
+}
+
 fv_status fv_sem_layer_norm(fv_sem *s) {
   int axis;
   FV_TRY(fv_sem_want_float(s, 0));
@@ -112,7 +123,7 @@ fv_status fv_sem_layer_norm(fv_sem *s) {
   FV_TRY(want_trailing(s, 1, axis));
   FV_TRY(want_trailing(s, 2, axis));
   fv_sem_begin_expansion(s);
-  fv_value *x = fv_sb_widen(s, fv_sem_param(s, 0));
+  fv_value *x = from_first(s, fv_sb_widen(s, fv_sem_param(s, 0)), axis);
   fv_value *d = sub(s, x, reduce_from(s, FV_OP_reduce_mean, x, axis));
   fv_value *variance = reduce_from(s, FV_OP_reduce_mean, mul(s, d, d), axis);
   fv_value *y = mul(s, d, inverse_root(s, variance));

@@ -84,6 +84,20 @@ static long double log_softmax(const double *x, int64_t n, long double *want) {
 
 static const long double epsilon = 1e-12L;
 
+// Distances from the first number are exact where the mean is not.
+static long double layer_norm(const double *x, int64_t n, long double *want) {
+  exact m = {0, 0}, s = {0, 0};
+  for (int64_t i = 0; i < n; i++)
+    add(&m, want[i] = (long double)x[i] - (long double)x[0]);
+  for (int64_t i = 0; i < n; i++) {
+    want[i] -= total(&m) / (long double)n;
+    add(&s, want[i] * want[i]);
+  }
+  for (int64_t i = 0; i < n; i++)
+    want[i] /= sqrtl(total(&s) / (long double)n + epsilon);
+  return largest(want, n);
+}
+
 static long double square_sum(const double *x, int64_t n) {
   exact s = {0, 0};
   for (int64_t i = 0; i < n; i++)
@@ -143,6 +157,8 @@ const row_op row_ops[] = {
      NULL},
     {"log_softmax", "<log_softmax x='x' axis='%s' out='y'/>", IN_ROWS_OR_COLUMNS, true, LONG,
      log_softmax, NULL},
+    {"layer_norm", "<layer_norm x='x' scale='w' axis='%s' epsilon='1e-12' out='y'/>", IN_ROWS, true,
+     LONG, layer_norm, NULL},
     {"rms_norm", "<rms_norm x='x' scale='w' axis='%s' epsilon='1e-12' out='y'/>", IN_ROWS, true,
      LONG, rms_norm, NULL},
     {"lp_normalize", "<lp_normalize x='x' axis='%s' p='1' epsilon='1e-12' out='y'/>",
