@@ -50,7 +50,9 @@
   X(LT, "lt", 2)                                                             \
   X(LE, "le", 2)                                                             \
   X(SELECT, "select", 3) /* lazy: the arm not taken may load out of range */ \
-  X(MAD, "mad", 3)       /* a * b + c, fused where the target has FMA */
+  X(MAD, "mad", 3)       /* a * b + c, fused where the target has FMA */     \
+  X(EXPM1, "expm1", 1)   /* exp(a) - 1, exact to the last place near 0 */    \
+  X(LOG1P, "log1p", 1)   /* log(1 + a), the same */
 
 typedef enum fv_scalar_op {
 #define X(id, name, arity) FV_X_##id,

@@ -83,6 +83,8 @@ static uint16_t op_flags(const fv_expr *e) {
   switch (e->op) {
   case FV_X_EXP:
   case FV_X_LOG:
+  case FV_X_EXPM1:
+  case FV_X_LOG1P:
   case FV_X_SIN:
   case FV_X_COS:
   case FV_X_TANH:

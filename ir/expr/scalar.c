@@ -264,6 +264,8 @@ static double float_eval(fv_scalar_op op, double a, double b, double c) {
   case FV_X_SQRT: return sqrt(a);
   case FV_X_EXP: return exp(a);
   case FV_X_LOG: return log(a);
+  case FV_X_EXPM1: return expm1(a);
+  case FV_X_LOG1P: return log1p(a);
   case FV_X_SIN: return sin(a);
   case FV_X_COS: return cos(a);
   case FV_X_TANH: return tanh(a);

@@ -190,7 +190,8 @@ static fv_kv reduce_ln2(km *c, fv_kv x, fv_kv *out_n) {
   return km_mad(c, nf, km_f(c, -c->m->ln2_lo), r);
 }
 
-//===-- exp, tanh, log ------------------------------------------------------------===//
+//===-- exp, expm1, tanh, log, log1p
+//------------------------------------------------------------===//
 
 // exp(x) = 2^n (1 + r + r^2 p(r)). Beyond the clamp the result is 0 or
 // infinity all the same. NaN passes the clamp and makes r NaN.
@@ -206,6 +207,27 @@ fv_kv fv__km_exp(km *c, fv_kv x) {
   return fv__km_scale(c, km_add(c, e, km_f(c, 1)), n);
 }
 
+// x = n ln2 + r, and exp(r) - 1 = r + r^2 p(r).
+static fv_kv expm1_reduced(km *c, fv_kv x, fv_kv *out_n) {
+  const km_format *m = c->m;
+  const fv_kv r = reduce_ln2(c, x, out_n);
+  return km_mad(c, km_mul(c, r, r), fv__km_poly(c, m->expm1, m->n_expm1, r), r);
+}
+
+// 2^n (q + (1 - 2^-n)) with q = exp(r) - 1. The inner difference is exact, or so near 1 or
+// -2^-n that it does not show. For n = 0 it is 0, and q is as exact as r.
+static fv_kv expm1_of(km *c, fv_kv x) {
+  const km_format *m = c->m;
+  const fv_kv low = km_f(c, -(m->mant + 4));  // from here on it rounds to -1
+  const fv_kv y = km_op(c, FV_X_MIN, km_op(c, FV_X_MAX, x, low), km_f(c, m->exp_hi));
+  fv_kv n;
+  const fv_kv q = expm1_reduced(c, y, &n);
+  const fv_kv most = km_i(c, 2 * m->mant);
+  const fv_kv inverse = pow2(c, km_un(c, FV_X_NEG, km_op(c, FV_X_MIN, n, most)));
+  const fv_kv e = km_add(c, q, km_sub(c, km_f(c, 1), inverse));
+  return fv__km_with_sign(c, fv__km_scale(c, e, n), x);  // -0 stays
+}
+
 // With e = exp(2|x|) - 1 = 2^n (r + r^2 p(r)) + (2^n - 1): tanh|x| = e / (e + 2).
 // For n = 0 e keeps the relative precision of the polynomial down to denormals.
 static fv_kv tanh_of(km *c, fv_kv x) {
@@ -213,9 +235,7 @@ static fv_kv tanh_of(km *c, fv_kv x) {
   fv_kv a = km_op(c, FV_X_MIN, km_un(c, FV_X_ABS, x), km_f(c, m->tanh_one));
   a = km_add(c, a, a);
   fv_kv n;
-  const fv_kv r = reduce_ln2(c, a, &n);
-  const fv_kv p = fv__km_poly(c, m->expm1, m->n_expm1, r);
-  const fv_kv q = km_mad(c, km_mul(c, r, r), p, r);
+  const fv_kv q = expm1_reduced(c, a, &n);
   const fv_kv s = pow2(c, n);
   const fv_kv e = km_mad(c, s, q, km_sub(c, s, km_f(c, 1)));
   return fv__km_with_sign(c, km_op(c, FV_X_DIV, e, km_add(c, e, km_f(c, 2))), x);
@@ -234,15 +254,14 @@ void fv__km_log_parts(km *c, fv_kv x, fv_kv *out_f, fv_kv *out_k) {
   *out_k = fv_kb_cast(c->kb, m->f, km_add(c, k, shift));
 }
 
-// log(x) = k ln2 + log(1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1].
+// k ln2 + log(1 + f) + rest, f in [sqrt(1/2) - 1, sqrt(2) - 1], with a small rest.
 // f32: f - f^2/2 + f^3 p(f). f64: with s = f / (2 + f), h = f^2/2:
 // f - (h - s (h + s^2 p(s^2))).
-static fv_kv log_of(km *c, fv_kv x) {
+static fv_kv log_sum(km *c, fv_kv f, fv_kv k, fv_kv rest) {
   const km_format *m = c->m;
-  fv_kv f, k, t;
-  fv__km_log_parts(c, x, &f, &k);
+  fv_kv t;
   const fv_kv ff = km_mul(c, f, f);
-  const fv_kv low = km_mul(c, k, km_f(c, m->ln2_lo));
+  const fv_kv low = km_mad(c, k, km_f(c, m->ln2_lo), rest);
   if (m->f == FV_f32) {
     t = km_mad(c, km_mul(c, ff, f), fv__km_poly(c, m->log, m->n_log, f), low);
     t = km_mad(c, ff, km_f(c, -0.5), t);
@@ -253,11 +272,33 @@ static fv_kv log_of(km *c, fv_kv x) {
     const fv_kv hr = km_mad(c, z, fv__km_poly(c, m->log, m->n_log, z), h);
     t = km_sub(c, km_mad(c, s, hr, low), h);
   }
-  const fv_kv r = km_mad(c, k, km_f(c, m->ln2_hi), km_add(c, f, t));
+  return km_mad(c, k, km_f(c, m->ln2_hi), km_add(c, f, t));
+}
+
+// r, a logarithm of x, for all x.
+static fv_kv log_cases(km *c, fv_kv x, fv_kv r) {
   const fv_kv inf = km_f(c, INFINITY), zero = km_f(c, 0);
   const fv_kv good = km_sel(c, km_op(c, FV_X_EQ, x, inf), inf, r);
   const fv_kv bad = km_sel(c, km_op(c, FV_X_EQ, x, zero), km_f(c, -INFINITY), km_f(c, NAN));
   return km_sel(c, km_op(c, FV_X_LT, zero, x), good, bad);
+}
+
+static fv_kv log_of(km *c, fv_kv x) {
+  fv_kv f, k;
+  fv__km_log_parts(c, x, &f, &k);
+  return log_cases(c, x, log_sum(c, f, k, km_f(c, 0)));
+}
+
+// 1 + x is u and what rounding lost: log(u + lost) = log(u) + lost / u.
+static fv_kv log1p_of(km *c, fv_kv x) {
+  fv_kv f, k;
+  const fv_kv one = km_f(c, 1);
+  const fv_kv u = km_add(c, one, x);
+  const fv_kv part = km_sub(c, u, one);
+  const fv_kv lost = km_add(c, km_sub(c, one, km_sub(c, u, part)), km_sub(c, x, part));
+  fv__km_log_parts(c, u, &f, &k);
+  const fv_kv r = log_cases(c, u, log_sum(c, f, k, km_op(c, FV_X_DIV, lost, u)));
+  return km_sel(c, km_op(c, FV_X_EQ, x, km_f(c, 0)), x, r);  // -0 stays
 }
 
 //===-- erf -----------------------------------------------------------------------===//
@@ -317,6 +358,8 @@ bool fv__k_is_math(const fv_kinst *in) {
   switch (in->xop) {
   case FV_X_EXP:
   case FV_X_LOG:
+  case FV_X_EXPM1:
+  case FV_X_LOG1P:
   case FV_X_SIN:
   case FV_X_COS:
   case FV_X_TANH:
@@ -341,6 +384,8 @@ fv_kv fv__kb_math(fv_kb *kb, fv_scalar_op op, fv_kv a, fv_kv b) {
   switch (op) {
   case FV_X_EXP: return fv__km_exp(&c, a);
   case FV_X_LOG: return log_of(&c, a);
+  case FV_X_EXPM1: return expm1_of(&c, a);
+  case FV_X_LOG1P: return log1p_of(&c, a);
   case FV_X_SIN: return fv__km_trig(&c, a, 0);
   case FV_X_COS: return fv__km_trig(&c, a, 1);
   case FV_X_TANH: return tanh_of(&c, a);

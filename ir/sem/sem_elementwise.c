@@ -154,10 +154,16 @@ fv_status fv_sem_sigmoid(fv_sem *s) {
   return end(s, sigmoid(s, arg(s, 0)));
 }
 
+// x * sigmoid(x). Where exp(x) has lost places below the normal numbers, x * exp(x) need not
+// have: there exp is exp(x / 2) twice, of which x meets one first.
 fv_status fv_sem_silu(fv_sem *s) {
   FV_TRY(begin(s, 1, FV_CLASS_FLOAT));
-  const fv_expr *x = arg(s, 0);
-  return end(s, mul(s, x, sigmoid(s, x)));
+  const fv_expr *x = wide_arg(s, 0);
+  const double far = x->dtype == FV_f64 ? -700 : -80;
+  const fv_expr *half = fv_sem_x2(s, FV_X_LT, x, lit(s, x, far));
+  const fv_expr *y = fv_sem_pick(s, half, scaled(s, 0.5, x), x);
+  const fv_expr *part = fv_sem_pick(s, half, fv_sem_x1(s, FV_X_EXP, y), lit(s, x, 1));
+  return end(s, mul(s, mul(s, x, part), sigmoid(s, y)));
 }
 
 fv_status fv_sem_relu(fv_sem *s) {
@@ -212,7 +218,7 @@ fv_status fv_sem_softplus(fv_sem *s) {
   FV_TRY(begin(s, 1, FV_CLASS_FLOAT));
   const fv_expr *x = arg(s, 0);
   const fv_expr *e = fv_sem_x1(s, FV_X_EXP, fv_sem_x1(s, FV_X_NEG, fv_sem_x1(s, FV_X_ABS, x)));
-  const fv_expr *rest = fv_sem_x1(s, FV_X_LOG, plus(s, e, 1));
+  const fv_expr *rest = fv_sem_x1(s, FV_X_LOG1P, e);
   return end(s, add(s, fv_sem_x2(s, FV_X_MAX, x, lit(s, x, 0)), rest));
 }
 

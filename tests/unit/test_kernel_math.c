@@ -65,6 +65,8 @@ static long double want_of(fv_scalar_op op, fv_dtype t, double a, double b) {
     switch (op) {
     case FV_X_EXP: return (long double)exp(a);
     case FV_X_LOG: return (long double)log(a);
+    case FV_X_EXPM1: return (long double)expm1(a);
+    case FV_X_LOG1P: return (long double)log1p(a);
     case FV_X_SIN: return (long double)sin(a);
     case FV_X_COS: return (long double)cos(a);
     case FV_X_TANH: return (long double)tanh(a);
@@ -75,6 +77,8 @@ static long double want_of(fv_scalar_op op, fv_dtype t, double a, double b) {
   switch (op) {
   case FV_X_EXP: return expl((long double)a);
   case FV_X_LOG: return logl((long double)a);
+  case FV_X_EXPM1: return expm1l((long double)a);
+  case FV_X_LOG1P: return log1pl((long double)a);
   case FV_X_SIN: return sinl((long double)a);
   case FV_X_COS: return cosl((long double)a);
   case FV_X_TANH: return tanhl((long double)a);
@@ -230,6 +234,8 @@ static void test_bounds(void **state) {
       {FV_X_EXP, FV_f32, 1.1, 100000},  {FV_X_LOG, FV_f32, 0.9, 100000},
       {FV_X_TANH, FV_f32, 2.5, 100000}, {FV_X_ERF, FV_f32, 2.8, 100000},
       {FV_X_SIN, FV_f32, 2.6, 100000},  {FV_X_COS, FV_f32, 2.6, 100000},
+      {FV_X_EXPM1, FV_f32, 3, 100000},  {FV_X_LOG1P, FV_f32, 3, 100000},
+      {FV_X_EXPM1, FV_f64, 3, 40000},   {FV_X_LOG1P, FV_f64, 3, 40000},
       {FV_X_POW, FV_f32, 1, 40000},     {FV_X_MOD, FV_f32, 0, 20000},
       {FV_X_EXP, FV_f64, 1.1, 40000},   {FV_X_LOG, FV_f64, 0.9, 40000},
       {FV_X_TANH, FV_f64, 2.6, 40000},  {FV_X_ERF, FV_f64, 1.6, 40000},
@@ -288,8 +294,8 @@ enum { N_SPECIAL = sizeof special / sizeof *special };
 
 static fv_status special_body(void *user) {
   fv_arena *ar = user;
-  static const fv_scalar_op ops[] = {FV_X_EXP,  FV_X_LOG, FV_X_SIN, FV_X_COS,
-                                     FV_X_TANH, FV_X_ERF, FV_X_POW, FV_X_MOD};
+  static const fv_scalar_op ops[] = {FV_X_EXP, FV_X_LOG,  FV_X_EXPM1, FV_X_LOG1P, FV_X_SIN,
+                                     FV_X_COS, FV_X_TANH, FV_X_ERF,   FV_X_POW,   FV_X_MOD};
   for (size_t o = 0; o < FV_COUNTOF(ops); o++)
     for (int t = FV_f32; t <= FV_f64; t++) {
       const fv_dtype d = (fv_dtype)t;

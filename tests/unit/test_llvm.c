@@ -365,6 +365,8 @@ static bool takes(fv_scalar_op x, fv_dtype t) {
   switch (x) {
   case FV_X_EXP:
   case FV_X_LOG:
+  case FV_X_EXPM1:
+  case FV_X_LOG1P:
   case FV_X_SIN:
   case FV_X_COS:
   case FV_X_TANH:

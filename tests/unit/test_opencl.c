@@ -237,6 +237,8 @@ static bool applies(fv_scalar_op op, fv_dtype t) {
   switch (op) {
   case FV_X_EXP:
   case FV_X_LOG:
+  case FV_X_EXPM1:
+  case FV_X_LOG1P:
   case FV_X_SIN:
   case FV_X_COS:
   case FV_X_TANH:
@@ -478,8 +480,8 @@ static void slices(env *e, rng *r) {
 
 // Transcendental functions: MADs fuse or do not, so the last bits differ.
 static void functions(env *e, rng *r, fv_dtype t) {
-  static const fv_scalar_op ops[] = {FV_X_EXP,  FV_X_LOG, FV_X_SIN, FV_X_COS,
-                                     FV_X_TANH, FV_X_ERF, FV_X_POW, FV_X_MOD};
+  static const fv_scalar_op ops[] = {FV_X_EXP, FV_X_LOG,  FV_X_EXPM1, FV_X_LOG1P, FV_X_SIN,
+                                     FV_X_COS, FV_X_TANH, FV_X_ERF,   FV_X_POW,   FV_X_MOD};
   enum { N = 8 * 16 };
   const double eps = t == FV_f32 ? 0x1p-21 : 0x1p-50;
   for (size_t o = 0; o < sizeof ops / sizeof *ops; o++) {
