@@ -104,6 +104,9 @@ static fv_status compile_body(void *user) {
     FV_TRY(fv_load_module(e->arena, cx->model->path, &cx->model->options, cx->diag, &e->module));
   fv_info_from_module(e->arena, e->module, &e->info);
   e->until = cx->o.until;
+  // What is dead does not run, on any backend and at any level.
+  for (int i = 0; i < e->module->n_graph; i++)
+    fv_graph_drop_dead(e->module->graph[i]);
   if (e->backend->run_graph)
     return compile_runner(cx);
   const fv_pipeline p = {
