@@ -10,12 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/diag.h"
-#include "base/str.h"
-#include "compiler/internal.h"
+#include "ir/graph/graph.h"
 #include "tests/bounds/oracle.h"
+#include "tests/bounds/subject.h"
 #include "tests/compare.h"
 
 enum { ROWS = 3, MAX_CASES = 1024 };
@@ -30,12 +28,9 @@ typedef struct bound_case {
 } bound_case;
 
 typedef struct session {
-  const char *backend;
+  subject subject;
   bound_case c[MAX_CASES];
   int n_case;
-  fv_executable *exe;
-  fv_context *context;
-  fv_diag_sink diag;
   int failed, passed;
 } session;
 
@@ -135,22 +130,10 @@ static void put_graph(FILE *f, const bound_case *c, int number) {
   fprintf(f, "\n<output name='y'/></graph>\n");
 }
 
-static fv_status compile(session *s, const char *path) {
-  FILE *f = fopen(path, "w");
-  if (!f)
-    return FV_ERR_IO;
-  fprintf(f, "<model name='bounds' xmlns='urn:fovea:model:1'>\n");
+static void put_graphs(FILE *f, void *user) {
+  const session *s = user;
   for (int i = 0; i < s->n_case; i++)
     put_graph(f, &s->c[i], i);
-  fprintf(f, "</model>\n");
-  if (fclose(f) != 0)
-    return FV_ERR_IO;
-  fv_model *m;
-  const fv_compile_options o = {.struct_size = sizeof o, .backend = s->backend};
-  FV_TRY(fv_model_load(path, NULL, &s->diag, &m));
-  const fv_status status = fv_compile(m, &o, &s->diag, &s->exe);
-  fv_model_destroy(m);
-  return status == FV_OK ? fv_context_create(s->exe, 2, &s->diag, &s->context) : status;
 }
 
 //===-- Numbers ---------------------------------------------------------------------===//
@@ -278,8 +261,8 @@ static void run_kind(session *s, int number, row_kind kind, arrays *a) {
   weight_dims(c, &io[1]);
   fill(c, kind, 1 + (uint64_t)kind, a);
   snprintf(entry, sizeof entry, "g%d", number);
-  bool ok = fv_context_run(s->context, entry, io, has_weights(c) ? 2 : 1, NULL, 0, &y, 1,
-                           &s->diag) == FV_OK;
+  bool ok = fv_context_run(s->subject.context, entry, io, has_weights(c) ? 2 : 1, NULL, 0, &y, 1,
+                           &s->subject.diag) == FV_OK;
   for (int64_t r = 0; r < rows_of(c) && ok; r++)
     ok = check_row(s, number, kind, r, a, &y);
   s->passed += ok;
@@ -300,43 +283,17 @@ static void run_case(session *s, int number) {
   free(a.weights);
 }
 
-// A device may be missing; that is told by its backend.
-static bool has_device(session *s) {
-  const fv_backend *b;
-  fv_device *d = NULL;
-  fv_report report = {.diag = &s->diag};
-  if (fv_backend_find(s->backend, &s->diag, &b) != FV_OK ||
-      b->open(fv_host_table(), NULL, 0, &report, &d) != FV_PLUGIN_OK)
-    return false;
-  if (b->close)
-    b->close(d);
-  return true;
-}
-
 int main(int argc, char **argv) {
   static session s;
-  static fv_diag_printer printer;
-  char path[] = "bounds.XXXXXX";
   if (argc < 2 || argc > 3) {
     fputs("usage: test_bounds BACKEND [OP]\n", stderr);
     return 2;
   }
-  printer.out = stderr;
-  s.backend = argv[1];
-  s.diag = (fv_diag_sink){.emit = fv_diag_print, .user = &printer};
-  if (!has_device(&s))
-    return 77;
   list_cases(&s, argc > 2 ? argv[2] : NULL);
-  const int fd = mkstemp(path);
-  if (fd < 0)
-    return 1;
-  close(fd);
-  const bool ok = compile(&s, path) == FV_OK;
-  unlink(path);
-  for (int i = 0; i < s.n_case && ok; i++)
+  const int status = subject_open(&s.subject, argv[1], put_graphs, &s);
+  for (int i = 0; i < s.n_case && status == 0; i++)
     run_case(&s, i);
-  fv_context_destroy(s.context);
-  fv_executable_destroy(s.exe);
+  subject_close(&s.subject);
   printf("%d passed, %d failed\n", s.passed, s.failed);
-  return !ok || s.failed || !s.passed;
+  return status ? status : s.failed || !s.passed;
 }
