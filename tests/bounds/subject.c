@@ -7,14 +7,14 @@
 #include "compiler/internal.h"
 
 static bool has_device(subject *s) {
-  const fv_backend *b;
+  fv_backend b;
   fv_device *d = NULL;
   fv_report report = {.diag = &s->diag};
   if (fv_backend_find(s->backend, &s->diag, &b) != FV_OK ||
-      b->open(fv_host_table(), NULL, 0, &report, &d) != FV_PLUGIN_OK)
+      b.open(fv_host_table(), NULL, 0, &report, &d) != FV_PLUGIN_OK)
     return false;
-  if (b->close)
-    b->close(d);
+  if (b.close)
+    b.close(d);
   return true;
 }
 
