@@ -203,7 +203,8 @@ static void of_nest(contents *c, fv_value *out) {
   const fv_nest *t = &c->node->meaning->nest;
   fv_arena *ar = fv_xpool_arena(c->pool);
   int64_t extent[FV_MAX_LOOPS], n;
-  if (!loops(t, extent, &n))
+  // A point of a scan or a scatter is no element of the result.
+  if ((t->form != FV_NEST_MAP && t->form != FV_NEST_REDUCE) || !loops(t, extent, &n))
     return;
   const fv_expr **x = FV_NEW_N(ar, const fv_expr *, n + 1);
   for (int64_t i = 0; i < n; i++) {

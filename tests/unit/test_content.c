@@ -95,7 +95,8 @@ static void put_random(env *e) {
   static const fv_op unary[] = {
       FV_OP_shape,   FV_OP_shape,     FV_OP_size,       FV_OP_reshape,    FV_OP_expand,
       FV_OP_squeeze, FV_OP_slice,     FV_OP_unsqueeze,  FV_OP_cast,       FV_OP_abs,
-      FV_OP_not,     FV_OP_transpose, FV_OP_reduce_sum, FV_OP_reduce_max, FV_OP_reduce_prod};
+      FV_OP_not,     FV_OP_transpose, FV_OP_reduce_sum, FV_OP_reduce_max, FV_OP_reduce_prod,
+      FV_OP_cumsum,  FV_OP_cumprod};
   static const fv_op binary[] = {FV_OP_add,
                                  FV_OP_sub,
                                  FV_OP_mul,
