@@ -61,10 +61,13 @@ static fv_scalar combined(const nest_eval *x, fv_scalar acc, const carried *arg)
   return acc;
 }
 
-// Of floats that double holds with places to spare.
 static bool is_float_sum(const nest_eval *x) {
-  const fv_dtype t = (fv_dtype)x->nest->value->dtype;
-  return x->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float(t) && t != FV_f64;
+  return x->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float((fv_dtype)x->nest->value->dtype);
+}
+
+// Of floats that double holds with places to spare.
+static bool sums_in_double(const nest_eval *x) {
+  return is_float_sum(x) && x->nest->value->dtype != FV_f64;
 }
 
 // A chunk of a parallel lane: each of its values to an accumulator of its own.
@@ -74,7 +77,7 @@ static void combine_each(const nest_eval *x, fv_scalar *acc, carried *arg) {
   if (x->nest->combine == FV_COMBINE_NONE) {
     for (int64_t i = 0; i < x->count; i++)
       acc[i] = v[vary ? i : 0];
-  } else if (is_float_sum(x) && vary) {
+  } else if (sums_in_double(x) && vary) {
     for (int64_t i = 0; i < x->count; i++)
       acc[i].f += v[i].f;
   } else {
@@ -87,7 +90,7 @@ static void combine_each(const nest_eval *x, fv_scalar *acc, carried *arg) {
 static void combine_chunk(const nest_eval *x, fv_scalar *acc, carried *arg, int64_t first) {
   const fv_scalar *v = fv_step_values(x, x->value);
   const bool vary = x->s[x->value].vary;
-  if (is_float_sum(x) && vary) {
+  if (sums_in_double(x) && vary) {
     double sum = acc->f;
     for (int64_t i = 0; i < x->count; i++)
       sum += v[i].f;
