@@ -24,9 +24,11 @@ typedef struct side {
 } side;
 
 void case_repro(const batch_options *o, const conf_case *c, const char *what) {
-  printf("FAIL (%s): test_conformance --backend=%s%s%s --op=%s --case=%d --dtype=%s --seed=%llu\n",
-         what, o->backend, o->option ? " --option=" : "", o->option ? o->option : "",
-         fv_op_get(c->op)->name, c->number, fv_dtype_name(c->t), (unsigned long long)o->seed);
+  printf("FAIL (%s): test_conformance --backend=%s", what, o->backend);
+  for (size_t i = 0; i < o->n_option; i++)
+    printf(" --option=%s", o->option[i]);
+  printf(" --op=%s --case=%d --dtype=%s --seed=%llu\n", fv_op_get(c->op)->name, c->number,
+         fv_dtype_name(c->t), (unsigned long long)o->seed);
 }
 
 //===-- One side -------------------------------------------------------------------===//
@@ -41,11 +43,11 @@ static fv_status build_all(void *user) {
   return FV_OK;
 }
 
-static fv_status open_side(side *s, const char *backend, const char *const *option) {
+static fv_status open_side(side *s, const char *backend, const batch_options *of) {
   const fv_compile_options o = {.struct_size = sizeof o,
                                 .backend = backend,
-                                .backend_option = option,
-                                .n_backend_option = option && *option};
+                                .backend_option = of ? of->option : NULL,
+                                .n_backend_option = of ? of->n_option : 0};
   s->arena = fv_arena_create(NULL);
   if (!s->arena)
     return FV_ERR_OOM;
@@ -238,7 +240,7 @@ void batch_run(const batch_options *o, const conf_case *c, int n, totals *sum) {
   side ref = {.c = c, .n = n, .diag = &tell}, sut = {.c = c, .n = n, .diag = &tell};
   fv_status r = open_side(&ref, "reference", NULL);
   if (r == FV_OK)
-    r = open_side(&sut, o->backend, &o->option);
+    r = open_side(&sut, o->backend, o);
   if (r != FV_OK && n == 1)
     compile_failed(o, &ref, r, sum);
   ref.diag = sut.diag = &silent;

@@ -7,7 +7,8 @@
 
 typedef struct batch_options {
   const char *backend;
-  const char *option;  // of the backend, key=value, or NULL
+  const char **option;  // of the backend, key=value
+  size_t n_option;
   uint64_t seed;
 } batch_options;
 

@@ -187,11 +187,14 @@ static const char *value_of(const char *arg, const char *option) {
 
 static bool parse(int argc, char **argv, settings *s) {
   const char *v;
+  s->batch.option = calloc((size_t)argc, sizeof *s->batch.option);  // for as long as we run
+  if (!s->batch.option)
+    return false;
   for (int i = 1; i < argc; i++) {
     if ((v = value_of(argv[i], "--backend")))
       s->batch.backend = v;
     else if ((v = value_of(argv[i], "--option")))
-      s->batch.option = v;
+      s->batch.option[s->batch.n_option++] = v;
     else if ((v = value_of(argv[i], "--op")))
       s->op = v;
     else if ((v = value_of(argv[i], "--dtype")))
