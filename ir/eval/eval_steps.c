@@ -262,12 +262,14 @@ static void do_and(const nest_eval *x, step *s, const step *a, const step *b) {
 }
 
 static void do_other_form(const nest_eval *x, step *s) {
-  const step *a = &x->s[s->arg[0]], *b = &x->s[s->arg[s->e->n - 1]];
   s->filled = false;
   if (s->e->kind == FV_E_INDEX) {
     s->first = x->at[x->lane];
     s->stride = 1;
-  } else if (s->form == STEP_LINEAR) {
+    return;
+  }
+  const step *a = &x->s[s->arg[0]], *b = &x->s[s->arg[s->e->n - 1]];
+  if (s->form == STEP_LINEAR) {
     do_linear(s, a, b);
   } else if (s->e->op == FV_X_AND) {
     do_and(x, s, a, b);
