@@ -4,7 +4,7 @@
 // parameters and what the model declares, nothing else.
 #include <string.h>
 
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 typedef struct call {
   const fv_xml_elem *block, *site;

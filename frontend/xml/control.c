@@ -4,7 +4,7 @@
 // a number that the run computes becomes a dim.
 #include <string.h>
 
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 static fv_xml_slice list_of(const fv_xml_elem *e, const char *attr) {
   const fv_xml_attr *a = fv_xml_find_attr(e, attr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 void fv_xml_push(fv_xml_cx *cx, fv_xml_frame f) {
   if (cx->depth >= 4 * cx->limit.max_depth) {

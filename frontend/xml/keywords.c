@@ -4,7 +4,7 @@
 // and attributes of all elements before anything runs.
 #include <string.h>
 
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 const fv_xml_keyword fv_xml_keywords[] = {
     {"model", FV_XML_ROOT, "name!", false, FV_XML_MODEL, NULL, "A model file"},

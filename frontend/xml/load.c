@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "frontend/xml/fmt.h"
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 //===-- Elements ----------------------------------------------------------===//
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 //===-- Begin -------------------------------------------------------------===//
 

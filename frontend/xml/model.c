@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 static fv_xml_slice attr(const fv_xml_elem *e, const char *name) {
   return fv_xml_whole(fv_xml_find_attr(e, name));

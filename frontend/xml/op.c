@@ -3,7 +3,7 @@
 // An element whose name is a row of the op table.
 #include <string.h>
 
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 typedef struct builder {
   const fv_op_info *info;

@@ -3,7 +3,7 @@
 // What an attribute that names a value means: a name, a weight or a literal.
 #include <string.h>
 
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 const char *fv_xml_literal(fv_xml_cx *cx, fv_xml_slice s) {
   const char *text = fv_xml_slice_text(cx, s);

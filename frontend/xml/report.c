@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 enum { MAX_FAULTS = 20 };
 

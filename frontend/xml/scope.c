@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 fv_xml_scope *fv_xml_scope_create(fv_arena *ar, fv_xml_scope *outer) {
   fv_xml_scope *s = FV_NEW(ar, fv_xml_scope);

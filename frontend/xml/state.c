@@ -4,7 +4,7 @@
 // the valid part with them; the graph that does it advances the length.
 #include <string.h>
 
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 typedef struct use {
   int index;

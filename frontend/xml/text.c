@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 //===-- Slices and lists --------------------------------------------------===//
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "frontend/xml/lower.h"
+#include "frontend/xml/build.h"
 
 enum { MAX_COUNTERS = 8, MAX_ARGS = FV_MAX_RANK, MAX_MODIFIERS = 8, MAX_MEMBERS = 1 << 16 };
 

@@ -187,7 +187,7 @@ static const char *value_of(const char *arg, const char *option) {
 
 static bool parse(int argc, char **argv, settings *s) {
   const char *v;
-  s->batch.option = calloc((size_t)argc, sizeof *s->batch.option);  // for as long as we run
+  s->batch.option = calloc((size_t)argc, sizeof *s->batch.option);
   if (!s->batch.option)
     return false;
   for (int i = 1; i < argc; i++) {
@@ -230,6 +230,35 @@ static int summarize(const settings *set, int device, totals *sum) {
   return sum->failed > 0;
 }
 
+static int run_cases(const settings *set) {
+  const int device = set->list ? DEVICE_FULL : ask_device(set->batch.backend);
+  if (device == DEVICE_NONE) {
+    printf("backend '%s' has no device here\n0 passed, 0 failed, 1 skipped\n", set->batch.backend);
+    return 77;
+  }
+  suite s = {.set = set};
+  for (int op = 0; op < FV_OP_COUNT; op++)
+    if (!set->op || strcmp(set->op, fv_op_get((fv_op)op)->name) == 0)
+      case_each((fv_op)op, set->full || set->only >= 0, collect, &s);
+  totals sum = {0};
+  bool ok = !s.failed;
+  for (size_t i = 0; set->list && i < s.n; i++)
+    printf("%s %d %s\n", fv_op_get(s.c[i].op)->name, s.c[i].number, fv_dtype_name(s.c[i].t));
+  if (!set->list && ok) {
+    printf("backend %s, seed %llu\n", set->batch.backend, (unsigned long long)set->batch.seed);
+    if (set->jobs == 0)
+      batch_run(&set->batch, s.c, (int)s.n, &sum);
+    else
+      ok = run_all(&s, &sum);
+  }
+  free(s.c);
+  if (!ok) {
+    fputs("out of memory or processes\n", stderr);
+    return 1;
+  }
+  return set->list ? 0 : summarize(set, device, &sum);
+}
+
 int main(int argc, char **argv) {
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   settings set = {.batch = {.backend = "llvm", .seed = 1},
@@ -244,32 +273,10 @@ int main(int argc, char **argv) {
         "[--dtype=T] [--seed=N] "
         "[--sample=K] [--full] [--jobs=N] [--list]\n",
         stderr);
+    free(set.batch.option);
     return 2;
   }
-  const int device = set.list ? DEVICE_FULL : ask_device(set.batch.backend);
-  if (device == DEVICE_NONE) {
-    printf("backend '%s' has no device here\n0 passed, 0 failed, 1 skipped\n", set.batch.backend);
-    return 77;
-  }
-  suite s = {.set = &set};
-  for (int op = 0; op < FV_OP_COUNT; op++)
-    if (!set.op || strcmp(set.op, fv_op_get((fv_op)op)->name) == 0)
-      case_each((fv_op)op, set.full || set.only >= 0, collect, &s);
-  totals sum = {0};
-  bool ok = !s.failed;
-  for (size_t i = 0; set.list && i < s.n; i++)
-    printf("%s %d %s\n", fv_op_get(s.c[i].op)->name, s.c[i].number, fv_dtype_name(s.c[i].t));
-  if (!set.list && ok) {
-    printf("backend %s, seed %llu\n", set.batch.backend, (unsigned long long)set.batch.seed);
-    if (set.jobs == 0)
-      batch_run(&set.batch, s.c, (int)s.n, &sum);
-    else
-      ok = run_all(&s, &sum);
-  }
-  free(s.c);
-  if (!ok) {
-    fputs("out of memory or processes\n", stderr);
-    return 1;
-  }
-  return set.list ? 0 : summarize(&set, device, &sum);
+  const int status = run_cases(&set);
+  free(set.batch.option);
+  return status;
 }

@@ -6,7 +6,7 @@ dialect.py --fovea F --runner R [--seed=N] [--count=N] [--backends=a,b] [--keep=
 A seed that fails is printed as the line that runs it again. What a run refuses
 (a state is full) stands on standard error; it is refused by the evaluator, too.
 generate.py writes the models, evaluate.py says what they mean, values.py is its
-arithmetic; the session that several runs share is that of tests/shape.
+arithmetic; the session that several runs share is that of tests/integration.
 """
 import argparse
 import os
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "shape"), str(HERE)]
+sys.path[:0] = [str(HERE.parent / "integration"), str(HERE)]
 
 from evaluate import Model  # noqa: E402
 from generate import Generator  # noqa: E402
@@ -93,7 +93,7 @@ def one(args, seed, backends, folder):
 
 def has_opencl(args):
     """Is there a device? Whether the models run there is the test."""
-    probe = [args.fovea, "run", HERE.parent / "shape" / "top_k.xml", "-g", "f32", "-b", "opencl"]
+    probe = [args.fovea, "run", HERE.parent / "integration" / "top_k.xml", "-g", "f32", "-b", "opencl"]
     done = subprocess.run(probe, capture_output=True, text=True)
     absent = done.returncode != 0 and ("no backend" in done.stderr or "device" in done.stderr)
     if absent:

@@ -15,7 +15,7 @@ import tempfile
 FOVEA, RUNNER = sys.argv[1:3]
 SOURCE = pathlib.Path(sys.argv[3])
 MODELS = SOURCE / "models"
-sys.path.insert(0, str(SOURCE / "tests" / "shape"))
+sys.path.insert(0, str(SOURCE / "tests" / "integration"))
 from session import Session, Tensor, load  # noqa: E402
 
 SOS, EOS, STEPS = 1, 2, 20  # as models/train/g2p.py has it

@@ -3,7 +3,7 @@
 """Random models with states, and random sequences of runs of them: good ones, failing ones and
 resets, in two contexts by turns, on every backend, against lists in plain Python.
 
-  states.py --fovea build/bin/fovea --runner build/tests/shape_runner [--seed N] [--models N]
+  states.py --fovea build/bin/fovea --runner build/tests/session_runner [--seed N] [--models N]
 
 A run fails where an index is out of range (before, between or behind the updates of states), where
 a state is full, or where a dim does not fit the states in use. Then all is as it was. Numbers are
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "shape"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 from session import RunError, Session, Tensor  # noqa: E402
 
 TABLE = (1, 2, 3, 4)

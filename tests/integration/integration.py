@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Five small models on every backend, against definitions in plain Python and against one another.
 
-  shape.py --fovea build/bin/fovea --runner build/tests/shape_runner [--models ../../models] [NAME ...]
+  integration.py --fovea build/bin/fovea --runner build/tests/session_runner [--models ../../models] [NAME ...]
 
 Prints a line for each failure, and `N passed, N failed, N skipped` last.
 """

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// frontend/xml/lower.h - from the element tree to the graph IR: shared parts.
+// frontend/xml/build.h - from the element tree to the graph IR: shared parts.
 //
 // Private to frontend/xml/. One context per load. Elements are worked off by a
 // stack of frames (a graph, a block that is called, the body of a loop), each
@@ -8,8 +8,8 @@
 // A fault is reported where it stands and marks its element; what the element
 // should have defined is bound as poison, and whatever uses poison is skipped
 // in silence. So one run reports every fault once.
-#ifndef FOVEA_FRONTEND_XML_LOWER_H_
-#define FOVEA_FRONTEND_XML_LOWER_H_
+#ifndef FOVEA_FRONTEND_XML_BUILD_H_
+#define FOVEA_FRONTEND_XML_BUILD_H_
 
 #include "frontend/weights/weights.h"
 #include "frontend/xml/tree.h"
@@ -316,4 +316,4 @@ void fv_xml_run_read(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_write(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e);
 
-#endif  // FOVEA_FRONTEND_XML_LOWER_H_
+#endif  // FOVEA_FRONTEND_XML_BUILD_H_
