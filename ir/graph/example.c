@@ -36,9 +36,16 @@ static bool take_number(cursor *c, int64_t *out) {
   return c->p > from && fv_parse_i64(from, (size_t)(c->p - from), out);
 }
 
-// [dtype ':'] ('s' | dims) ['<' limit] ['>0'], or '-'
+static bool take_scale(cursor *c, double *out) {
+  const size_t n = strcspn(c->p, " ;>");
+  const char *from = c->p;
+  c->p += n;
+  return fv_parse_double(from, n, out) && *out > 0;
+}
+
+// [dtype ':'] ('s' | dims) ['<' limit] ['*' scale] ['>0'], or '-'
 static bool take_operand(cursor *c, fv_example_operand *o) {
-  *o = (fv_example_operand){0};
+  *o = (fv_example_operand){.scale = 1};
   const size_t word = strcspn(c->p, " ;:");
   if (c->p + word < c->end && c->p[word] == ':') {
     char name[8] = {0};
@@ -61,6 +68,8 @@ static bool take_operand(cursor *c, fv_example_operand *o) {
     } while (take(c, 'x'));
   }
   if (take(c, '<') && (!take_number(c, &o->limit) || o->limit < 1))
+    return false;
+  if (take(c, '*') && !take_scale(c, &o->scale))
     return false;
   if (take(c, '>')) {
     o->positive = true;

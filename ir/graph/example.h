@@ -16,6 +16,7 @@ typedef struct fv_example_operand {
   int64_t dim[FV_MAX_RANK];
   int64_t limit;  // > 0: integers 0..limit-1
   bool positive;  // values must be above 0
+  double scale;   // what ordinary values are multiplied by
 } fv_example_operand;
 
 typedef struct fv_example_attr {

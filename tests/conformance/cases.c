@@ -217,7 +217,7 @@ static fv_scalar ordinary(source *s, const fv_example_operand *o, fv_dtype t) {
   fv_scalar v = {.i = 0};
   const double u = uniform(s);
   if (fv_dtype_is_float(t)) {
-    v.f = o->positive ? u * 2 + 0.1 : u * 4 - 2;
+    v.f = (o->positive ? u * 2 + 0.1 : u * 4 - 2) * o->scale;
   } else if (t == FV_bool) {
     v.i = u < 0.6;
   } else if (o->limit > 0) {

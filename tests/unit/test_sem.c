@@ -79,7 +79,7 @@ static void fill(eval_tensor *t, const fv_example_operand *o, int salt) {
     else if (t->type.dtype == FV_bool)
       t->data[i].i = r % 2;
     else if (fv_dtype_is_float(t->type.dtype))
-      t->data[i].f = o->positive ? 0.25 * (double)(r + 1) : 0.25 * (double)(r - 5);
+      t->data[i].f = o->scale * 0.25 * (double)(o->positive ? r + 1 : r - 5);
     else
       t->data[i].i = o->positive || t->type.dtype == FV_u8 ? r + 1 : r - 5;
   }
