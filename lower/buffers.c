@@ -44,17 +44,18 @@ fv_type lw_value_type(lw *l, const fv_value *v) {
 }
 
 const fv_expr *lw_type_bytes(lw *l, const fv_type *t) {
-  fv_xpool *p = l->pool;
-  const fv_expr *x = fv_x_mul(p, fv_type_stored(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
-  return fv_lower_bound(p, l->entry, x);
+  return fv_x_mul(l->pool, fv_type_stored(l->pool, t), fv_x_i64(l->pool, fv_dtype_size(t->dtype)));
+}
+
+const fv_expr *lw_type_room(lw *l, const fv_type *t) {
+  return fv_lower_bound(l->pool, l->entry, lw_type_bytes(l, t));
 }
 
 void lw_copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t) {
   fv_linst *i = lw_new_inst(l, FV_H_COPY, NULL);
-  fv_xpool *p = l->pool;
   i->a = dst;
   i->b = src;
-  i->x = fv_x_mul(p, fv_type_stored(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
+  i->x = lw_type_bytes(l, t);
 }
 
 const fv_expr *lw_ceil_div(fv_xpool *p, const fv_expr *a, int64_t b) {
@@ -134,7 +135,7 @@ uint32_t lw_value_buffer(lw *l, const fv_value *v) {
     const fv_type t = lw_value_type(l, v);
     const fv_lbuffer a = {.space = FV_SPACE_ARENA,
                           .dtype = v->type.dtype,
-                          .bytes = lw_type_bytes(l, &t),
+                          .bytes = lw_type_room(l, &t),
                           .name = v->name};
     b = lw_new_buffer(l, &a);
   }

@@ -15,7 +15,8 @@ void lw_either(lw *l, const fv_expr *cond, void (*yes)(lw *l, const lw_group *g)
 void lw_copy_bytes(lw *l, uint32_t dst, uint32_t src, const fv_type *t);
 
 fv_type lw_value_type(lw *l, const fv_value *v);        // as stored
-const fv_expr *lw_type_bytes(lw *l, const fv_type *t);  // upper bound, known at bind
+const fv_expr *lw_type_bytes(lw *l, const fv_type *t);  // as the run has it
+const fv_expr *lw_type_room(lw *l, const fv_type *t);   // upper bound, known at bind
 const fv_expr *lw_ceil_div(fv_xpool *p, const fv_expr *a, int64_t b);
 
 uint32_t lw_value_buffer(lw *l, const fv_value *v);  // of a value that is not virtual

@@ -26,7 +26,7 @@ uint32_t lw_packed_buffer(lw *l, const fv_value *v, const fv_layout *layout, fv_
   } else {
     const fv_lbuffer a = {.space = FV_SPACE_ARENA,
                           .dtype = v->type.dtype,
-                          .bytes = lw_type_bytes(l, out_type),
+                          .bytes = lw_type_room(l, out_type),
                           .name = v->name};
     e.buffer = lw_new_buffer(l, &a);
     const lw_copy c = {

@@ -118,7 +118,7 @@ typedef struct lw_frame {
 
 static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
   const fv_lbuffer b = {
-      .space = FV_SPACE_ARENA, .dtype = t->dtype, .bytes = lw_type_bytes(l, t), .name = name};
+      .space = FV_SPACE_ARENA, .dtype = t->dtype, .bytes = lw_type_room(l, t), .name = name};
   return lw_new_buffer(l, &b);
 }
 
