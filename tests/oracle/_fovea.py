@@ -52,6 +52,7 @@ class Case:
     eps: float = 16  # bound in units of eps(dtype) * max(|want|, scale)
     scale: float = None  # None: the largest |want| of the tensor or 1, as its sums' terms may be
     symbolic: bool = False  # the extents may be symbols: the body has no shapes
+    least: int = 0  # of these symbols
     model: tuple = None  # (file, graph) of a model that exists, in place of body
     options: tuple = ()  # more arguments of the command
     backends: tuple = ()  # none: all that are asked for
@@ -80,7 +81,7 @@ def model_text(case, symbols):
     dims = sorted({d for shape in shapes.values() for d in shape if d.startswith("N")})
     return "\n".join(
         ['<model name="m" xmlns="urn:fovea:model:1">']
-        + [f' <dim name="{d}" min="0" max="4096"/>' for d in dims]
+        + [f' <dim name="{d}" min="{case.least}" max="4096"/>' for d in dims]
         + [
             f' <input name="{k}" type="{TYPES[v.dtype.name]}" shape="{", ".join(shapes[k])}"/>'
             for k, v in case.inputs.items()

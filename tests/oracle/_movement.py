@@ -274,6 +274,7 @@ def ordered(rng):
                 element(op, x="x", axis=at, keepdims=keep),
                 [(onnx, "x", "y", {"axis": at, "keepdims": int(keep)})],
                 symbolic=True,
+                least=1,
             )
         x = tensor(rng, shape(rng, 1, 3, empty=False), "i1", 0, 9).astype(t)
         for largest in (True, False):

@@ -2,6 +2,8 @@
 """Small ONNX models, built and run by onnxruntime. Cases name nodes as data, so that
 they exist, and can be counted, where onnxruntime does not."""
 
+import typing
+
 import numpy as np
 
 import _fovea
@@ -9,9 +11,16 @@ import _fovea
 OPSET = 24
 
 
+class Region(typing.NamedTuple):
+    """A graph without inputs, which sees the values around it."""
+
+    nodes: list
+    output: str
+
+
 def evaluate(nodes, inputs, outputs):
     """The arrays `outputs`. A node is (op, "operands", "results", {attribute: value}); an
-    operand "-" is absent."""
+    operand "-" is absent, an attribute may be a Region."""
     try:
         import onnxruntime
         from onnx import ValueInfoProto, helper
@@ -24,15 +33,26 @@ def evaluate(nodes, inputs, outputs):
     def names(text):
         return ["" if n == "-" else n for n in text.split()]
 
-    built = [
-        helper.make_node(op, names(operands), names(results), **(rest[0] if rest else {}))
-        for op, operands, results, *rest in nodes
-    ]
+    def graph_of(nodes, given, outputs):
+        built = [
+            helper.make_node(
+                op,
+                names(operands),
+                names(results),
+                **{k: attribute(v) for k, v in (rest[0] if rest else {}).items()},
+            )
+            for op, operands, results, *rest in nodes
+        ]
+        return helper.make_graph(built, "g", given, [ValueInfoProto(name=n) for n in outputs])
+
+    def attribute(value):
+        return graph_of(value.nodes, [], [value.output]) if isinstance(value, Region) else value
+
     given = [
         helper.make_tensor_value_info(k, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
         for k, v in inputs.items()
     ]
-    graph = helper.make_graph(built, "g", given, [ValueInfoProto(name=n) for n in outputs])
+    graph = graph_of(nodes, given, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=11)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -8,6 +8,7 @@ those of WITHOUT. The seed is printed; --seed repeats a run, --only picks cases.
 import sys
 
 import _chains
+import _control
 import _elementwise
 import _fovea
 import _indexed
@@ -20,7 +21,7 @@ WITHOUT = {"constant", "state_read", "state_write", "loop"}
 
 
 def cases(rng):
-    for part in (_elementwise, _movement, _indexed, _neural, _sequences, _chains):
+    for part in (_elementwise, _movement, _indexed, _neural, _sequences, _control, _chains):
         yield from part.cases(rng)
 
 

@@ -137,6 +137,7 @@ def reductions(rng):
             element("arg_max", **own, keepdims=False),
             x.argmax(at),
             symbolic=True,
+            least=1,
         )
         yield case(
             "concat",
