@@ -104,7 +104,7 @@ struct lw {
 };
 
 // expand.c: inlines definitions, but for nodes that a family takes whole; drops dead nodes.
-FV_NODISCARD fv_status lw_expand(lw *l, fv_graph *g);
+FV_NODISCARD fv_status lw_expand(lw *l, fv_graph *g, fv_value **copy);
 // group.c: fills l->group for the whole graph.
 FV_NODISCARD fv_status lw_group_graph(lw *l, fv_graph *g);
 // layout.c: fills l->layout: which values are stored with their channels in blocks.

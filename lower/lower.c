@@ -18,8 +18,9 @@ static fv_status lower_graph(lw *l, fv_graph *g, bool groups_only) {
   return lw_host_entry(l, g);
 }
 
-fv_status fv_lower(fv_module *m, const fv_target *target, bool groups_only, fv_diag_sink *diag,
-                   fv_lowered **out) {
+fv_status fv_lower(const fv_module *given, const fv_target *target, bool groups_only,
+                   fv_diag_sink *diag, fv_lowered **out) {
+  fv_module *m = fv_module_clone(given);
   lw *l = FV_NEW(m->arena, lw);
   *l = (lw){.module = m, .pool = m->pool, .arena = m->arena, .target = target, .diag = diag};
   fv_lowered *o = FV_NEW(m->arena, fv_lowered);
@@ -28,8 +29,9 @@ fv_status fv_lower(fv_module *m, const fv_target *target, bool groups_only, fv_d
   o->n_entry = (size_t)m->n_graph;
   o->state_doubled = FV_NEW_N(m->arena, bool, m->n_state);
   l->out = o;
+  fv_value **copy = FV_NEW_N(m->arena, fv_value *, given->n_value);
   for (int i = 0; i < m->n_graph; i++)
-    FV_TRY(lw_expand(l, m->graph[i]));
+    FV_TRY(lw_expand(l, m->graph[i], copy));
   FV_TRY(fv_verify(m, "lowering: expand", diag));
   fv_status result = FV_OK;
   for (int i = 0; i < m->n_graph; i++) {

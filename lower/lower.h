@@ -96,9 +96,9 @@ typedef struct fv_lowered {
   bool *state_doubled;  // per state: written as a whole, so double-buffered
 } fv_lowered;
 
-// Lowers a verified module, which it changes (definitions are inlined). groups_only: no
-// kernels and no host programs are made.
-FV_NODISCARD fv_status fv_lower(fv_module *m, const fv_target *target, bool groups_only,
+// Lowers a verified module, which stays as it is (its pool may get symbols): *out is of a
+// copy in which definitions are inlined. groups_only: no kernels and no host programs are made.
+FV_NODISCARD fv_status fv_lower(const fv_module *m, const fv_target *target, bool groups_only,
                                 fv_diag_sink *diag, fv_lowered **out);
 
 // Writes the constants in their layouts; `out` has const_bytes zeroed bytes.

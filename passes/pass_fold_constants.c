@@ -14,14 +14,15 @@ enum { FREE_WORK = 1 << 26, WORK_PER_ELEMENT = 64, FREE_BYTES = 1 << 26, BYTES_P
 
 typedef struct folding {
   fv_pass_cx *cx;
-  fv_value **forward;  // by value id: the constant in its place
+  fv_value **forward;  // by id of the n_forward values at first: the constant in its place
+  uint32_t n_forward;
   int64_t *symbol;     // none is looked at
   double work, bytes;  // what is left of the budget
 } folding;
 
 // The constant that a value is now.
 static const fv_node *constant_of(const folding *f, const fv_value *v) {
-  if (f->forward[v->id])
+  if (v->id < f->n_forward && f->forward[v->id])
     v = f->forward[v->id];
   return v->def && v->def->op == FV_OP_constant ? v->def : NULL;
 }
@@ -202,8 +203,8 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
   folding f = {.cx = cx};
   const uint64_t before = cx->changes;
   set_budget(&f, g);
-  // Folding makes at most one new value for each old one, which is not folded again.
-  f.forward = FV_NEW_N(cx->arena, fv_value *, 2 * (size_t)g->module->n_value);
+  f.n_forward = g->module->n_value;
+  f.forward = FV_NEW_N(cx->arena, fv_value *, f.n_forward);
   f.symbol = FV_NEW_N(cx->arena, int64_t, fv_symbol_count(g->module->pool) + 1);
   for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
     next = fv_walk_next(g->region, n);
@@ -214,7 +215,7 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
       FV_TRY(fold(&f, n, &of));
   }
   if (cx->changes != before)
-    fv_graph_forward(g, f.forward);
+    fv_graph_forward(g, f.forward, f.n_forward);
   return FV_OK;
 }
 

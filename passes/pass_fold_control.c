@@ -41,7 +41,8 @@ static void fold(folding *f, fv_node *n, fv_region *arm) {
 static bool constant_item(const fv_node *n, int64_t *out) {
   const fv_node *c = n->op == FV_OP_item ? n->in[0]->def : NULL;
   int64_t max;
-  if (!c || c->op != FV_OP_constant || c->n_data != 1 || !fv_x_is_lit(fv_attr_get(n, "max")->x, &max))
+  if (!c || c->op != FV_OP_constant || c->n_data != 1 ||
+      !fv_x_is_lit(fv_attr_get(n, "max")->x, &max))
     return false;
   *out = fv_scalar_load(c->data[0]->dtype, c->data[0]->data).i;
   return *out >= fv_attr_int(n, "min") && *out <= max;
@@ -59,7 +60,8 @@ static void resolve_symbols(fv_xpool *p, const fv_expr **by, uint32_t n) {
 static fv_status run(fv_pass_cx *cx, fv_graph *g) {
   fv_xpool *p = g->module->pool;
   const uint32_t symbols = fv_symbol_count(p);
-  folding f = {FV_NEW_N(cx->arena, fv_value *, g->module->n_value),
+  const uint32_t n_value = g->module->n_value;
+  folding f = {FV_NEW_N(cx->arena, fv_value *, n_value),
                FV_NEW_N(cx->arena, const fv_expr *, symbols)};
   fv_node **order = NULL;
   size_t n_order = 0, cap = 0, items = 0;
@@ -77,14 +79,14 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
   if (!n_order && !items)
     return FV_OK;
   cx->changes += n_order;
-  fv_graph_forward(g, f.forward);
+  fv_graph_forward(g, f.forward, n_value);
   resolve_symbols(p, f.by, symbols);
   fv_graph_subst_symbols(g, f.by, symbols);
   return fv_infer_graph(g, cx->diag);
 }
 
 const fv_pass fv_pass_fold_control = {.name = "fold_control",
-                                       .doc =
-                                           "Puts the arm that runs in place of an if whose "
-                                           "condition is a constant",
-                                       .run = run};
+                                      .doc =
+                                          "Puts the arm that runs in place of an if whose "
+                                          "condition is a constant",
+                                      .run = run};

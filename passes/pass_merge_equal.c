@@ -68,7 +68,7 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
     cx->changes++;
   }
   if (cx->changes)
-    fv_graph_forward(g, forward);
+    fv_graph_forward(g, forward, g->module->n_value);
   return FV_OK;
 }
 

@@ -369,18 +369,18 @@ bool fv_walk_step(fv_walk *w) {
 }
 
 // A chain of replacements ends at a value that stays.
-static void forward_all(fv_value **v, int n, fv_value *const *forward) {
-  for (int i = 0; i < n; i++)
-    while (v[i] && forward[v[i]->id])
+static void forward_all(fv_value **v, int count, fv_value *const *forward, uint32_t n) {
+  for (int i = 0; i < count; i++)
+    while (v[i] && v[i]->id < n && forward[v[i]->id])
       v[i] = forward[v[i]->id];
 }
 
-void fv_graph_forward(fv_graph *g, fv_value *const *forward) {
-  forward_all(g->region->result, g->region->n_result, forward);
-  for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n)) {
-    forward_all(n->in, n->n_in, forward);
-    for (int b = 0; b < n->n_body; b++)
-      forward_all(n->body[b]->result, n->body[b]->n_result, forward);
+void fv_graph_forward(fv_graph *g, fv_value *const *forward, uint32_t n) {
+  forward_all(g->region->result, g->region->n_result, forward, n);
+  for (fv_node *x = fv_walk_first(g->region); x; x = fv_walk_next(g->region, x)) {
+    forward_all(x->in, x->n_in, forward, n);
+    for (int b = 0; b < x->n_body; b++)
+      forward_all(x->body[b]->result, x->body[b]->n_result, forward, n);
   }
 }
 

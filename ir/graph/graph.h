@@ -306,14 +306,20 @@ uint64_t fv_attr_hash(uint64_t seed, const fv_attr *a);
 bool fv_attr_eq(const fv_attr *a, const fv_attr *b);
 
 // Replaces each use in the graph (operands, region results) of the old values
-// by forward[id], in one walk: forward has n_value entries, NULL = keep.
-void fv_graph_forward(fv_graph *g, fv_value *const *forward);
+// by forward[id], in one walk; NULL = keep, as are values whose id is not below n.
+void fv_graph_forward(fv_graph *g, fv_value *const *forward, uint32_t n);
 // Removes nodes whose results and symbols nobody uses, from the last to the first, so
 // one walk takes whole chains; effects, and loops with effects, stay. Returns how
 // many went.
 uint64_t fv_graph_drop_dead(fv_graph *g);
 // Moves all nodes of a region in front of `at`, which stands in another.
 void fv_region_inline(fv_region *from, fv_node *at);
+// Copies the nodes of `from`, with their regions, to stand in `to` in front of `at` (NULL: at
+// its end). copy[id] is the copy of a value, by the ids of the module that `from` is of: the
+// caller sets those that are seen from outside, the others are filled in. Meanings are shared.
+void fv_region_clone_nodes(fv_region *from, fv_region *to, fv_node *at, fv_value **copy);
+// The same graphs, to be changed apart; states, symbols and meanings are shared.
+fv_module *fv_module_clone(const fv_module *m);
 // Replaces symbols s < n by by[s] (NULL = keep) in all types and attributes; the
 // graph must be inferred again.
 void fv_graph_subst_symbols(fv_graph *g, const fv_expr *const *by, uint32_t n);

@@ -43,7 +43,7 @@ static bool drop_output(fv_module *m, int at) {
 static void replace(fv_graph *g, const fv_value *v, fv_value *by) {
   fv_value **forward = FV_NEW_N(g->module->arena, fv_value *, g->module->n_value);
   forward[v->id] = by;
-  fv_graph_forward(g, forward);
+  fv_graph_forward(g, forward, g->module->n_value);
 }
 
 static bool uses_counter(const fv_module *m, const fv_expr *e) {

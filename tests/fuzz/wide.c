@@ -114,7 +114,7 @@ static void inline_all(widening *w) {
       again = true;
     }
     if (again)
-      fv_graph_forward(w->g, forward);
+      fv_graph_forward(w->g, forward, w->g->module->n_value);
   }
 }
 
@@ -242,10 +242,11 @@ static void add_noise(widening *w) {
       FV_PUSH(ar, all, n_all, cap, x);
     }
   }
-  fv_value **forward = FV_NEW_N(ar, fv_value *, m->n_value);
+  const uint32_t n_value = m->n_value;
+  fv_value **forward = FV_NEW_N(ar, fv_value *, n_value);
   for (size_t i = 0; i < n_all; i++)
     forward[all[i].from->id] = all[i].to;
-  fv_graph_forward(w->g, forward);
+  fv_graph_forward(w->g, forward, n_value);
   for (size_t i = 0; i < n_all; i++)
     all[i].keep[0]->in[0] = all[i].keep[1]->in[0] = all[i].from;
 }

@@ -84,7 +84,7 @@ static void test_walk_and_replace(void **state) {
   assert_int_equal(uses[c->out[0]->id], 1);
   fv_value **forward = FV_NEW_N(e->arena, fv_value *, e->m->n_value);
   forward[a->out[0]->id] = x;
-  fv_graph_forward(e->g, forward);
+  fv_graph_forward(e->g, forward, e->m->n_value);
   fv_node_remove(a);
   assert_ptr_equal(loop->in[0], x);
   assert_ptr_equal(c->in[1], x);
