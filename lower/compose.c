@@ -174,16 +174,19 @@ static const fv_expr *inline_leaf(void *user, const fv_expr *e) {
 // grouping bounds (LW_MAX_DEPTH).
 const fv_expr *lw_inline(lw_kernel *k, const fv_node *n, const fv_expr *x,
                          const fv_expr *const *index) {
-  inline_cx cx = {.k = k, .node = n, .index = index};
+  return lw_inline_over(k, n, x, index, NULL);
+}
+
+const fv_expr *lw_inline_over(lw_kernel *k, const fv_node *n, const fv_expr *x,
+                              const fv_expr *const *index, const fv_expr *acc) {
+  inline_cx cx = {.k = k, .node = n, .index = index, .acc = acc};
   return fv_x_rewrite(k->l->pool, x, inline_leaf, &cx);
 }
 
 const fv_expr *lw_nest_post(lw_kernel *k, const fv_node *n, const fv_expr *const *index,
                             const fv_expr *acc) {
-  if (!n->meaning->nest.post)
-    return acc;
-  inline_cx cx = {.k = k, .node = n, .index = index, .acc = acc};
-  return fv_x_rewrite(k->l->pool, n->meaning->nest.post, inline_leaf, &cx);
+  const fv_expr *post = n->meaning->nest.post;
+  return post ? lw_inline_over(k, n, post, index, acc) : acc;
 }
 
 // Equal code is compiled once: the new kernel borrows the older one's code and

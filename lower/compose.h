@@ -64,6 +64,9 @@ const fv_expr *lw_at(lw_kernel *k, const fv_value *v, const fv_expr *const *inde
 // An expression x of node n's nest at the given parallel and reduced indices.
 const fv_expr *lw_inline(lw_kernel *k, const fv_node *n, const fv_expr *x,
                          const fv_expr *const *index);
+// The same, where `acc` is the load of FV_NEST_ACC in x.
+const fv_expr *lw_inline_over(lw_kernel *k, const fv_node *n, const fv_expr *x,
+                              const fv_expr *const *index, const fv_expr *acc);
 static inline const fv_expr *lw_nest_value(lw_kernel *k, const fv_node *n,
                                            const fv_expr *const *index) {
   return lw_inline(k, n, n->meaning->nest.value, index);

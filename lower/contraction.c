@@ -20,10 +20,12 @@ enum { PANEL = LW_PANEL };
 // What makes a nest a contraction: sum of a * b where one axis of the result
 // (the last that only b sees) runs over columns. Indices are loop numbers.
 typedef struct contraction_shape {
-  const fv_expr *a, *b;  // the factors as the nest has them
-  int b_operand;         // the node's operand that holds the columns
-  int col;               // parallel index of the columns
-  int col_axis;          // axis of the operand
+  const fv_expr *a;       // a factor, as the nest has it
+  const fv_expr *b;       // in the other: the load of the columns,
+  const fv_expr *factor;  // and the factor over it (FV_NEST_ACC)
+  int b_operand;          // the node's operand that holds the columns
+  int col;                // parallel index of the columns
+  int col_axis;           // axis of the operand
 } contraction_shape;
 
 // Bare: an operand at distinct loop indices (or 0), as packing needs it.
@@ -40,10 +42,52 @@ static bool bare_load(const fv_expr *e) {
   return true;
 }
 
-static bool match_factors(lw *l, const fv_node *n, const fv_expr *a, const fv_expr *b,
+static bool reduces_in(lw *l, const fv_nest *t, const fv_expr *x) {
+  for (int i = t->n_par; i < t->n_par + t->n_red; i++)
+    if (fv_x_uses_index(l->pool, x, (uint32_t)i))
+      return true;
+  return false;
+}
+
+typedef struct columns {
+  lw *l;
+  const fv_nest *nest;
+  const fv_expr *load;
+} columns;
+
+static void look_columns(void *user, const fv_expr *load) {
+  columns *c = user;
+  if (reduces_in(c->l, c->nest, load))
+    c->load = load;
+}
+
+static const fv_expr *stand_in(void *user, const fv_expr *e) {
+  columns *c = user;
+  return e == c->load ? fv_x_load(c->l->pool, (fv_dtype)e->dtype, FV_NEST_ACC, 0, NULL) : e;
+}
+
+// The factor is a function of one bare load and of what stands still along the reduced indices
+// and the rows (an offset of its column, say). What it is over that load; NULL: it is none.
+static const fv_expr *over_columns(lw *l, const fv_nest *t, const fv_expr *x,
+                                   const fv_expr **out_load) {
+  columns c = {.l = l, .nest = t};
+  lw_each_load(l, x, look_columns, &c);
+  if (!c.load || !bare_load(c.load))
+    return NULL;
+  const fv_expr *factor = fv_x_rewrite(l->pool, x, stand_in, &c);
+  for (int i = 0; i < t->n_par + t->n_red; i++)
+    if (fv_x_uses_index(l->pool, factor, (uint32_t)i) &&
+        (i >= t->n_par || !fv_x_uses_index(l->pool, c.load, (uint32_t)i)))
+      return NULL;
+  *out_load = c.load;
+  return factor;
+}
+
+static bool match_factors(lw *l, const fv_node *n, const fv_expr *a, const fv_expr *x,
                           contraction_shape *out) {
   const fv_nest *t = &n->meaning->nest;
-  if (!bare_load(b))
+  const fv_expr *b, *factor = over_columns(l, t, x, &b);
+  if (!factor)
     return false;
   for (int i = t->n_par; i < t->n_par + t->n_red; i++)
     if (!fv_x_uses_index(l->pool, b, (uint32_t)i) || !fv_x_uses_index(l->pool, a, (uint32_t)i))
@@ -54,7 +98,8 @@ static bool match_factors(lw *l, const fv_node *n, const fv_expr *a, const fv_ex
       continue;
     if (fv_x_is_lit(t->extent[i], &extent) && extent < 8)
       continue;
-    *out = (contraction_shape){.a = a, .b = b, .b_operand = (int)b->ref, .col = i};
+    *out =
+        (contraction_shape){.a = a, .b = b, .factor = factor, .b_operand = (int)b->ref, .col = i};
     for (int j = 0; j < b->n; j++)
       if (b->arg[j]->ref == (uint32_t)i)
         out->col_axis = j;
@@ -100,6 +145,7 @@ typedef struct tile {
   uint32_t panel, column;     // indices: the columns are panel * PANEL + column
   const fv_expr *col_extent, *row_extent, *k_extent;
   const fv_expr *a;               // over operands
+  const fv_expr *b;               // over operands and an element of the panels, LW_BOUND
   const fv_expr *value, *offset;  // of the root, LW_BOUND without arguments
   int last_red;                   // reduced index that runs in blocks, innermost; or -1
   fv_dtype t;                     // compute type
@@ -219,6 +265,8 @@ static void setup(tile *c, lw *l, const lw_group *g) {
   for (int i = 0; i < c->shape.b->n; i++)
     c->b_index[i] = index[c->shape.b->arg[i]->ref];
   c->a = lw_inline(&c->k, n, c->shape.a, index);
+  const fv_expr *element = fv_x_load(p, (fv_dtype)c->shape.b->dtype, LW_BOUND, 0, NULL);
+  c->b = lw_simplify(&c->k, lw_inline_over(&c->k, n, c->shape.factor, index, element));
   c->t = fv_dtype_compute((fv_dtype)t->value->dtype);
   const fv_expr *acc = fv_x_load(p, (fv_dtype)t->value->dtype, LW_BOUND, 0, NULL);
   const fv_expr *result = lw_nest_post(&c->k, n, index, acc);
@@ -276,17 +324,43 @@ typedef struct micro {
   int width;      // vectors of a row
   fv_kv *acc;     // rows x width VARs
   fv_kv *b_base;  // of each panel
+  fv_kv *panel;   // which they are
   fv_kv *a_base;  // of each packed row; NULL: a is emitted in place
   fv_kv *b;       // width vectors of b, of the step at hand
-  lw_emit *direct;
+  lw_emit *at;    // of the tile
 } micro;
+
+// Puts the emitter on the lanes of a panel from `column` on.
+static void at_columns(tile *c, lw_emit *e, fv_kv panel, fv_kv column) {
+  fv_kb *kb = c->k.kb;
+  int64_t columns;
+  e->lanes = c->lanes;
+  e->lane = (int)c->column;
+  lw_bind(e, c->panel, panel);
+  lw_bind(e, c->column, column);
+  if (fv_x_is_lit(c->col_extent, &columns) && columns % (c->panels * PANEL) == 0)
+    return;
+  const fv_kv col = fv_kb_add(kb, fv_kb_mul(kb, panel, fv_kb_i64(kb, PANEL)), column);
+  e->count = fv_kb_sub(kb, lw_emit_host(&c->k, c->col_extent), col);
+}
+
+// The factor of the columns, given what the panel holds.
+static fv_kv b_factor(micro *u, int panel, int vector, fv_kv element) {
+  tile *c = u->c;
+  if (c->b->kind == FV_E_LOAD)
+    return element;
+  lw_emit e = *u->at;
+  at_columns(c, &e, u->panel[panel], fv_kb_i64(c->k.kb, (int64_t)vector * c->lanes));
+  e.bound = element;
+  return fv_kb_splat(c->k.kb, lw_emit_expr(&e, c->b), c->lanes);
+}
 
 static fv_kv a_element(micro *u, int row, fv_kv kk) {
   tile *c = u->c;
   fv_kb *kb = c->k.kb;
   if (u->a_base)
     return fv_kb_load(kb, c->a_scratch, fv_kb_add(kb, u->a_base[row], kk), 1, FV_K_NONE);
-  lw_emit e = *u->direct;
+  lw_emit e = *u->at;
   lw_bind(&e, c->red.index[0], kk);
   return lw_emit_expr(&e, c->a);
 }
@@ -300,7 +374,8 @@ static void micro_step(micro *u, fv_kv kk) {
   for (int q = 0; q < c->panels; q++)
     for (int v = 0; v < c->per_panel; v++) {
       const fv_kv off = fv_kb_add(kb, fv_kb_add(kb, u->b_base[q], at), fv_kb_i64(kb, v * c->lanes));
-      u->b[n++] = fv_kb_cast(kb, c->t, fv_kb_load(kb, kbuf, off, c->lanes, FV_K_NONE));
+      const fv_kv element = fv_kb_load(kb, kbuf, off, c->lanes, FV_K_NONE);
+      u->b[n++] = b_factor(u, q, v, fv_kb_cast(kb, fv_dtype_compute(c->b_type.dtype), element));
     }
   for (int r = 0; r < u->rows; r++) {
     const fv_kv a = fv_kb_splat(kb, fv_kb_cast(kb, c->t, a_element(u, r, kk)), c->lanes);
@@ -344,22 +419,13 @@ static void epilogue(tile *c, lw_emit *e, micro *u, fv_kv row0, fv_kv row_end, f
   const fv_kv left = fv_kb_sub(kb, row_end, row0);
   const fv_kv rows = fv_kb_op(kb, FV_X_MIN, fv_kb_i64(kb, u->rows), left, FV_K_NONE);
   const fv_kv r = fv_kb_for(kb, fv_kb_i64(kb, 0), rows, 1);
-  int64_t columns;
-  const bool whole = fv_x_is_lit(c->col_extent, &columns) && columns % width == 0;
   for (int j = 0; j < n; j++) {
     lw_emit in = *e;
-    in.lanes = c->lanes;
-    in.lane = (int)c->column;
     if (c->rows.n)
       lw_bind(&in, c->rows.index[0], fv_kb_add(kb, row0, r));
     const fv_kv panel = fv_kb_add(kb, panel0, fv_kb_i64(kb, j / c->per_panel));
     const fv_kv column = fv_kb_i64(kb, j % c->per_panel * c->lanes);
-    lw_bind(&in, c->panel, panel);
-    lw_bind(&in, c->column, column);
-    if (!whole) {
-      const fv_kv col = fv_kb_add(kb, fv_kb_mul(kb, panel, fv_kb_i64(kb, PANEL)), column);
-      in.count = fv_kb_sub(kb, lw_emit_host(&c->k, c->col_extent), col);
-    }
+    at_columns(c, &in, panel, column);
     const fv_kv at =
         fv_kb_add(kb, fv_kb_mul(kb, r, fv_kb_i64(kb, width)), fv_kb_i64(kb, j * c->lanes));
     in.bound = fv_kb_load(kb, c->c_scratch, at, c->lanes, FV_K_NONE);
@@ -382,9 +448,10 @@ static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, f
   micro u = {.c = c,
              .rows = rows,
              .width = n,
-             .direct = e,
+             .at = e,
              .acc = FV_NEW_N(ar, fv_kv, rows * n),
              .b_base = FV_NEW_N(ar, fv_kv, c->panels),
+             .panel = FV_NEW_N(ar, fv_kv, c->panels),
              .a_base = direct ? NULL : FV_NEW_N(ar, fv_kv, rows),
              .b = FV_NEW_N(ar, fv_kv, n)};
   const fv_kv n_panels = lw_emit_host(&c->k, lw_ceil_div(c->k.l->pool, c->col_extent, PANEL));
@@ -394,7 +461,8 @@ static void emit_tile(tile *c, lw_emit *e, int rows, fv_kv row0, fv_kv row_lo, f
     // A group may reach past the last panel: it reads that one again and the
     // masked stores drop the copy.
     const fv_kv panel = fv_kb_add(kb, first, fv_kb_i64(kb, q));
-    u.b_base[q] = b_offset(c, e, fv_kb_op(kb, FV_X_MIN, panel, last, FV_K_NONE));
+    u.panel[q] = fv_kb_op(kb, FV_X_MIN, panel, last, FV_K_NONE);
+    u.b_base[q] = b_offset(c, e, u.panel[q]);
   }
   for (int r = 0; !direct && r < rows; r++) {
     const fv_kv row = fv_kb_add(kb, fv_kb_sub(kb, row0, row_lo), fv_kb_i64(kb, r));

@@ -31,12 +31,11 @@ static fv_type batch_of(const fv_type *t) {
 }
 
 // Checks and result of a batched product; a_at and b_at are the loads' indices.
-static fv_status product_nest(fv_sem *s, const fv_expr **a_at, const fv_expr **b_at) {
+static fv_status product_nest(fv_sem *s, fv_dtype t, const fv_expr **a_at, const fv_expr **b_at) {
   const fv_type a = *fv_sem_type(s, 0);
   const fv_type b = *fv_sem_type(s, 1);
   FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
   FV_TRY(fv_sem_want_rank(s, 1, 1, FV_MAX_RANK));
-  FV_TRY(fv_sem_same_dtype(s, 0, 1));
   const fv_expr *k = a.dim[a.rank - 1];
   const bool vector = b.rank == 1;
   FV_TRY(fv_sem_same_dim(s, k, b.dim[vector ? 0 : b.rank - 2],
@@ -52,7 +51,7 @@ static fv_status product_nest(fv_sem *s, const fv_expr **a_at, const fv_expr **b
     dims[rank++] = a.dim[a.rank - 2];
   if (b.rank > 1)
     dims[rank++] = b.dim[b.rank - 1];
-  fv_sem_result(s, a.dtype, rank, dims);
+  fv_sem_result(s, t, rank, dims);
   const fv_expr *index[FV_MAX_RANK];
   for (int i = 0; i < rank; i++)
     index[i] = fv_sem_index(s, i);
@@ -72,8 +71,50 @@ fv_status fv_sem_matmul(fv_sem *s) {
   const fv_expr *a_at[FV_MAX_RANK];
   const fv_expr *b_at[FV_MAX_RANK];
   FV_TRY(fv_sem_want_class(s, 0, FV_CLASS_NUMBER));
-  FV_TRY(product_nest(s, a_at, b_at));
+  FV_TRY(fv_sem_same_dtype(s, 0, 1));
+  FV_TRY(product_nest(s, fv_sem_type(s, 0)->dtype, a_at, b_at));
   return sum_of_products(s, fv_sem_load(s, 0, a_at), fv_sem_load(s, 1, b_at), NULL);
+}
+
+static fv_status want_byte(fv_sem *s, int operand) {
+  const fv_dtype t = fv_sem_type(s, operand)->dtype;
+  if (t == FV_i8 || t == FV_u8)
+    return FV_OK;
+  return fv_sem_error(s, "'%s' must be i8 or u8; it is %s", fv_sem_operand_name(s, operand),
+                      fv_sem_type_text(s, fv_sem_type(s, operand)));
+}
+
+// The element of operand `x` in i32, minus its zero point: one for all, or one for each index of
+// the axis `axis` of x, which the loops have as `along`.
+static fv_status from_zero_point(fv_sem *s, int x, int zero, int axis, const fv_expr *along,
+                                 const fv_expr *const *at, const fv_expr **out) {
+  *out = fv_x_cast(s->pool, FV_i32, fv_sem_load(s, x, at));
+  if (!fv_sem_has(s, zero))
+    return FV_OK;
+  FV_TRY(fv_sem_same_dtype(s, x, zero));
+  FV_TRY(fv_sem_want_rank(s, zero, 0, along ? 1 : 0));
+  const bool each = fv_sem_rank(s, zero) == 1;
+  if (each)
+    FV_TRY(fv_sem_same_dim(
+        s, fv_sem_dim(s, zero, 0), fv_sem_dim(s, x, axis),
+        fv_arena_printf(s->arena, "the dim of '%s' and axis %d of '%s'",
+                        fv_sem_operand_name(s, zero), axis, fv_sem_operand_name(s, x))));
+  const fv_expr *z = fv_sem_load(s, zero, each ? &along : NULL);
+  *out = fv_x_sub(s->pool, *out, fv_x_cast(s->pool, FV_i32, z));
+  return FV_OK;
+}
+
+fv_status fv_sem_matmul_integer(fv_sem *s) {
+  enum { A, B, A_ZERO_POINT, B_ZERO_POINT };
+  const fv_expr *a_at[FV_MAX_RANK], *b_at[FV_MAX_RANK], *a, *b;
+  FV_TRY(want_byte(s, A));
+  FV_TRY(want_byte(s, B));
+  FV_TRY(product_nest(s, FV_i32, a_at, b_at));
+  const int rows = fv_sem_rank(s, A) - 2, columns = fv_sem_rank(s, B) - 1;
+  FV_TRY(from_zero_point(s, A, A_ZERO_POINT, rows, rows >= 0 ? a_at[rows] : NULL, a_at, &a));
+  FV_TRY(
+      from_zero_point(s, B, B_ZERO_POINT, columns, columns > 0 ? b_at[columns] : NULL, b_at, &b));
+  return sum_of_products(s, a, b, NULL);
 }
 
 // The mask broadcasts against [..., m, k]. It selects: a product with 0 would
@@ -85,7 +126,8 @@ fv_status fv_sem_masked_matmul(fv_sem *s) {
   FV_TRY(fv_sem_want_rank(s, 0, 2, FV_MAX_RANK));
   FV_TRY(fv_sem_want_rank(s, 1, 2, FV_MAX_RANK));
   FV_TRY(fv_sem_want_bool(s, 2));
-  FV_TRY(product_nest(s, a_at, b_at));
+  FV_TRY(fv_sem_same_dtype(s, 0, 1));
+  FV_TRY(product_nest(s, fv_sem_type(s, 0)->dtype, a_at, b_at));
   const int rank = s->out[0].rank;
   fv_type full = s->out[0];
   full.dim[rank - 1] = fv_sem_dim(s, 0, -1);
