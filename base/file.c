@@ -124,21 +124,16 @@ fv_status fv_file_read(fv_arena *ar, const char *path, size_t max_bytes, fv_diag
   return s;
 }
 
-typedef struct mapping {
-  void *data;
-  size_t size;
-} mapping;
-
 static void unmap(void *handle) {
-  const mapping *m = handle;
-  munmap(m->data, m->size);
+  const fv_mapping *m = handle;
+  munmap((void *)(uintptr_t)m->data, m->size);
 }
 
 // The descriptor stays the caller's.
 static fv_status map_fd(fv_arena *ar, void **slot, const char *path, fv_diag_sink *diag,
                         const fv_span *span, const void **out_data, size_t *out_size) {
   const int fd = (int)((intptr_t)*slot - 1);
-  mapping *m = FV_NEW(ar, mapping);
+  fv_mapping *m = FV_NEW(ar, fv_mapping);
   void **mapped = fv_arena_defer(ar, unmap);
   FV_TRY(check_regular(fd, path, diag, span, &m->size));
   if (m->size == 0) {
@@ -146,9 +141,10 @@ static fv_status map_fd(fv_arena *ar, void **slot, const char *path, fv_diag_sin
     *out_size = 0;
     return FV_OK;
   }
-  m->data = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (m->data == MAP_FAILED)
+  void *data = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (data == MAP_FAILED)
     return fail(diag, span, "map", path, errno);
+  m->data = data;
   *mapped = m;
   *out_data = m->data;
   *out_size = m->size;
@@ -206,43 +202,94 @@ fv_status fv_file_map_beside(fv_arena *ar, const char *dir, const char *name, fv
   return fv_file_map(ar, path, diag, span, out_data, out_size);
 }
 
-// 0 or an errno.
-static int write_pieces(int fd, const fv_piece *pieces, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    const char *p = pieces[i].data;
-    for (size_t left = pieces[i].size; left > 0;) {
-      const size_t chunk = left < (size_t)1 << 30 ? left : (size_t)1 << 30;
-      const ssize_t n = write(fd, p, chunk);
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n < 0)
-        return errno;
-      p += n;
-      left -= (size_t)n;
-    }
-  }
-  return 0;
-}
-
-static fv_status write_in_place(const char *path, const fv_piece *pieces, size_t count,
-                                fv_diag_sink *diag) {
-  const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-  int error = fd < 0 ? errno : write_pieces(fd, pieces, count);
-  if (fd >= 0 && close(fd) != 0 && error == 0)
-    error = errno;
-  return error ? fail(diag, NULL, "write", path, error) : FV_OK;
+void fv_mapping_release(const fv_mapping *m, const void *data, size_t size) {
+  if (!m || size == 0)
+    return;
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)m->data;
+  const uintptr_t begin = (uintptr_t)data, end = begin + size;
+  if (begin < first || end < begin || end > first + m->size)
+    return;
+  const uintptr_t from = begin & ~(page - 1);
+  madvise((void *)from, (size_t)(end - from), MADV_DONTNEED);
 }
 
 //===-- New files -----------------------------------------------------------===//
 
 // A file on its way to its name. It is written without one, where the file system can do that:
 // then nothing is left behind whatever ends the process. Else it has a name of its own.
-typedef struct draft {
+struct fv_draft {
+  const char *given;  // its path, as the caller has it
+  fv_diag_sink *diag;
   int dir, fd;
+  bool special;  // something that is no regular file has the name; it is written to at the end
   char temporary[64];  // "": it has no name yet
   const char *base;    // in path
   char path[PATH_MAX];
-} draft;
+  void *view;
+  size_t view_size;
+};
+
+// 0 or an errno.
+static int write_all(int fd, const void *data, size_t size) {
+  const char *p = data;
+  while (size > 0) {
+    const size_t chunk = size < (size_t)1 << 30 ? size : (size_t)1 << 30;
+    const ssize_t n = write(fd, p, chunk);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return errno;
+    p += n;
+    size -= (size_t)n;
+  }
+  return 0;
+}
+
+static fv_status not_written(const fv_draft *d, int error) {
+  return error ? fail(d->diag, NULL, "write", d->given, error) : FV_OK;
+}
+
+fv_status fv_draft_put(fv_draft *d, const void *data, size_t size) {
+  return not_written(d, write_all(d->fd, data, size));
+}
+
+fv_status fv_draft_patch(fv_draft *d, uint64_t at, const void *data, size_t size) {
+  const char *p = data;
+  while (size > 0) {
+    const ssize_t n = pwrite(d->fd, p, size, (off_t)at);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return not_written(d, errno);
+    p += n;
+    at += (uint64_t)n;
+    size -= (size_t)n;
+  }
+  return FV_OK;
+}
+
+static void drop_view(fv_draft *d) {
+  if (d->view)
+    munmap(d->view, d->view_size);
+  d->view = NULL;
+}
+
+fv_status fv_draft_view(fv_draft *d, const void **data, size_t *size) {
+  struct stat st;
+  drop_view(d);
+  if (fstat(d->fd, &st) != 0)
+    return not_written(d, errno);
+  *data = "";
+  *size = (size_t)st.st_size;
+  if (*size == 0)
+    return FV_OK;
+  void *view = mmap(NULL, *size, PROT_READ, MAP_SHARED, d->fd, 0);
+  if (view == MAP_FAILED)
+    return not_written(d, errno);
+  *data = d->view = view;
+  d->view_size = *size;
+  return FV_OK;
+}
 
 // The name is short and its own, since path's may already be as long as names
 // can be. Another process may be at the same path, hence the tries.
@@ -255,10 +302,10 @@ static void next_name(char name[64], unsigned i) {
 enum { NAME_TRIES = 100 };
 
 // 0 or an errno. O_CREAT lets the kernel apply the umask, which no thread-safe call tells.
-static int open_named(draft *d, unsigned mode) {
+static int open_named(fv_draft *d, unsigned mode) {
   for (unsigned i = 0; i < NAME_TRIES; i++) {
     next_name(d->temporary, i);
-    d->fd = openat(d->dir, d->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+    d->fd = openat(d->dir, d->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
     if (d->fd >= 0)
       return 0;
     if (errno != EEXIST)
@@ -268,14 +315,14 @@ static int open_named(draft *d, unsigned mode) {
   return errno;
 }
 
-static int link_as(const draft *d, const char *name) {
+static int link_as(const fv_draft *d, const char *name) {
   char self[64];
   snprintf(self, sizeof self, "/proc/self/fd/%d", d->fd);
   return linkat(AT_FDCWD, self, d->dir, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
 // A link does not replace a file: where there is one, it goes by another name for a moment.
-static int give_name(draft *d) {
+static int give_name(fv_draft *d) {
   int error = d->temporary[0] ? EEXIST : link_as(d, d->base);
   for (unsigned i = 0; error == EEXIST && !d->temporary[0] && i < NAME_TRIES; i++) {
     char name[sizeof d->temporary];
@@ -292,7 +339,8 @@ static int give_name(draft *d) {
   return 0;
 }
 
-static void drop(draft *d) {
+static void drop(fv_draft *d) {
+  drop_view(d);
   if (d->temporary[0])
     unlinkat(d->dir, d->temporary, 0);
   if (d->fd >= 0)
@@ -302,7 +350,7 @@ static void drop(draft *d) {
 }
 
 // A symbolic link stays one: what it leads to is replaced.
-static int find_place(draft *d, const char *path) {
+static int find_place(fv_draft *d, const char *path) {
   if (!realpath(path, d->path)) {
     const size_t n = strlen(path);
     if (errno != ENOENT)
@@ -325,57 +373,67 @@ static int find_place(draft *d, const char *path) {
   return d->dir < 0 ? errno : 0;
 }
 
-// Writes and syncs it. Some file systems know no fsync; that says nothing about the data.
-static int fill(const draft *d, const fv_new_file *f) {
-  const int error = write_pieces(d->fd, f->piece, f->count);
-  if (error)
-    return error;
-  return fsync(d->fd) == 0 || errno == EINVAL || errno == ENOSYS ? 0 : errno;
-}
-
-// A name can be given later only where /proc shows the file.
-static int make_draft(draft *d, const fv_new_file *f) {
-  int error = find_place(d, f->path);
-  if (error)
-    return error;
-  if (access("/proc/self/fd", X_OK) == 0)
-    d->fd = openat(d->dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, (mode_t)f->mode);
-  if (d->fd < 0)
-    error = open_named(d, f->mode);
-  return error ? error : fill(d, f);
-}
-
 static bool is_special(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
+// 0 or an errno. A name can be given later only where /proc shows the file.
+static int open_draft(fv_draft *d, unsigned mode) {
+  d->special = is_special(d->given);
+  if (d->special) {
+    d->fd = memfd_create("fovea", MFD_CLOEXEC);
+    return d->fd < 0 ? errno : 0;
+  }
+  const int error = find_place(d, d->given);
+  if (error)
+    return error;
+  if (access("/proc/self/fd", X_OK) == 0)
+    d->fd = openat(d->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, (mode_t)mode);
+  return d->fd < 0 ? open_named(d, mode) : 0;
+}
+
+// Writes and syncs it. Some file systems know no fsync; that says nothing about the data.
+static fv_status fill(fv_draft *d, const fv_new_file *f) {
+  FV_TRY(not_written(d, open_draft(d, f->mode)));
+  for (size_t i = 0; i < f->count; i++)
+    FV_TRY(fv_draft_put(d, f->piece[i].data, f->piece[i].size));
+  if (f->write)
+    FV_TRY(f->write(f->user, d));
+  const bool synced = d->special || fsync(d->fd) == 0 || errno == EINVAL || errno == ENOSYS;
+  return not_written(d, synced ? 0 : errno);
+}
+
+static fv_status write_in_place(fv_draft *d) {
+  const void *data;
+  size_t size;
+  FV_TRY(fv_draft_view(d, &data, &size));
+  const int fd = open(d->given, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  int error = fd < 0 ? errno : write_all(fd, data, size);
+  if (fd >= 0 && close(fd) != 0 && error == 0)
+    error = errno;
+  return not_written(d, error);
+}
+
 // Names come last, so that a disk that is full leaves all files as they were.
-static fv_status write_all(draft *d, const fv_new_file *f, size_t n, fv_diag_sink *diag) {
-  for (size_t i = 0; i < n; i++) {
-    const int error = is_special(f[i].path) ? 0 : make_draft(&d[i], &f[i]);
-    if (error)
-      return fail(diag, NULL, "write", f[i].path, error);
-  }
-  for (size_t i = 0; i < n; i++) {
-    if (d[i].fd < 0) {
-      FV_TRY(write_in_place(f[i].path, f[i].piece, f[i].count, diag));
-      continue;
-    }
-    const int error = give_name(&d[i]);
-    if (error)
-      return fail(diag, NULL, "write", f[i].path, error);
-  }
+static fv_status write_files(fv_draft *d, const fv_new_file *f, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    FV_TRY(fill(&d[i], &f[i]));
+  for (size_t i = 0; i < n; i++)
+    FV_TRY(d[i].special ? write_in_place(&d[i]) : not_written(&d[i], give_name(&d[i])));
   return FV_OK;
 }
 
 fv_status fv_files_write(const fv_new_file *file, size_t n, fv_diag_sink *diag) {
-  draft *d = calloc(n, sizeof *d);
+  fv_draft *d = calloc(n, sizeof *d);
   if (!d)
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
+    d[i].given = file[i].path;
+    d[i].diag = diag;
     d[i].dir = d[i].fd = -1;
-  const fv_status s = write_all(d, file, n, diag);
+  }
+  const fv_status s = write_files(d, file, n);
   for (size_t i = 0; i < n; i++)
     drop(&d[i]);
   free(d);

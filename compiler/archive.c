@@ -5,10 +5,7 @@
 
 #include <ar.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/checked.h"
 
 enum { MAX_MEMBER = 9 };  // GB: the header has ten digits for a size
 
@@ -46,26 +43,20 @@ static void put_index(unsigned char *at, size_t size, size_t member, const char 
   snprintf((char *)at + 8, size - 8, "%s_get", name);
 }
 
-fv_status fv_archive_make(const void *object, size_t size, const char *name, fv_diag_sink *diag,
-                          fv_bytes *out) {
+fv_status fv_archive_make(fv_arena *ar, uint64_t size, const char *name, fv_diag_sink *diag,
+                          fv_archive_parts *out) {
   // All members begin at even places.
   const size_t index = (8 + strlen(name) + sizeof "_get" + 1) & ~(size_t)1;
   const size_t member = SARMAG + sizeof(struct ar_hdr) + index;
-  if (size > (size_t)MAX_MEMBER * 1000000000 || member > UINT32_MAX)
+  if (size > (uint64_t)MAX_MEMBER * 1000000000 || member > UINT32_MAX)
     return fv_error(diag, FV_ERR_LIMIT, NULL,
-                    "the object has %zu bytes, a member of an archive at most %d GB: make it an "
+                    "the object has %llu bytes, a member of an archive at most %d GB: make it an "
                     "object or a shared library",
-                    size, MAX_MEMBER);
-  const size_t total = member + sizeof(struct ar_hdr) + size + size % 2;
-  unsigned char *data = calloc(total, 1);
-  if (!data)
-    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory: the archive needs %zu bytes", total);
+                    (unsigned long long)size, MAX_MEMBER);
+  unsigned char *data = fv_arena_alloc(ar, member + sizeof(struct ar_hdr));
   memcpy(data, ARMAG, SARMAG);
   put_index(data + SARMAG, index, member, name);
-  put_header(data + member, "model.o/", "644", size);
-  memcpy(data + member + sizeof(struct ar_hdr), object, size);
-  if (size % 2)
-    data[total - 1] = '\n';
-  *out = (fv_bytes){data, total};
+  put_header(data + member, "model.o/", "644", (size_t)size);
+  *out = (fv_archive_parts){data, member + sizeof(struct ar_hdr), size % 2};
   return FV_OK;
 }

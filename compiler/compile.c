@@ -37,15 +37,21 @@ static fv_status open_device(compile_cx *cx) {
   return fv_plugin_status(e->backend->open(fv_host_table(), option, n, &report, &e->device));
 }
 
+static fv_status put_in_place(void *user, const void *data, size_t size) {
+  uint8_t **at = user;
+  memcpy(*at, data, size);
+  *at += size;
+  return FV_OK;
+}
+
 static fv_status make_constants(compile_cx *cx) {
   fv_executable *e = cx->e;
   const size_t size = ((size_t)e->lowered->const_bytes + 127) & ~(size_t)63;
   e->constants = aligned_alloc(64, size);
   if (!e->constants)
     return fv_error(cx->diag, FV_ERR_OOM, NULL, "out of memory: the weights need %zu bytes", size);
-  memset(e->constants, 0, size);
-  fv_lower_write_constants(e->lowered, e->constants);
-  return FV_OK;
+  uint8_t *at = e->constants;
+  return fv_lower_write_constants(e->lowered, cx->diag, put_in_place, &at);
 }
 
 static fv_status compile_kernels(compile_cx *cx) {
@@ -115,11 +121,13 @@ static fv_status compile_body(void *user) {
   fv_target target;
   FV_SIZED_TAKE(&target, e->backend->target(e->device));
   FV_TRY(fv_lower(e->module, &target, e->until == FV_STAGE_GROUPS, cx->diag, &e->lowered));
-  if (e->until != FV_STAGE_RUN)
+  if (e->until != FV_STAGE_RUN && e->until != FV_STAGE_CODE)
     return FV_OK;
   FV_TRY(fv_manifest_make(e, cx->model, &cx->o, cx->diag, &e->manifest));
   FV_TRY(fv_image_build(e->lowered, cx->diag, &e->image, &e->image_size));
   FV_TRY(compile_kernels(cx));
+  if (e->until == FV_STAGE_CODE)
+    return FV_OK;
   FV_TRY(make_constants(cx));
   return make_runnable(cx, e->lowered);
 }

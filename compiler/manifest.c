@@ -53,6 +53,7 @@ static void put_weights(fv_str *s, fv_module *m) {
         const fv_tensor *t = n->data[d];
         const int64_t size = fv_tensor_count(t) * fv_dtype_size(t->dtype);
         const fv_hash128 chain[] = {all, fv_hash_bytes(t->data, (size_t)size)};
+        fv_mapping_release(t->file, t->data, (size_t)size);
         all = fv_hash_bytes(chain, sizeof chain);
         bytes += size;
       }

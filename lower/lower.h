@@ -101,7 +101,11 @@ typedef struct fv_lowered {
 FV_NODISCARD fv_status fv_lower(const fv_module *m, const fv_target *target, bool groups_only,
                                 fv_diag_sink *diag, fv_lowered **out);
 
-// Writes the constants in their layouts; `out` has const_bytes zeroed bytes.
-void fv_lower_write_constants(const fv_lowered *l, void *out);
+// Gives the constants in their layouts, const_bytes in all, piece by piece to put(user, ...), which
+// may stop it. What a piece was made of is not kept in memory.
+FV_NODISCARD fv_status fv_lower_write_constants(const fv_lowered *l, fv_diag_sink *diag,
+                                                fv_status (*put)(void *user, const void *data,
+                                                                 size_t size),
+                                                void *user);
 
 #endif  // FOVEA_LOWER_LOWER_H_

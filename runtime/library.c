@@ -75,7 +75,7 @@ static const char *check_whole(elf *e) {
 
 //===-- The seal --------------------------------------------------------------===//
 
-// What the note holds. The hash is of what is loaded, itself apart.
+// What the note holds. The hash is of what is loaded, the seal itself apart, and of file_bytes.
 typedef struct seal {
   uint64_t file_bytes;
   fv_hash128 loaded;
@@ -130,12 +130,12 @@ static void absorb_headers(const elf *e, fv_hash128 *h) {
   }
 }
 
-// The bytes of `from`, but for those of the header, the segments' table and the hash in the note.
-static void absorb_loaded(const elf *e, span from, uint64_t hash_at, fv_hash128 *h) {
+// The bytes of `from`, but for those of the header, the segments' table and the seal in the note.
+static void absorb_loaded(const elf *e, span from, uint64_t seal_at, fv_hash128 *h) {
   const uint64_t table = (uint64_t)e->head.e_phnum * sizeof(Elf64_Phdr);
   const span out[] = {{0, sizeof e->head},
                       {e->head.e_phoff, e->head.e_phoff + table},
-                      {hash_at, hash_at + sizeof(fv_hash128)}};
+                      {seal_at, seal_at + sizeof(seal)}};
   while (from.begin < from.end) {
     uint64_t stop = from.end, skip = from.begin;
     for (size_t i = 0; i < FV_COUNTOF(out); i++) {
@@ -151,11 +151,13 @@ static void absorb_loaded(const elf *e, span from, uint64_t hash_at, fv_hash128 
 }
 
 // The two hashes of a sealed file; false where segments do not follow one another in the file.
-static bool hash_file(const elf *e, uint64_t seal_at, fv_hash128 *loaded, fv_hash128 *rest) {
-  const uint64_t hash_at = seal_at + offsetof(seal, loaded), end = e->size - FV_SEAL_BYTES;
+static bool hash_file(const elf *e, uint64_t file_bytes, uint64_t seal_at, fv_hash128 *loaded,
+                      fv_hash128 *rest) {
+  const uint64_t end = e->size - FV_SEAL_BYTES;
   uint64_t at = 0;
   *loaded = *rest = (fv_hash128){0, 0};
   absorb_headers(e, loaded);
+  absorb(loaded, &file_bytes, sizeof file_bytes);
   absorb(rest, e->data, sizeof e->head);
   absorb(rest, e->data + e->head.e_phoff, (uint64_t)e->head.e_phnum * sizeof(Elf64_Phdr));
   for (uint32_t i = 0; i < e->head.e_phnum; i++) {
@@ -167,7 +169,7 @@ static bool hash_file(const elf *e, uint64_t seal_at, fv_hash128 *loaded, fv_has
       return false;
     absorb(rest, e->data + at, p.p_offset - at);
     at = p.p_offset + p.p_filesz;
-    absorb_loaded(e, (span){p.p_offset, at}, hash_at, loaded);
+    absorb_loaded(e, (span){p.p_offset, at}, seal_at, loaded);
   }
   absorb(rest, e->data + at, end - at);
   return true;
@@ -180,7 +182,7 @@ static void make_end(fv_hash128 rest, unsigned char out[FV_SEAL_BYTES]) {
   memcpy(out + 8, &rest, sizeof rest);
 }
 
-const char *fv_library_seal(void *data, size_t size) {
+const char *fv_library_seal(const void *data, size_t size, fv_seal *out) {
   elf e = {.data = data, .size = size};
   seal s = {.file_bytes = size};
   fv_hash128 rest;
@@ -188,11 +190,12 @@ const char *fv_library_seal(void *data, size_t size) {
   const uint64_t at = why ? 0 : find_seal(&e);
   if (why || !at)
     return why ? why : "it has no place for a seal: it is without the artifact runtime";
-  memcpy((unsigned char *)data + at, &s, sizeof s);
-  if (!hash_file(&e, at, &s.loaded, &rest))
+  if (!hash_file(&e, size, at, &s.loaded, &rest))
     return "its segments are out of order";
-  memcpy((unsigned char *)data + at, &s, sizeof s);
-  make_end(rest, (unsigned char *)data + size - FV_SEAL_BYTES);
+  _Static_assert(sizeof s == sizeof out->note, "the seal is what the note holds");
+  out->note_at = at;
+  memcpy(out->note, &s, sizeof s);
+  make_end(rest, out->end);
   return NULL;
 }
 
@@ -208,7 +211,7 @@ static const char *check_seal(const elf *e) {
   // A stripped file has lost its end, and with it what keeps room for the end here.
   const bool stripped = s.file_bytes != e->size;
   const elf whole = {e->data, stripped ? e->size + FV_SEAL_BYTES : e->size, e->head};
-  if (!hash_file(&whole, at, &loaded, &rest) || loaded.lo != s.loaded.lo ||
+  if (!hash_file(&whole, s.file_bytes, at, &loaded, &rest) || loaded.lo != s.loaded.lo ||
       loaded.hi != s.loaded.hi)
     return changed;
   make_end(rest, end);

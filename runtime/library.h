@@ -17,8 +17,14 @@
 
 // Room for the last bytes, which whoever makes a library adds to what the linker wrote.
 enum { FV_SEAL_BYTES = 24 };
-// Seals a whole file of `size` bytes, these included. Returns NULL or why it cannot.
-const char *fv_library_seal(void *data, size_t size);
+// What makes a whole file sealed: bytes that go into its note, and its last ones.
+typedef struct fv_seal {
+  uint64_t note_at;
+  unsigned char note[24], end[FV_SEAL_BYTES];
+} fv_seal;
+// The seal of a file of `size` bytes, the last ones included; what stands in its place does not
+// count. Returns NULL or why there is none.
+const char *fv_library_seal(const void *data, size_t size, fv_seal *out);
 
 // Is this a whole ELF library for this machine, unchanged since it was sealed, that exports one
 // function, NAME_get? Returns its name, within data, or NULL and a static sentence.

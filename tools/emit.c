@@ -96,9 +96,9 @@ static const char *header_path(fv_arena *ar, const char *library, const char *na
 }
 
 static fv_status tell_library(tool *t, const char *path, const char *header, const char *name,
-                              size_t size) {
+                              int64_t size) {
   if (!t->common->json) {
-    print_note("%s: %s; %s\n", path, bytes_text(t->arena, (int64_t)size), header);
+    print_note("%s: %s; %s\n", path, bytes_text(t->arena, size), header);
     return FV_OK;
   }
   fv_str out = {.arena = t->arena};
@@ -106,7 +106,7 @@ static fv_status tell_library(tool *t, const char *path, const char *header, con
   fv_str_json(&out, path, strlen(path));
   fv_str_puts(&out, ", \"header\": ");
   fv_str_json(&out, header, strlen(header));
-  fv_str_printf(&out, ", \"name\": \"%s\", \"bytes\": %zu}\n", name, size);
+  fv_str_printf(&out, ", \"name\": \"%s\", \"bytes\": %lld}\n", name, (long long)size);
   return print_text(t, &out);
 }
 
@@ -118,14 +118,14 @@ static fv_status write_library(tool *t, const emit_request *r, const model *m,
                          : fv_arena_printf(t->arena, "%s%s%s", object ? "" : "lib",
                                            name_of(t->arena, m->info->name), r->found->ending);
   const char *name = r->name ? r->name : name_of(t->arena, path);
-  fv_bytes *library = bytes_new(t), *header = bytes_new(t);
-  FV_TRY(fv_executable_library(e, name, r->found->library, t->diag, library, header));
-  const char *beside = header_path(t->arena, path, name);
-  const fv_piece code = {library->data, library->size}, text = {header->data, header->size};
-  const unsigned mode = r->found->library == FV_LIBRARY_SHARED ? 0755 : 0644;
-  const fv_new_file files[] = {{path, &code, 1, mode}, {beside, &text, 1, 0644}};
-  FV_TRY(write_outputs(t, files, FV_COUNTOF(files)));
-  return tell_library(t, path, beside, name, library->size);
+  const char *header = header_path(t->arena, path, name);
+  int64_t bytes;
+  sigset_t before;
+  hold_signals(&before);
+  const fv_status s =
+      fv_executable_write_library(e, name, r->found->library, path, header, t->diag, &bytes);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  return s == FV_OK ? tell_library(t, path, header, name, bytes) : s;
 }
 
 //===-- All kinds ---------------------------------------------------------===//
@@ -168,7 +168,7 @@ fv_status emit(tool *t, const model *m, const emit_request *r) {
     return emit_graphs(t, m, r);
   const fv_stage until = r->found->stage == STAGE_GROUPS   ? FV_STAGE_GROUPS
                          : r->found->stage == STAGE_KERNEL ? FV_STAGE_KERNELS
-                                                           : FV_STAGE_RUN;
+                                                           : FV_STAGE_CODE;
   FV_TRY(model_compile(t, m, until, &r->backend, r->compile, r->dump_after, dump, &e));
   if (r->found->stage == STAGE_LIBRARY)
     return write_library(t, r, m, e);

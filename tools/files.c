@@ -99,7 +99,8 @@ fv_status safetensors_write(tool *t, const char *path, const fv_tensor_io *tenso
     size[i] = (unsigned char)(s.size >> (8 * i) & 0xFF);
   piece[0] = (fv_piece){size, sizeof size};
   piece[1] = (fv_piece){s.data, s.size};
-  return write_outputs(t, &(fv_new_file){path, piece, count + 2, 0644}, 1);
+  const fv_new_file file = {.path = path, .piece = piece, .count = count + 2, .mode = 0644};
+  return write_outputs(t, &file, 1);
 }
 
 fv_status tensors_save(tool *t, const char *path, const fv_tensor_io *tensor, size_t count) {

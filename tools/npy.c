@@ -208,5 +208,7 @@ fv_status npy_write(tool *t, const char *path, const fv_tensor_io *tensor) {
   head[9] = (unsigned char)(s.size >> 8);
   const fv_piece pieces[] = {
       {head, sizeof head}, {s.data, s.size}, {tensor->data, (size_t)tensor_bytes(tensor)}};
-  return write_outputs(t, &(fv_new_file){path, pieces, FV_COUNTOF(pieces), 0644}, 1);
+  const fv_new_file file = {
+      .path = path, .piece = pieces, .count = FV_COUNTOF(pieces), .mode = 0644};
+  return write_outputs(t, &file, 1);
 }

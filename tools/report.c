@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,13 +113,18 @@ fv_status print_text(tool *t, const fv_str *text) {
 }
 
 // An interrupt that comes while files are written waits until all have their names.
-fv_status write_outputs(tool *t, const fv_new_file *file, size_t n) {
-  sigset_t stop, before;
+void hold_signals(sigset_t *before) {
+  sigset_t stop;
   sigemptyset(&stop);
   sigaddset(&stop, SIGINT);
   sigaddset(&stop, SIGTERM);
   sigaddset(&stop, SIGHUP);
-  sigprocmask(SIG_BLOCK, &stop, &before);
+  sigprocmask(SIG_BLOCK, &stop, before);
+}
+
+fv_status write_outputs(tool *t, const fv_new_file *file, size_t n) {
+  sigset_t before;
+  hold_signals(&before);
   const fv_status s = fv_files_write(file, n, t->diag);
   sigprocmask(SIG_SETMASK, &before, NULL);
   return s;
@@ -130,7 +134,8 @@ fv_status write_text(tool *t, const char *path, const fv_bytes *text) {
   if (strcmp(path, "-") == 0)
     return print(t, text->data, text->size);
   const fv_piece piece = {text->data, text->size};
-  return write_outputs(t, &(fv_new_file){path, &piece, 1, 0644}, 1);
+  return write_outputs(t, &(fv_new_file){.path = path, .piece = &piece, .count = 1, .mode = 0644},
+                       1);
 }
 
 // Some file systems tell only when a file is closed.

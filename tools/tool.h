@@ -7,6 +7,8 @@
 #ifndef FOVEA_TOOLS_TOOL_H_
 #define FOVEA_TOOLS_TOOL_H_
 
+#include <signal.h>
+
 #include "base/file.h"
 #include "fovea/fovea.h"
 #include "options.h"
@@ -47,6 +49,7 @@ fv_status usage_error(tool *t, const char *fmt, ...) FV_PRINTF(2, 3);
 
 // The sink of the whole command: prints to stderr with source lines.
 fv_diag_sink *report_create(fv_arena *ar, bool json);
+void hold_signals(sigset_t *before);  // those that end the command; the caller lets them in again
 // Writes files so that neither an error nor an interrupt leaves one half-written, or some of them.
 FV_NODISCARD fv_status write_outputs(tool *t, const fv_new_file *file, size_t n);
 FV_NODISCARD fv_status write_text(tool *t, const char *path, const fv_bytes *text);  // "-": stdout

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A library from a set of kernels. Three objects are linked by ld.lld: the
 // kernels; the artifact runtime (bitcode of runtime/exec) with the image, the
-// table of kernels and NAME_get; and the constants. Nothing else than NAME_get
+// table of kernels and NAME_get; and room for the constants. Nothing else than NAME_get
 // can be seen from outside, so any number of models fit into one program.
 //
 // The contract with the runtime is runtime/exec/artifact.h: the bitcode has
@@ -294,8 +294,16 @@ static int32_t make_libc(llvm_linker *l, fv_kernels *k, fv_report *r) {
   return status == FV_PLUGIN_OK ? llvm_linker_run(l, argv, LLVM_FILE_LIBC) : status;
 }
 
-static int32_t link_shared(llvm_linker *l, fv_kernels *k, const artifact_names *n, fv_report *r) {
+// Behind all else, where no displacement reaches over them, and read-only unlike what stands before
+// them, so in a segment of their own. (Of an empty one some tools that strip take the header.)
+static const char constants_last[] =
+    "SECTIONS { .fovea.constants : { *(.rodata.fovea .lrodata.fovea) } } INSERT AFTER .bss;\n";
+
+static int32_t link_shared(llvm_linker *l, fv_kernels *k, const fv_artifact *a,
+                           const artifact_names *n, fv_report *r) {
   int32_t status = add_buffer(l, LLVM_FILE_KERNELS, k->object);
+  if (status == FV_PLUGIN_OK)
+    status = add_script(l, LLVM_FILE_PLACE, a->constants_size ? constants_last : "");
   if (status == FV_PLUGIN_OK)
     status = add_script(l, LLVM_FILE_EXPORTS, n->versions);
   if (status == FV_PLUGIN_OK)
@@ -306,6 +314,8 @@ static int32_t link_shared(llvm_linker *l, fv_kernels *k, const artifact_names *
                         n->soname,
                         "--version-script",
                         l->path[LLVM_FILE_EXPORTS],
+                        "-T",
+                        l->path[LLVM_FILE_PLACE],
                         "--gc-sections",
                         "--no-undefined",
                         "--hash-style=gnu",
@@ -335,15 +345,27 @@ static int32_t link_object(llvm_linker *l) {
 
 static int32_t add_constants(llvm_linker *l, fv_kernels *k, const fv_artifact *a,
                              const artifact_names *n) {
-  llvm_elf *e = malloc(sizeof *e);
-  if (!e)
-    return FV_PLUGIN_OOM;
-  llvm_elf_data(e, k->device->arch->machine, n->constants, a->constants_size);
-  const llvm_piece pieces[] = {
-      {e->head, sizeof e->head}, {a->constants, a->constants_size}, {e->tail, e->tail_size}};
-  const int32_t status = llvm_linker_add(l, LLVM_FILE_CONSTANTS, pieces, 3);
-  free(e);
-  return status;
+  llvm_elf e;
+  llvm_elf_room(&e, k->device->arch->machine, n->constants, a->constants_size);
+  const llvm_piece piece = {e.data, e.size};
+  return llvm_linker_add(l, LLVM_FILE_CONSTANTS, &piece, 1);
+}
+
+// The result up to where the constants will stand.
+static int32_t take_result(llvm_linker *l, fv_kernels *k, const fv_artifact *a, fv_report *r,
+                           fv_blob *out) {
+  const int32_t status = llvm_linker_read(l, LLVM_FILE_RESULT, LLVM_ELF_PAGE, out);
+  uint64_t end = out->size;
+  if (status != FV_PLUGIN_OK || a->constants_size == 0)
+    return status;
+  if (llvm_elf_fill(out->data, out->size, a->constants_size, &end)) {
+    out->size = end;
+    return FV_PLUGIN_OK;
+  }
+  out->release(out->data, out->size);
+  *out = (fv_blob){0};
+  return llvm_report(k->device->host, r, FV_PLUGIN_FAILED,
+                     "llvm: %s left no room for the constants", l->program);
 }
 
 static int32_t link_all(fv_kernels *k, const fv_artifact *a, const artifact_names *n,
@@ -355,9 +377,9 @@ static int32_t link_all(fv_kernels *k, const fv_artifact *a, const artifact_name
   if (status == FV_PLUGIN_OK)
     status = add_constants(&l, k, a, n);
   if (status == FV_PLUGIN_OK)
-    status = a->shared ? link_shared(&l, k, n, r) : link_object(&l);
+    status = a->shared ? link_shared(&l, k, a, n, r) : link_object(&l);
   if (status == FV_PLUGIN_OK)
-    status = llvm_linker_read(&l, LLVM_FILE_RESULT, out);
+    status = take_result(&l, k, a, r, out);
   llvm_linker_close(&l);
   return status;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A minimal writer of ELF64 relocatable objects: one blob, one symbol. The
-// constants of a model never pass through LLVM, which would copy them several
-// times and cannot place more than 2 GB.
+// The constants of a model pass through neither LLVM, which would copy them several times and
+// cannot place more than 2 GB, nor the linker, which would hold them and its whole result in
+// memory. It is given an object whose section has a size and no bytes; in what it makes, the
+// headers are changed then to say that the bytes stand behind the end.
 #include <elf.h>
 #include <string.h>
 
@@ -20,20 +21,13 @@ enum { S_NULL, S_DATA, S_SYMTAB, S_STRTAB, S_SHSTRTAB, S_STACK, S_COUNT };
 static const char small_names[] = "\0.rodata.fovea\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack";
 static const char large_names[] = "\0.lrodata.fovea\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack";
 
-typedef struct cursor {
-  llvm_elf *e;
-  uint64_t start;  // offset in the file of the tail
-} cursor;
-
-static uint64_t put(cursor *c, const void *data, size_t size, size_t align) {
-  size_t at = (size_t)(c->start + c->e->tail_size);
-  const size_t pad = (align - at % align) % align;
-  memset(c->e->tail + c->e->tail_size, 0, pad);
-  c->e->tail_size += pad;
-  at += pad;
-  memcpy(c->e->tail + c->e->tail_size, data, size);
-  c->e->tail_size += size;
-  return at;
+static uint64_t put(llvm_elf *e, const void *data, size_t size, size_t align) {
+  const size_t pad = (align - e->size % align) % align;
+  memset(e->data + e->size, 0, pad);
+  e->size += pad;
+  memcpy(e->data + e->size, data, size);
+  e->size += size;
+  return e->size - size;
 }
 
 static void put_head(llvm_elf *e, uint16_t machine, uint64_t sections) {
@@ -48,11 +42,10 @@ static void put_head(llvm_elf *e, uint16_t machine, uint64_t sections) {
       .e_shnum = S_COUNT,
       .e_shstrndx = S_SHSTRTAB,
   };
-  _Static_assert(sizeof h == sizeof e->head, "the data starts at a multiple of 64");
-  memcpy(e->head, &h, sizeof h);
+  memcpy(e->data, &h, sizeof h);
 }
 
-void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size) {
+void llvm_elf_room(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size) {
   const bool large = machine == EM_X86_64 && size >= LARGE_BYTES;
   const char *names = large ? large_names : small_names;
   const size_t names_size = large ? sizeof large_names : sizeof small_names;
@@ -68,9 +61,9 @@ void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t s
        .st_size = size},
   };
   Elf64_Shdr s[S_COUNT] = {
-      [S_DATA] = {.sh_type = SHT_PROGBITS,
+      [S_DATA] = {.sh_type = size ? SHT_NOBITS : SHT_PROGBITS,
                   .sh_flags = SHF_ALLOC | (large ? SHF_X86_64_LARGE : 0),
-                  .sh_offset = sizeof e->head,
+                  .sh_offset = sizeof(Elf64_Ehdr),
                   .sh_size = size,
                   .sh_addralign = 64},
       [S_SYMTAB] = {.sh_type = SHT_SYMTAB,
@@ -88,11 +81,61 @@ void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t s
     name += (uint32_t)strlen(names + name) + 1;
     s[i].sh_name = name;
   }
-  e->tail_size = 0;
-  cursor c = {e, sizeof e->head + size};
-  s[S_SYMTAB].sh_offset = put(&c, symbols, sizeof symbols, 8);
-  s[S_STRTAB].sh_offset = put(&c, strings, n + 2, 1);
-  s[S_SHSTRTAB].sh_offset = put(&c, names, names_size, 1);
+  e->size = sizeof(Elf64_Ehdr);
+  s[S_SYMTAB].sh_offset = put(e, symbols, sizeof symbols, 8);
+  s[S_STRTAB].sh_offset = put(e, strings, n + 2, 1);
+  s[S_SHSTRTAB].sh_offset = put(e, names, names_size, 1);
   s[S_STACK].sh_offset = s[S_SHSTRTAB].sh_offset;
-  put_head(e, machine, put(&c, s, sizeof s, 8));
+  put_head(e, machine, put(e, s, sizeof s, 8));
+}
+
+//===-- What the linker made ----------------------------------------------===//
+
+static bool within(size_t size, uint64_t at, uint64_t count, uint64_t each) {
+  return at <= size && count <= (size - at) / each;
+}
+
+// Makes the segment of section `s`, which has one of its own, count on the file's bytes at `at`.
+static bool move_segment(unsigned char *data, const Elf64_Ehdr *h, const Elf64_Shdr *s,
+                         uint64_t at) {
+  for (uint32_t i = 0; i < h->e_phnum; i++) {
+    unsigned char *where = data + h->e_phoff + i * sizeof(Elf64_Phdr);
+    Elf64_Phdr p;
+    memcpy(&p, where, sizeof p);
+    if (p.p_type != PT_LOAD || p.p_vaddr != s->sh_addr || p.p_memsz != s->sh_size ||
+        p.p_filesz != 0)
+      continue;
+    p.p_offset = at;
+    p.p_filesz = p.p_memsz;
+    memcpy(where, &p, sizeof p);
+    return true;
+  }
+  return false;
+}
+
+bool llvm_elf_fill(void *file, size_t size, uint64_t room, uint64_t *out_at) {
+  unsigned char *data = file;
+  Elf64_Ehdr h;
+  if (size < sizeof h)
+    return false;
+  memcpy(&h, data, sizeof h);
+  if (!within(size, h.e_shoff, h.e_shnum, sizeof(Elf64_Shdr)) ||
+      !within(size, h.e_phoff, h.e_phnum, sizeof(Elf64_Phdr)))
+    return false;
+  for (uint32_t i = 0; i < h.e_shnum; i++) {
+    unsigned char *where = data + h.e_shoff + i * sizeof(Elf64_Shdr);
+    Elf64_Shdr s;
+    memcpy(&s, where, sizeof s);
+    if (s.sh_type != SHT_NOBITS || s.sh_flags & SHF_WRITE || s.sh_size != room)
+      continue;
+    // Pages are mapped whole: addresses and places are equal within the largest page.
+    const uint64_t page = h.e_type == ET_DYN ? LLVM_ELF_PAGE : s.sh_addralign;
+    const uint64_t at = size + ((s.sh_addr - size) & (page - 1));
+    s.sh_type = SHT_PROGBITS;
+    s.sh_offset = at;
+    memcpy(where, &s, sizeof s);
+    *out_at = at;
+    return h.e_type != ET_DYN || move_segment(data, &h, &s, at);
+  }
+  return false;
 }

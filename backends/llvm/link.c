@@ -102,22 +102,31 @@ int32_t llvm_linker_add(llvm_linker *l, llvm_file f, const llvm_piece *piece, si
   return FV_PLUGIN_OK;
 }
 
-static void unmap(void *data, size_t size) {
-  munmap(data, size);
+static void free_blob(void *data, size_t size) {
+  (void)size;
+  free(data);
 }
 
-int32_t llvm_linker_read(llvm_linker *l, llvm_file f, fv_blob *out) {
+int32_t llvm_linker_read(llvm_linker *l, llvm_file f, size_t spare, fv_blob *out) {
   struct stat st;
   if (fstat(l->fd[f], &st) != 0)
     return failed(l, "read from", temporary_folder());
-  void *data = MAP_FAILED;
-  if (st.st_size > 0)
-    data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, l->fd[f], 0);
-  else
-    errno = EIO;
-  if (data == MAP_FAILED)
-    return failed(l, "read from", temporary_folder());
-  *out = (fv_blob){.data = data, .size = (size_t)st.st_size, .release = unmap};
+  const size_t size = (size_t)st.st_size;
+  char *data = size <= SIZE_MAX - spare ? calloc(1, size + spare) : NULL;
+  if (!data)
+    return llvm_report(l->host, l->report, FV_PLUGIN_OOM, "llvm: out of memory");
+  for (size_t at = 0; at < size;) {
+    const ssize_t n = pread(l->fd[f], data + at, size - at, (off_t)at);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      errno = n ? errno : EIO;
+      free(data);
+      return failed(l, "read from", temporary_folder());
+    }
+    at += (size_t)n;
+  }
+  *out = (fv_blob){.data = data, .size = size, .release = free_blob};
   return FV_PLUGIN_OK;
 }
 

@@ -13,7 +13,7 @@
 //   memory.c   ... loads and stores
 //   print.c    ... structure: loops, variables, entry points
 //   jit.c      kernels -> object code -> this process
-//   elf.c      an object that holds data
+//   elf.c      objects with room for data
 //   link.c     runs the linker
 //   artifact.c kernels + artifact runtime -> a library
 //   llvm.c     the table
@@ -182,21 +182,26 @@ typedef struct llvm_piece {
   size_t size;
 } llvm_piece;
 
-// A relocatable object with one read-only section that holds `size` bytes
-// under the hidden symbol `symbol` (at most LLVM_NAME_MAX bytes). Only what
-// stands before and after the data is built, so that the data is not copied.
+// A relocatable object with one read-only section that has room for `size` bytes, which are not
+// there, under the hidden symbol `symbol` (at most LLVM_NAME_MAX bytes).
 enum { LLVM_NAME_MAX = 255 };
 typedef struct llvm_elf {
-  unsigned char head[64], tail[1024];
-  size_t tail_size;
+  unsigned char data[1024];
+  size_t size;
 } llvm_elf;
-void llvm_elf_data(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size);
+void llvm_elf_room(llvm_elf *e, uint16_t machine, const char *symbol, uint64_t size);
+// What was linked with it is changed so that the section, the only one of its kind, has the bytes
+// that will stand at *out_at, less than a page (of the architecture that has the largest) behind
+// the end. False if it is no such file.
+enum { LLVM_ELF_PAGE = 1 << 16 };
+bool llvm_elf_fill(void *file, size_t size, uint64_t room, uint64_t *out_at);
 
 // The files of a link.
 typedef enum llvm_file {
   LLVM_FILE_MAIN,       // image, tables, runtime
   LLVM_FILE_KERNELS,    // ... if they are not in there
-  LLVM_FILE_CONSTANTS,  // the weights
+  LLVM_FILE_CONSTANTS,  // room for the weights
+  LLVM_FILE_PLACE,      // script: where that is
   LLVM_FILE_EXPORTS,    // version script: what is seen from outside
   LLVM_FILE_LIBC_CODE,
   LLVM_FILE_LIBC_VERSIONS,
@@ -219,7 +224,8 @@ int32_t llvm_linker_open(llvm_linker *l, const fv_host *host, fv_report *r, cons
 int32_t llvm_linker_add(llvm_linker *l, llvm_file f, const llvm_piece *piece, size_t count);
 // Runs it with argv[1..] (argv[0] is filled in; NULL-terminated), among them -o -, which is `out`.
 int32_t llvm_linker_run(llvm_linker *l, const char **argv, llvm_file out);
-int32_t llvm_linker_read(llvm_linker *l, llvm_file f, fv_blob *out);
+// Its bytes, and as many zeros behind them as there may be need for, which do not count.
+int32_t llvm_linker_read(llvm_linker *l, llvm_file f, size_t spare, fv_blob *out);
 void llvm_linker_close(llvm_linker *l);
 
 #endif  // FOVEA_BACKENDS_LLVM_LLVM_BACKEND_H_

@@ -106,13 +106,15 @@ static fv_status add_tensors(const source *s) {
   size_t size;
   FV_TRY(map(s, &data, &size));
   const char *file = fv_arena_strdup(w->arena, s->name);
+  const fv_mapping mapping = {data, size}, *kept = fv_arena_dup(w->arena, &mapping, sizeof mapping);
   fv_safetensors *st;
   FV_TRY(fv_safetensors_open(w->arena, file, data, size, s->diag, s->span, &st));
   for (int i = 0; i < st->count; i++) {
     const fv_safetensor *t = &st->tensor[i];
     entry e = {.file = file, .convert = s->as && fv_dtype_is_float(t->dtype)};
     e.as = e.convert ? *s->as : t->dtype;
-    e.stored = (fv_tensor){.name = t->name, .dtype = t->dtype, .rank = t->rank, .data = t->data};
+    e.stored = (fv_tensor){
+        .name = t->name, .dtype = t->dtype, .rank = t->rank, .data = t->data, .file = kept};
     memcpy(e.stored.dim, t->dim, sizeof e.stored.dim);
     const entry *twice = find(w, t->name);
     if (twice)

@@ -106,12 +106,13 @@ FV_API FV_NODISCARD fv_status fv_model_emit(const fv_model *m, const char *kind,
 
 //===-- Compiling -------------------------------------------------------===//
 
-// How far fv_compile goes. What stops early can be looked at, not run: weights are neither
-// hashed nor packed, and the backend compiles nothing.
+// How far fv_compile goes. What stops early can be looked at, not run: weights are not packed,
+// and before FV_STAGE_CODE they are not hashed and the backend compiles nothing.
 typedef enum fv_stage {
   FV_STAGE_RUN,      // all of it
   FV_STAGE_GROUPS,   // which nodes each kernel computes: emit "groups", count_kernels
   FV_STAGE_KERNELS,  // kernel IR: emit "kernel", too
+  FV_STAGE_CODE,     // what the backend makes: emit all kinds, write libraries
 } fv_stage;
 
 typedef struct fv_compile_options {
@@ -131,7 +132,7 @@ typedef struct fv_compile_options {
 FV_API FV_NODISCARD fv_status fv_compile_check(const fv_compile_options *o, fv_diag_sink *diag);
 FV_API FV_NODISCARD fv_status fv_compile(const fv_model *m, const fv_compile_options *o,
                                          fv_diag_sink *diag, fv_executable **out);
-// A library made by fv_executable_library, as an executable of its own.
+// A library made by fv_executable_write_library, as an executable of its own.
 FV_API FV_NODISCARD fv_status fv_executable_load(const char *path, fv_diag_sink *diag,
                                                  fv_executable **out);
 FV_API void fv_executable_destroy(fv_executable *e);  // NULL ok
@@ -147,15 +148,19 @@ FV_API int fv_executable_count_kernels(const fv_executable *e, const char *famil
 FV_API FV_NODISCARD fv_status fv_executable_emit(const fv_executable *e, const char *kind,
                                                  fv_diag_sink *diag, fv_bytes *out);
 // A library for this backend's target, in any of its forms, and its header, which is the same
-// for all. name: a C identifier; NULL = from the model's name.
+// for all. name: a C identifier; NULL = from the model's name. Both files are there whole or
+// neither is; weights go from their files into the library a piece at a time. *out_bytes
+// (optional): the size of the library.
 typedef enum fv_library_kind {
   FV_LIBRARY_OBJECT = 0,   // one relocatable object
   FV_LIBRARY_SHARED = 1,   // needs libc and nothing else
   FV_LIBRARY_ARCHIVE = 2,  // the object as a static library
 } fv_library_kind;
-FV_API FV_NODISCARD fv_status fv_executable_library(const fv_executable *e, const char *name,
-                                                    fv_library_kind kind, fv_diag_sink *diag,
-                                                    fv_bytes *library, fv_bytes *header);
+FV_API FV_NODISCARD fv_status fv_executable_write_library(const fv_executable *e, const char *name,
+                                                          fv_library_kind kind,
+                                                          const char *library_path,
+                                                          const char *header_path,
+                                                          fv_diag_sink *diag, int64_t *out_bytes);
 
 //===-- Running ---------------------------------------------------------===//
 

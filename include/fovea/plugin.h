@@ -22,7 +22,7 @@
 
 // major << 16 | minor. A plugin loads if majors match and its minor is not
 // newer than the host's. Members are only ever appended.
-#define FV_ABI_MAJOR 1u
+#define FV_ABI_MAJOR 2u
 #define FV_ABI_MINOR 0u
 #define FV_ABI_VERSION (FV_ABI_MAJOR << 16 | FV_ABI_MINOR)
 #if defined(__SANITIZE_ADDRESS__)
@@ -94,8 +94,7 @@ typedef struct fv_artifact {
   const char *name;   // C identifier: the library exports NAME_get
   const void *image;  // fv_program
   size_t image_size;
-  const void *constants;  // placed by the plugin without passing through LLVM
-  size_t constants_size;
+  uint64_t constants_size;  // the host puts them behind the blob, see emit_artifact
   const char *exec_folder;  // ends with '/': exec-ARCH.bc in it is the artifact runtime
   const char *linker;       // path of ld.lld, or NULL to search
   const char *manifest;     // JSON text that says of what and how it was made, or NULL
@@ -128,7 +127,9 @@ typedef struct fv_backend {
   void (*destroy_queue)(void *dev);
   // kind: "llvm", "asm", "opencl", "obj" ... UNSUPPORTED for one it has not.
   int32_t (*emit)(fv_kernels *k, const char *kind, fv_report *r, fv_blob *out);
-  // optional: a library from the set. Ahead-of-time output.
+  // optional: a library from the set. Ahead-of-time output. The constants are not in the blob:
+  // it is the file up to them, whose headers count on constants_size bytes behind its end, which
+  // the host writes there. So they pass through no memory of a plugin or a linker.
   int32_t (*emit_artifact)(fv_kernels *k, const fv_artifact *a, fv_report *r, fv_blob *out);
 
   // Graph runners. `graph` is const struct fv_graph *.

@@ -63,6 +63,7 @@ typedef struct fv_tensor {
   int rank;
   int64_t dim[FV_MAX_RANK];
   const void *data;
+  const struct fv_mapping *file;  // where data may lie, or NULL: its pages may go after use
 } fv_tensor;
 int64_t fv_tensor_count(const fv_tensor *t);
 

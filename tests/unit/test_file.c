@@ -42,7 +42,10 @@ static int tear_down(void **state) {
 
 static void put(const char *path, const char *text) {
   const fv_piece piece = {.data = text, .size = strlen(text)};
-  assert_int_equal(fv_files_write(&(fv_new_file){path, &piece, 1, 0644}, 1, &sink), FV_OK);
+  assert_int_equal(
+      fv_files_write(&(fv_new_file){.path = path, .piece = &piece, .count = 1, .mode = 0644}, 1,
+                     &sink),
+      FV_OK);
 }
 
 // Fails unless `path` holds `text`.
@@ -92,13 +95,17 @@ static fv_status map_beneath(const char *at, const char *name) {
 
 static fv_status write_file(const char *path, const char *text) {
   const fv_piece piece = {.data = text, .size = strlen(text)};
-  return fv_files_write(&(fv_new_file){path, &piece, 1, 0644}, 1, &sink);
+  return fv_files_write(&(fv_new_file){.path = path, .piece = &piece, .count = 1, .mode = 0644}, 1,
+                        &sink);
 }
 
 static void writes_and_reads(void **state) {
   (void)state;
   const fv_piece pieces[] = {{"ab", 2}, {NULL, 0}, {"cd", 2}};
-  assert_int_equal(fv_files_write(&(fv_new_file){"f", pieces, 3, 0644}, 1, &sink), FV_OK);
+  assert_int_equal(
+      fv_files_write(&(fv_new_file){.path = "f", .piece = pieces, .count = 3, .mode = 0644}, 1,
+                     &sink),
+      FV_OK);
   expect("f", "abcd");
   put("f", "x");
   expect("f", "x");
@@ -108,7 +115,10 @@ static void writes_and_reads(void **state) {
   struct stat st;
   assert_int_equal(stat("f", &st), 0);
   assert_int_equal(st.st_mode & 0111, 0);
-  assert_int_equal(fv_files_write(&(fv_new_file){"f", pieces, 3, 0755}, 1, &sink), FV_OK);
+  assert_int_equal(
+      fv_files_write(&(fv_new_file){.path = "f", .piece = pieces, .count = 3, .mode = 0755}, 1,
+                     &sink),
+      FV_OK);
   assert_int_equal(stat("f", &st), 0);
   assert_int_equal(st.st_mode & 0100, 0100);
   assert_string_equal(messages.text, "");
@@ -211,6 +221,55 @@ static void old_kernels_walk(void **state) {
   assert_true(fv__open_beneath_walk("none", "f") < 0);
 }
 
+// Bytes behind the pieces, changed after a look at all of them.
+static fv_status write_more(void *user, fv_draft *d) {
+  const void *data;
+  size_t size;
+  FV_TRY(fv_draft_view(d, &data, &size));
+  assert_int_equal(size, *(size_t *)user);
+  FV_TRY(fv_draft_put(d, "efgh", 4));
+  FV_TRY(fv_draft_view(d, &data, &size));
+  assert_int_equal(size, *(size_t *)user + 4);
+  assert_memory_equal((const char *)data + size - 4, "efgh", 4);
+  return fv_draft_patch(d, 1, "XY", 2);
+}
+
+static void drafts_are_looked_at_and_changed(void **state) {
+  (void)state;
+  const fv_piece piece = {"abcd", 4};
+  size_t none = 0, four = 4;
+  fv_new_file file = {.path = "f", .mode = 0644, .write = write_more, .user = &none};
+  assert_int_equal(fv_files_write(&file, 1, &sink), FV_OK);
+  expect("f", "eXYh");
+  file =
+      (fv_new_file){.path = "f", .piece = &piece, .count = 1, .write = write_more, .user = &four};
+  file.mode = 0644;
+  assert_int_equal(fv_files_write(&file, 1, &sink), FV_OK);
+  expect("f", "aXYdefgh");
+  file.path = "no/f";
+  assert_message(fv_files_write(&file, 1, &sink), FV_ERR_IO, "'no/f'");
+}
+
+// Each byte of a mapping can be read again; what lies outside stays.
+static void pages_are_given_back(void **state) {
+  (void)state;
+  char text[20001] = "", other[2 * 4096];
+  const void *data;
+  size_t size;
+  memset(text, 'a', sizeof text - 1);
+  memset(other, 'b', sizeof other);
+  assert_int_equal(write_file("f", text), FV_OK);
+  assert_int_equal(fv_file_map(ar, "f", &sink, NULL, &data, &size), FV_OK);
+  const fv_mapping m = {data, size};
+  fv_mapping_release(&m, data, size);
+  fv_mapping_release(&m, (const char *)data + 5000, 9000);
+  fv_mapping_release(&m, other, sizeof other);
+  fv_mapping_release(NULL, other, sizeof other);
+  assert_memory_equal(data, text, size);
+  for (size_t i = 0; i < sizeof other; i++)
+    assert_int_equal(other[i], 'b');
+}
+
 static void a_full_disk_is_told(void **state) {
   (void)state;
   if (access("/dev/full", W_OK) != 0)
@@ -231,8 +290,10 @@ static void failed_writes_leave_nothing(void **state) {
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
   static char big[5000];
   const fv_piece piece = {.data = big, .size = sizeof big};
-  const fv_status replaced = fv_files_write(&(fv_new_file){"f", &piece, 1, 0644}, 1, &sink);
-  const fv_status made = fv_files_write(&(fv_new_file){"g", &piece, 1, 0644}, 1, &sink);
+  const fv_status replaced = fv_files_write(
+      &(fv_new_file){.path = "f", .piece = &piece, .count = 1, .mode = 0644}, 1, &sink);
+  const fv_status made = fv_files_write(
+      &(fv_new_file){.path = "g", .piece = &piece, .count = 1, .mode = 0644}, 1, &sink);
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
   assert_message(replaced, FV_ERR_IO, "cannot write 'f': File too large");
   assert_int_equal(made, FV_ERR_IO);
@@ -245,8 +306,9 @@ static void all_or_none(void **state) {
   (void)state;
   put("f", "old");
   const fv_piece piece = {.data = "new", .size = 3};
-  const fv_new_file wrong[] = {
-      {"f", &piece, 1, 0644}, {"g", &piece, 1, 0644}, {"no/h", &piece, 1, 0644}};
+  const fv_new_file wrong[] = {{.path = "f", .piece = &piece, .count = 1, .mode = 0644},
+                               {.path = "g", .piece = &piece, .count = 1, .mode = 0644},
+                               {.path = "no/h", .piece = &piece, .count = 1, .mode = 0644}};
   assert_message(fv_files_write(wrong, 3, &sink), FV_ERR_IO, "'no/h'");
   expect("f", "old");
   assert_int_equal(count_entries("."), 1);
@@ -272,7 +334,8 @@ static void killed_writes_leave_nothing(void **state) {
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-      const fv_new_file file = {"f", pieces, FV_COUNTOF(pieces), 0644};
+      const fv_new_file file = {
+          .path = "f", .piece = pieces, .count = FV_COUNTOF(pieces), .mode = 0644};
       _exit(fv_files_write(&file, 1, &sink) != FV_OK);
     }
     usleep((useconds_t)after * 1000);
@@ -382,6 +445,8 @@ int main(void) {
       TEST(what_cannot_be_read_is_told),
       TEST(opens_beneath_a_directory_only),
       TEST(old_kernels_walk),
+      TEST(drafts_are_looked_at_and_changed),
+      TEST(pages_are_given_back),
       TEST(a_full_disk_is_told),
       TEST(failed_writes_leave_nothing),
       TEST(killed_writes_leave_nothing),

@@ -22,6 +22,7 @@
 #include "fovea/plugin.h"
 #include "ir/expr/expr.h"
 #include "ir/kernel/kernel.h"
+#include "runtime/exec/artifact.h"
 
 //===-- The plugin ------------------------------------------------------===//
 
@@ -802,12 +803,15 @@ static void test_other_machine(void **state) {
 #define FOLDER FV_BINARY_DIR "/lib/fovea/"
 #define RUNTIME FOLDER "exec-x86_64.bc"
 
-// *fd stays open: the loader knows a library by its path.
+static const char constants[4096] = "constants";
+
+// With its constants behind it. *fd stays open: the loader knows a library by its path.
 static void *open_library(const fv_blob *b, int *out_fd) {
   const int fd = *out_fd = memfd_create("library", MFD_CLOEXEC);
   char path[64];
   assert_true(fd >= 0);
   assert_int_equal(write(fd, b->data, b->size), (ssize_t)b->size);
+  assert_int_equal(write(fd, constants, sizeof constants), (ssize_t)sizeof constants);
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!so)
@@ -815,14 +819,22 @@ static void *open_library(const fv_blob *b, int *out_fd) {
   return so;
 }
 
+static void expect_constants(void *symbol) {
+  const fv_model_api *(*get)(void);
+  memcpy(&get, &symbol, sizeof get);
+  const fv_artifact_desc *desc = get()->desc;
+  assert_int_equal(desc->const_bytes, sizeof constants);
+  assert_int_equal((uintptr_t)desc->constants % 64, 0);
+  assert_memory_equal(desc->constants, constants, sizeof constants);
+}
+
 static fv_blob make_library(const fv_backend *b, fv_kernels *k, const char *name, bool shared) {
-  static const char image[128] = "image", constants[4096] = "constants";
+  static const char image[128] = "image";
   const fv_artifact a = {.struct_size = sizeof a,
                          .shared = shared,
                          .name = name,
                          .image = image,
                          .image_size = sizeof image,
-                         .constants = constants,
                          .constants_size = sizeof constants,
                          .manifest = "{\"by\": 1}",
                          .exec_folder = FOLDER};
@@ -856,6 +868,7 @@ static void test_artifact(void **state) {
   void *so1 = open_library(&one, &fd[0]), *so2 = open_library(&two, &fd[1]);
   assert_non_null(dlsym(so1, "one_get"));
   assert_non_null(dlsym(so2, "two_get"));
+  expect_constants(dlsym(so1, "one_get"));
   assert_null(dlsym(so1, "fv_artifact_get"));
   assert_non_null(memmem(one.data, one.size, "libc.so.6", 10));
   assert_non_null(memmem(one.data, one.size, "{\"by\": 1}", 10));

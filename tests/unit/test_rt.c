@@ -119,9 +119,12 @@ static int make_library(void **state) {
   if (!ok || fv_library_getter(file, file_size, &why, NULL))  // it has no seal yet
     return -1;
   file_size += FV_SEAL_BYTES;
-  why = fv_library_seal(file, file_size);
+  fv_seal seal;
+  why = fv_library_seal(file, file_size, &seal);
   if (why)
     fail_msg("%s", why);
+  memcpy(file + seal.note_at, seal.note, sizeof seal.note);
+  memcpy(file + file_size - sizeof seal.end, seal.end, sizeof seal.end);
   return write_file(library, file, file_size) ? 0 : -1;
 }
 
