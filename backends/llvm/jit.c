@@ -20,7 +20,7 @@ static const char kernel_passes[] =
 
 static bool same_kernel(const fv_kernel_code *a, const fv_kernel_code *b) {
   if (a->n_inst != b->n_inst || a->n_buffer != b->n_buffer || a->n_global != b->n_global ||
-      a->n_scalar != b->n_scalar)
+      a->n_scalar != b->n_scalar || a->n_item != b->n_item)
     return false;
   return (a->n_inst == 0 || memcmp(a->inst, b->inst, a->n_inst * sizeof *a->inst) == 0) &&
          (a->n_buffer == 0 || memcmp(a->buffer, b->buffer, a->n_buffer * sizeof *a->buffer) == 0);

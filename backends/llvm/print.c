@@ -202,6 +202,7 @@ static void emit_inst(llvm_gen *g, uint32_t at, frame *stack, uint32_t *depth) {
     (stack[*depth].is_for ? end_for : end_if)(g, &stack[*depth]);
     break;
   case FV_K_CHECK: emit_check(g, in); break;
+  case FV_K_ITEM:
   case FV_K_BARRIER: break;  // a block runs on one thread
   case FV_K_COUNT: break;
   }
@@ -328,6 +329,9 @@ int32_t llvm_print_kernel(fv_device *d, LLVMModuleRef module, const fv_kernel_co
                           const char *symbol, fv_report *r) {
   int32_t status = FV_PLUGIN_OOM;
   uint32_t depth = 1;
+  if (k->n_item > 1)
+    return llvm_report(d->host, r, FV_PLUGIN_UNSUPPORTED, "kernel %s: work-items are for GPUs",
+                       k->name);
   for (uint32_t i = 0; i < k->n_inst; i++)
     depth += k->inst[i].op == FV_K_FOR || k->inst[i].op == FV_K_IF;
   LLVMContextRef cx = LLVMGetModuleContext(module);

@@ -18,6 +18,7 @@ static bool describe_kernel(kernel_info *out, const fv_kernel_code *k) {
   snprintf(out->name, n + 3, "k_%s", k->name);
   out->n_global = k->n_global;
   out->n_scalar = k->n_scalar;
+  out->n_item = k->n_item;
   out->scratch = k->n_buffer > k->n_global;
   for (uint32_t i = 0; i < k->n_inst; i++)
     out->checks |= k->inst[i].op == FV_K_CHECK;

@@ -27,7 +27,7 @@ struct fv_device {
 
 typedef struct kernel_info {
   char *name;  // in the source
-  uint32_t n_global, n_scalar;
+  uint32_t n_global, n_scalar, n_item;
   bool checks, scratch;
 } kernel_info;
 

@@ -287,6 +287,7 @@ static void print_expression(printer *p, const fv_kinst *in, const piece *at) {
   case FV_K_CONST: print_const(p, in, at->width); break;
   case FV_K_SCALAR: text_printf(t, "s%" PRId64, in->imm.i); break;
   case FV_K_BLOCK: text_puts(t, "block"); break;
+  case FV_K_ITEM: text_puts(t, "(long)get_local_id(0)"); break;
   case FV_K_OP: print_op(p, in, at); break;
   case FV_K_CAST: print_cast(p, in, at); break;
   case FV_K_BITCAST: print_bitcast(p, in, at); break;
@@ -388,7 +389,12 @@ static void print_inst(printer *p, uint32_t number) {
     indent(p);
     text_puts(t, "}\n");
     break;
-  case FV_K_BARRIER: break;  // one work-item is the whole group
+  case FV_K_BARRIER:
+    if (p->k->n_item > 1) {
+      indent(p);
+      text_puts(t, "barrier(CLK_GLOBAL_MEM_FENCE);\n");
+    }
+    break;
   default: print_definition(p, number, in); break;
   }
 }
@@ -425,7 +431,8 @@ static void print_buffers(printer *p) {
 void print_kernel(text *out, const fv_kernel_code *k, helpers *need, const char **unsupported) {
   printer p = {.k = k, .out = out, .need = need, .depth = 1};
   print_parameters(&p);
-  text_puts(out, "  const long block = first + (long)get_global_id(0);\n");
+  text_printf(out, "  const long block = first + (long)get_%s_id(0);\n",
+              k->n_item > 1 ? "group" : "global");
   text_puts(out, "  if (block >= end)\n    return;\n");
   print_buffers(&p);
   for (uint32_t i = 0; i < k->n_buffer; i++)

@@ -153,16 +153,17 @@ static int32_t set_arguments(queue *q, cl_kernel k, uint32_t n_buf, const fv_mem
   return e == CL_SUCCESS ? 0 : fail(q, "clSetKernelArg", e);
 }
 
-static int32_t run_slice(queue *q, cl_kernel k, int64_t first, int64_t end) {
+static int32_t run_slice(queue *q, cl_kernel k, uint32_t n_item, int64_t first, int64_t end) {
   const cl_long range[2] = {first, end};
   for (cl_uint i = 0; i < 2; i++) {
     const cl_int e = clSetKernelArg(k, i, sizeof range[i], &range[i]);
     if (e != CL_SUCCESS)
       return fail(q, "clSetKernelArg", e);
   }
-  // A block is a whole task: on a CPU each is a group of its own.
-  const size_t group = q->set->device->is_cpu ? 1 : GPU_GROUP;
-  const size_t global = ((size_t)(end - first) + group - 1) / group * group;
+  // A block without work-items is a whole task: on a CPU each is a group of its own.
+  const size_t blocks = (size_t)(end - first);
+  const size_t group = n_item > 1 ? n_item : q->set->device->is_cpu ? 1 : GPU_GROUP;
+  const size_t global = n_item > 1 ? blocks * n_item : (blocks + group - 1) / group * group;
   const cl_int e = clEnqueueNDRangeKernel(q->commands, k, 1, NULL, &global, &group, 0, NULL, NULL);
   return e == CL_SUCCESS ? 0 : fail(q, "clEnqueueNDRangeKernel", e);
 }
@@ -199,7 +200,7 @@ static int32_t queue_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv
     return -1;
   for (int64_t first = 0; first < blocks; first += slice) {
     const int64_t left = blocks - first;
-    if (run_slice(q, k, first, first + (left < slice ? left : slice)))
+    if (run_slice(q, k, info->n_item, first, first + (left < slice ? left : slice)))
       return -1;
   }
   return info->checks ? take_failure(q) : 0;

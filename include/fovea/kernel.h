@@ -2,7 +2,8 @@
 // fovea/kernel.h - kernel IR: the language that code generators print.
 //
 // A kernel is the work of one block of a one-dimensional grid: a task on a CPU,
-// a work-group on a GPU. It is a flat array of fixed-size instructions; a value
+// a work-group on a GPU, there of n_item work-items that all run the code and
+// share its group-scope buffers. It is a flat array of fixed-size instructions; a value
 // is the number of the instruction that made it. Vectors have a constant number
 // of lanes. What a schedule unrolls is unrolled when the kernel is built, so a
 // register tile is a set of VARs and a printer emits plain SSA or C variables.
@@ -45,7 +46,8 @@
   X(ELSE, "else")                                                                                \
   X(END, "end")                                                                                  \
   X(CHECK, "check")     /* bool scalar a must hold, else the run fails at site imm.i */          \
-  X(BARRIER, "barrier") /* all of the group have written their group-scope stores */
+  X(BARRIER, "barrier") /* all of the group have written their group-scope stores */             \
+  X(ITEM, "item")       /* i64 index of this work-item in its block, below n_item */
 
 typedef enum fv_kop {
 #define X(id, name) FV_K_##id,
@@ -95,7 +97,7 @@ typedef struct fv_kernel_code {
   const fv_kinst *inst;
   const fv_kbuffer *buffer;  // global ones first, in launch order
   uint32_t n_buffer, n_global, n_scalar;
-  uint32_t reserved;
+  uint32_t n_item;  // work-items of a block; above 1 only where the target is a GPU
 } fv_kernel_code;
 
 // How a CPU kernel is called: blocks [begin, end) one after another. buf: the
@@ -113,7 +115,8 @@ typedef struct fv_target {
   uint32_t vector_bits;  // widest useful vector, e.g. 512, 256, 128
   uint32_t registers;    // vector registers
   uint32_t l1_bytes, l2_bytes, l3_bytes;
-  uint32_t group_size;   // GPU: work-items of a group that the schedule may use
+  uint32_t group_size;   // work-items of a block that a schedule may use; on a CPU they are
+                         // loops before a backend sees them
   uint32_t local_bytes;  // GPU: local memory of a group
   uint32_t workers;      // parallel blocks worth having
 } fv_target;

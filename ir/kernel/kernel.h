@@ -65,7 +65,15 @@ void fv_kb_if(fv_kb *kb, fv_kv cond);
 void fv_kb_else(fv_kb *kb);
 void fv_kb_end(fv_kb *kb);
 void fv_kb_check(fv_kb *kb, fv_kv cond, const char *text, const fv_span *span);
+// Comes to all work-items of a block or to none: what it stands in must be the same in all.
 void fv_kb_barrier(fv_kb *kb);
+
+// Work-items: the code is run by n of them in each block, which differ in fv_kb_item, an i64
+// from 0 to n - 1. n is 1 unless it is set, before anything is built.
+void fv_kb_set_items(fv_kb *kb, uint32_t n);
+fv_kv fv_kb_item(fv_kb *kb);
+// kernel_items.c: the same work by one work-item, for targets that have no groups.
+fv_kb *fv_kb_item_loops(fv_kb *kb);
 
 fv_dtype fv_kb_dtype(const fv_kb *kb, fv_kv v);
 int fv_kb_lanes(const fv_kb *kb, fv_kv v);

@@ -15,6 +15,7 @@ fv_kb *fv_kb_create(fv_arena *ar, fv_xpool *pool, const char *family) {
   kb->arena = ar;
   kb->pool = pool;
   kb->family = family;
+  kb->n_item = 1;
   return kb;
 }
 
@@ -90,7 +91,8 @@ static fv_kinst stamped(const fv_kb *kb, const fv_kinst *in) {
 }
 
 fv_kv fv__kb_pure(fv_kb *kb, const fv_kinst *in) {
-  const bool entry = in->op == FV_K_CONST || in->op == FV_K_SCALAR || in->op == FV_K_BLOCK;
+  const bool entry =
+      in->op == FV_K_CONST || in->op == FV_K_SCALAR || in->op == FV_K_BLOCK || in->op == FV_K_ITEM;
   kb_table *t = entry ? &kb->entry : &kb->body;
   const fv_kinst key = stamped(kb, in);
   const fv_kv known = find(t, &key);
@@ -208,6 +210,18 @@ bool fv__kb_const_f(const fv_kb *kb, fv_kv v, double *out) {
 
 fv_kv fv_kb_block(fv_kb *kb) {
   const fv_kinst in = fv__kb_make(FV_K_BLOCK, FV_i64, 1);
+  return fv__kb_pure(kb, &in);
+}
+
+void fv_kb_set_items(fv_kb *kb, uint32_t n) {
+  FV_CHECK(kb->arena, n > 0 && kb->n == 0);
+  kb->n_item = n;
+}
+
+fv_kv fv_kb_item(fv_kb *kb) {
+  if (kb->n_item == 1)
+    return fv_kb_i64(kb, 0);
+  const fv_kinst in = fv__kb_make(FV_K_ITEM, FV_i64, 1);
   return fv__kb_pure(kb, &in);
 }
 

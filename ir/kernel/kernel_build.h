@@ -59,6 +59,7 @@ struct fv_kb {
   size_t n_scalar, cap_scalar;
   struct fv_ksite *site;
   size_t n_site, cap_site;
+  uint32_t n_item;
 };
 
 //===-- kernel_build.c ------------------------------------------------------===//
@@ -82,6 +83,13 @@ fv_kv fv__kb_unsplat(fv_kb *kb, fv_kv v);
 fv_scalar fv__k_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, const fv_scalar v[3]);
 int64_t fv__k_wrap(fv_dtype t, int64_t v);  // v as an integer of type t
 fv_dtype fv__k_result(fv_scalar_op op, fv_dtype t);
+
+//===-- kernel_finish.c -----------------------------------------------------===//
+
+uint8_t *fv__kb_live(fv_kb *kb);     // per instruction: 1 = something needs it
+fv_kb *fv__kb_successor(fv_kb *kb);  // the same buffers and parameters, no instructions
+// Builds instruction `in` again with other operands.
+fv_kv fv__kb_replay(fv_kb *kb, const fv_kinst *in, fv_kv a, fv_kv b, fv_kv c);
 
 //===-- kernel_math.c -------------------------------------------------------===//
 

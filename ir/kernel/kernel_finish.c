@@ -83,7 +83,7 @@ static void sweep_inst(sweep *s, uint32_t i) {
 
 // One backward walk finds all but SETs of registers that are read earlier
 // in a loop; so it is repeated until no further register turns out to be read.
-static uint8_t *find_live(fv_kb *kb) {
+uint8_t *fv__kb_live(fv_kb *kb) {
   sweep s = {.kb = kb, .live = FV_NEW_N(kb->arena, uint8_t, kb->n)};
   do {
     s.changed = false;
@@ -100,12 +100,12 @@ static fv_kv mapped(const fv_kv *map, fv_kv v) {
   return v == FV_K_NONE ? v : map[v];
 }
 
-// Builds instruction `in` again with other operands.
-static fv_kv replay(fv_kb *kb, const fv_kinst *in, fv_kv a, fv_kv b, fv_kv c) {
+fv_kv fv__kb_replay(fv_kb *kb, const fv_kinst *in, fv_kv a, fv_kv b, fv_kv c) {
   switch ((fv_kop)in->op) {
   case FV_K_CONST:
   case FV_K_SCALAR:
-  case FV_K_BLOCK: {
+  case FV_K_BLOCK:
+  case FV_K_ITEM: {
     fv_kinst made = *in;
     made.reserved2 = 0;
     return fv__kb_pure(kb, &made);
@@ -137,12 +137,7 @@ static fv_kv replay(fv_kb *kb, const fv_kinst *in, fv_kv a, fv_kv b, fv_kv c) {
   return FV_K_NONE;
 }
 
-static fv_kb *expand_math(fv_kb *kb, const uint8_t *live) {
-  bool any = false;
-  for (size_t i = 0; i < kb->n && !any; i++)
-    any = live[i] && fv__k_is_math(&kb->inst[i]);
-  if (!any)
-    return kb;
+fv_kb *fv__kb_successor(fv_kb *kb) {
   fv_kb *to = fv_kb_create(kb->arena, kb->pool, kb->family);
   to->buffer = kb->buffer;
   to->n_buffer = to->cap_buffer = kb->n_buffer;
@@ -153,11 +148,23 @@ static fv_kb *expand_math(fv_kb *kb, const uint8_t *live) {
   to->site = kb->site;
   to->n_site = kb->n_site;
   to->cap_site = kb->cap_site;
+  to->n_item = kb->n_item;
+  return to;
+}
+
+static fv_kb *expand_math(fv_kb *kb, const uint8_t *live) {
+  bool any = false;
+  for (size_t i = 0; i < kb->n && !any; i++)
+    any = live[i] && fv__k_is_math(&kb->inst[i]);
+  if (!any)
+    return kb;
+  fv_kb *to = fv__kb_successor(kb);
   fv_kv *map = FV_NEW_N(kb->arena, fv_kv, kb->n);
   for (size_t i = 0; i < kb->n; i++) {
     const fv_kinst *in = &kb->inst[i];
-    map[i] = live[i] ? replay(to, in, mapped(map, in->a), mapped(map, in->b), mapped(map, in->c))
-                     : FV_K_NONE;
+    map[i] = live[i]
+                 ? fv__kb_replay(to, in, mapped(map, in->a), mapped(map, in->b), mapped(map, in->c))
+                 : FV_K_NONE;
   }
   FV_CHECK(kb->arena, to->n_scope == 0);
   return to;
@@ -227,10 +234,10 @@ static void place_buffers(numbering *m, fv_kernel *k) {
 fv_kernel *fv_kb_finish(fv_kb *kb, const char *name, const fv_expr *grid) {
   fv_arena *ar = kb->arena;
   FV_CHECK(ar, kb->n_scope == 0);
-  kb = expand_math(kb, find_live(kb));
+  kb = expand_math(kb, fv__kb_live(kb));
   fv_kernel *k = FV_NEW(ar, fv_kernel);
   numbering m = {.kb = kb,
-                 .live = find_live(kb),
+                 .live = fv__kb_live(kb),
                  .inst = FV_NEW_N(ar, fv_kinst, kb->n),
                  .map = FV_NEW_N(ar, fv_kv, kb->n)};
   place_buffers(&m, k);
@@ -240,6 +247,7 @@ fv_kernel *fv_kb_finish(fv_kb *kb, const char *name, const fv_expr *grid) {
   k->code.inst = m.inst;
   k->code.n_inst = m.n;
   k->code.n_scalar = (uint32_t)kb->n_scalar;
+  k->code.n_item = kb->n_item;
   k->family = kb->family;
   k->grid = grid;
   k->scalar = kb->scalar;
@@ -255,7 +263,7 @@ fv_kernel *fv_kb_finish(fv_kb *kb, const char *name, const fv_expr *grid) {
 }
 
 uint64_t fv_kernel_hash(const fv_kernel_code *k) {
-  const uint32_t counts[] = {k->n_inst, k->n_buffer, k->n_global, k->n_scalar};
+  const uint32_t counts[] = {k->n_inst, k->n_buffer, k->n_global, k->n_scalar, k->n_item};
   uint64_t h = fv_hash64(counts, sizeof counts, 0);
   h = fv_hash64(k->buffer, sizeof *k->buffer * k->n_buffer, h);
   return fv_hash64(k->inst, sizeof *k->inst * k->n_inst, h);
@@ -263,7 +271,7 @@ uint64_t fv_kernel_hash(const fv_kernel_code *k) {
 
 bool fv_kernel_code_eq(const fv_kernel_code *a, const fv_kernel_code *b) {
   return a->n_inst == b->n_inst && a->n_buffer == b->n_buffer && a->n_global == b->n_global &&
-         a->n_scalar == b->n_scalar &&
+         a->n_scalar == b->n_scalar && a->n_item == b->n_item &&
          memcmp(a->buffer, b->buffer, sizeof *a->buffer * a->n_buffer) == 0 &&
          memcmp(a->inst, b->inst, sizeof *a->inst * a->n_inst) == 0;
 }

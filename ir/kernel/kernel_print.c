@@ -125,7 +125,10 @@ static void print_head(const fv_kernel_code *k, fv_str *s) {
   }
   if (k->n_scalar)
     fv_str_printf(s, "%ss0..s%" PRIu32, k->n_buffer ? ", " : "", k->n_scalar - 1);
-  fv_str_puts(s, ") {\n");
+  fv_str_puts(s, ")");
+  if (k->n_item > 1)
+    fv_str_printf(s, " of %" PRIu32 " items", k->n_item);
+  fv_str_puts(s, " {\n");
 }
 
 void fv_kernel_print(const fv_kernel_code *k, fv_str *out) {

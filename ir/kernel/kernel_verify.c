@@ -71,6 +71,7 @@ static int most_operands(fv_kop op) {
   case FV_K_CONST:
   case FV_K_SCALAR:
   case FV_K_BLOCK:
+  case FV_K_ITEM:
   case FV_K_ELSE:
   case FV_K_END:
   case FV_K_BARRIER: return 0;
@@ -180,6 +181,7 @@ static const char *check_leaf(const verifier *v, const fv_kinst *in) {
   RULE(in->dtype == FV_i64 && in->lanes == 1, "not an i64 scalar");
   RULE(in->op != FV_K_SCALAR || (in->imm.i >= 0 && in->imm.i < v->k->n_scalar),
        "no such parameter");
+  RULE(in->op != FV_K_ITEM || v->k->n_item > 1, "a work-item where each is a block");
   return NULL;
 }
 
@@ -187,7 +189,8 @@ static const char *check_inst(const verifier *v, const fv_kinst *in) {
   switch ((fv_kop)in->op) {
   case FV_K_CONST:
   case FV_K_SCALAR:
-  case FV_K_BLOCK: return check_leaf(v, in);
+  case FV_K_BLOCK:
+  case FV_K_ITEM: return check_leaf(v, in);
   case FV_K_OP: return check_op(v, in);
   case FV_K_CAST:
   case FV_K_BITCAST: return check_convert(v, in);
@@ -257,6 +260,7 @@ static const char *check_head(const fv_kernel_code *k) {
            k->name[strspn(k->name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == 0,
        "the name has characters outside [a-z0-9_]");
   RULE(k->n_global <= k->n_buffer && k->n_buffer <= UINT8_MAX, "wrong number of buffers");
+  RULE(k->n_item > 0, "no work-items");
   RULE(k->n_inst < FV_K_NONE - 1, "too many instructions");
   for (uint32_t i = 0; i < k->n_buffer; i++) {
     const fv_kbuffer *b = &k->buffer[i];

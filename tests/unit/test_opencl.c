@@ -79,6 +79,7 @@ enum { MAX_BUFFERS = 12 };
 
 typedef struct job {
   const fv_kernel *k;
+  const fv_kernel *plain;  // what the interpreter runs in its place; NULL: the same
   int64_t blocks;
   int64_t bytes[MAX_BUFFERS];
   unsigned char *input[MAX_BUFFERS];
@@ -125,12 +126,13 @@ static int32_t run_device(env *e, fv_kernels *set, const job *j, unsigned char *
 }
 
 static int32_t run_interpreter(env *e, const job *j, unsigned char **out) {
+  const fv_kernel *k = j->plain ? j->plain : j->k;
   int64_t scalar[16], scratch = 64;
-  for (uint32_t i = 0; i < j->k->code.n_scalar; i++)
-    assert_true(fv_x_eval_i64(j->k->scalar[i], NULL, &scalar[i]));
-  if (j->k->scratch_bytes)
-    assert_true(fv_x_eval_i64(j->k->scratch_bytes, NULL, &scratch));
-  return fv_kernel_interpret(&j->k->code, e->ar, (void *const *)out, scalar,
+  for (uint32_t i = 0; i < k->code.n_scalar; i++)
+    assert_true(fv_x_eval_i64(k->scalar[i], NULL, &scalar[i]));
+  if (k->scratch_bytes)
+    assert_true(fv_x_eval_i64(k->scratch_bytes, NULL, &scratch));
+  return fv_kernel_interpret(&k->code, e->ar, (void *const *)out, scalar,
                              fv_arena_alloc(e->ar, (size_t)scratch), 0, j->blocks);
 }
 
@@ -540,6 +542,47 @@ static void one_type(env *e, rng *r, fv_dtype t, int width) {
     memory(e, r, t, width);
 }
 
+//===-- Work-items ----------------------------------------------------------------------===//
+
+// Each input times the sum of its block, which the items make together as a halving tree.
+static fv_kernel *build_items(env *e, uint32_t items, bool loops) {
+  fv_kb *kb = begin(e);
+  fv_kb_set_items(kb, items);
+  const int in = fv_kb_buffer(kb, FV_i32, false), out = fv_kb_buffer(kb, FV_i32, true);
+  const int shared = fv_kb_scratch(kb, FV_i32, fv_x_i64(e->pool, items));
+  const fv_kv zero = fv_kb_i64(kb, 0), two = fv_kb_i64(kb, 2), item = fv_kb_item(kb);
+  const fv_kv at = fv_kb_add(kb, fv_kb_mul(kb, fv_kb_block(kb), fv_kb_i64(kb, items)), item);
+  const fv_kv x = fv_kb_load(kb, in, at, 1, FV_K_NONE);
+  fv_kb_store(kb, shared, item, x, FV_K_NONE);
+  fv_kb_barrier(kb);
+  const fv_kv half = fv_kb_var(kb, fv_kb_i64(kb, items / 2));
+  fv_kb_for(kb, zero, fv_kb_i64(kb, 6), 1);
+  const fv_kv now = fv_kb_get(kb, half);
+  fv_kb_if(kb, op2(kb, FV_X_LT, item, now));
+  const fv_kv other = fv_kb_load(kb, shared, fv_kb_add(kb, item, now), 1, FV_K_NONE);
+  fv_kb_store(kb, shared, item, fv_kb_add(kb, fv_kb_load(kb, shared, item, 1, FV_K_NONE), other),
+              FV_K_NONE);
+  fv_kb_end(kb);
+  fv_kb_barrier(kb);
+  fv_kb_set(kb, half, op2(kb, FV_X_FLOORDIV, now, two));
+  fv_kb_end(kb);
+  const fv_kv sum = fv_kb_load(kb, shared, zero, 1, FV_K_NONE);
+  fv_kb_store(kb, out, at, fv_kb_mul(kb, sum, x), FV_K_NONE);
+  if (loops)
+    kb = fv_kb_item_loops(kb);
+  return fv_kb_finish(kb, "items", fv_x_i64(e->pool, BLOCKS));
+}
+
+static void items(env *e, rng *r) {
+  for (uint32_t n = 1; n <= 64; n *= 4) {
+    job j = {.k = build_items(e, n, false), .plain = build_items(e, n, true), .blocks = BLOCKS};
+    j.bytes[0] = j.bytes[1] = (int64_t)(4 * n * BLOCKS);
+    j.input[0] = fill(e, r, FV_i32, (int)n * BLOCKS);
+    j.input[1] = fill(e, r, FV_i32, (int)n * BLOCKS);
+    compare(e, &j, 0);
+  }
+}
+
 static fv_status all(void *user) {
   env *e = user;
   rng r = {UINT64_C(88172645463325252)};
@@ -548,6 +591,7 @@ static fv_status all(void *user) {
   control(e, &r);
   checks(e);
   slices(e, &r);
+  items(e, &r);
   for (int t = 0; t < FV_DTYPE_COUNT; t++)
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
       if (!skip_type(e, (fv_dtype)t))
