@@ -41,4 +41,11 @@ function(fv_add_exec arch triple)
   install(FILES ${out} DESTINATION ${CMAKE_INSTALL_LIBDIR}/fovea)
 endfunction()
 
-fv_add_exec(x86_64 x86_64-unknown-linux-gnu)
+file(STRINGS ${PROJECT_SOURCE_DIR}/include/fovea/arch.def rows REGEX "^ARCH")
+foreach(row ${rows})
+  if(row MATCHES "^ARCH\\(([a-z0-9_]+), *1,")
+    fv_add_exec(${CMAKE_MATCH_1} ${CMAKE_MATCH_1}-unknown-linux-gnu)
+  endif()
+endforeach()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+             ${PROJECT_SOURCE_DIR}/include/fovea/arch.def)

@@ -70,6 +70,16 @@ if(TARGET fovea_command AND FV_PYTHON3 AND CMAKE_OBJDUMP AND NOT FOVEA_SANITIZE 
   set_tests_properties(recursion PROPERTIES LABELS source TIMEOUT 120)
 endif()
 
+# Libraries ask for the instruction sets that they are made of; GNU as is the judge.
+find_program(FV_AS as)
+if(TARGET fovea_command AND TARGET fv_plugin_llvm AND FV_PYTHON3 AND FV_AS AND NOT FOVEA_SANITIZE AND
+   CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
+  add_test(NAME features COMMAND ${FV_PYTHON3} -B tests/features.py $<TARGET_FILE:fovea_command>
+                                 models/se_digits.xml tests/golden/cli/small.xml docs/ops.md
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(features PROPERTIES LABELS source TIMEOUT 900)
+endif()
+
 # What is installed works, too.
 if(TARGET fovea_command)
   set(flags "")

@@ -84,7 +84,7 @@ static fv_status make_runnable(compile_cx *cx, const fv_lowered *l) {
                                .constants = e->constants,
                                .const_bytes = l->const_bytes,
                                .kernels = fn,
-                               .cpu_features = fv_backend_needs(e->backend, e->device),
+                               .cpu_features = fv_kernel_needs(e),
                                .manifest = e->manifest};
   fv_artifact_api(&e->desc, &e->own_api);
   e->api = &e->own_api;
@@ -123,11 +123,11 @@ static fv_status compile_body(void *user) {
   FV_TRY(fv_lower(e->module, &target, e->until == FV_STAGE_GROUPS, cx->diag, &e->lowered));
   if (e->until != FV_STAGE_RUN && e->until != FV_STAGE_CODE)
     return FV_OK;
-  FV_TRY(fv_manifest_make(e, cx->model, &cx->o, cx->diag, &e->manifest));
   FV_TRY(fv_image_build(e->lowered, cx->diag, &e->image, &e->image_size));
   FV_TRY(compile_kernels(cx));
   if (e->until == FV_STAGE_CODE)
     return FV_OK;
+  FV_TRY(fv_manifest_make(e, cx->model, &cx->o, cx->diag, &e->manifest));
   FV_TRY(make_constants(cx));
   return make_runnable(cx, e->lowered);
 }

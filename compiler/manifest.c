@@ -75,14 +75,14 @@ static void put_options(fv_str *s, const fv_compile_options *o) {
   fv_str_puts(s, "]");
 }
 
-const char *fv_backend_needs(const fv_backend *b, fv_device *d) {
-  return b->needs ? b->needs(d) : NULL;
+const char *fv_kernel_needs(const fv_executable *e) {
+  return e->kernels && e->backend->needs ? e->backend->needs(e->kernels) : NULL;
 }
 
 fv_status fv_manifest_make(const fv_executable *e, const fv_model *m, const fv_compile_options *o,
                            fv_diag_sink *diag, const char **out) {
   fv_str s = {.arena = e->arena};
-  const char *needs = fv_backend_needs(e->backend, e->device);
+  const char *needs = fv_kernel_needs(e);
   fv_str_puts(&s, "{\"fovea\": \"" FV_VERSION "\"");
   if (m)
     FV_TRY(put_model(&s, m, diag));

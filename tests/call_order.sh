@@ -11,7 +11,7 @@ trap 'rm -f "${TMPDIR:-/tmp}/order.$$"' EXIT
 status=0
 while read -r header; do
   folder=$(dirname "$header")
-  files=$(sed -n 's/^\/\/   \([a-z_]*\.c\) .*/\1/p' "$header")
+  files=$(sed -n 's/^\/\/   \([a-z0-9_]*\.c\) .*/\1/p' "$header")
   for file in "$folder"/*.c; do
     echo "$files" | grep -qx "$(basename "$file")" || {
       echo "$header does not list $(basename "$file")"

@@ -19,7 +19,7 @@ ir/eval       base/ include/fovea/ ir/expr/ ir/graph/ ir/kernel/ ir/sem/
 frontend      base/ ir/ include/fovea/ frontend/weights/ frontend/frontend.h
 passes        base/ ir/ include/fovea/ gen/fv_passes.inc
 lower         base/ ir/ include/fovea/
-runtime/exec  include/fovea/program.h include/fovea/sized.h
+runtime/exec  include/fovea/program.h include/fovea/sized.h include/fovea/features.def
 runtime       base/ include/fovea/ runtime/exec/
 compiler      base/ ir/ passes/ lower/ runtime/ include/fovea/ gen/ frontend/frontend.h
 backends      base/ ir/ include/fovea/

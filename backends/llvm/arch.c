@@ -5,10 +5,19 @@
 
 #include "llvm_backend.h"
 
+static const char *const features_x86_64[] = {
+#define X86_64(id, name, leaf, sub, reg, bit, state) name,
+#include "fovea/features.def"
+    NULL};
+static const char *const features_aarch64[] = {
+#define AARCH64(id, name, word, bit) name,
+#include "fovea/features.def"
+    NULL};
+
 static const llvm_arch archs[] = {
-#define ARCH(name, cpu_flag, least, machine, registers, call, jump, glibc) \
-  {#name, least, machine, registers, {call, jump}, glibc},
-#include "arch.def"
+#define ARCH(name, runtime, cpu_flag, least, machine, registers, call, jump, glibc, uses) \
+  {#name, least, machine, registers, {call, jump}, glibc, features_##name, uses},
+#include "fovea/arch.def"
 #undef ARCH
 };
 enum { ARCHS = (int)(sizeof archs / sizeof *archs) };

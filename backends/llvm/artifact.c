@@ -185,7 +185,7 @@ static int32_t add_desc(fv_kernels *k, LLVMModuleRef m, const fv_artifact *a,
       data,
       LLVMConstInt(i64, a->constants_size, 0),
       table,
-      add_text(k, m, "fovea_features", k->device->needs),
+      add_text(k, m, "fovea_features", k->needs),
       a->manifest ? add_text(k, m, "fovea_manifest", a->manifest) : null,
       null,
   };

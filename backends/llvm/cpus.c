@@ -29,7 +29,7 @@ const char *llvm_cpu_features(const llvm_arch *arch, const char *name) {
   return NULL;
 }
 
-static bool has_word(const char *list, const char *word, size_t n) {
+bool llvm_has_word(const char *list, const char *word, size_t n) {
   for (const char *p = list; *p; p += strspn(p, ",")) {
     const size_t m = strcspn(p, ",");
     if (m == n && memcmp(p, word, n) == 0)
@@ -79,9 +79,9 @@ static int32_t unknown(const fv_host *host, fv_report *r, const char *word, name
   return s;
 }
 
-static bool is_feature(const llvm_arch *arch, const char *name, size_t n) {
+bool llvm_is_feature(const llvm_arch *arch, const char *name, size_t n) {
   for (int i = 0; i < CPUS; i++)
-    if (has_arch(&cpus[i], arch) && has_word(cpus[i].features, name, n))
+    if (has_arch(&cpus[i], arch) && llvm_has_word(cpus[i].features, name, n))
       return true;
   return false;
 }
@@ -94,12 +94,12 @@ static int32_t check_features(const fv_host *host, fv_report *r, const llvm_arch
     if (n < 2 || (*p != '+' && *p != '-'))
       return llvm_report(host, r, FV_PLUGIN_ARG,
                          "llvm: features: '%.*s' is neither +NAME nor -NAME", (int)n, p);
-    if (!is_feature(arch, p + 1, n - 1)) {
+    if (!llvm_is_feature(arch, p + 1, n - 1)) {
       char word[64];
       snprintf(word, sizeof word, "%.*s", (int)n - 1, p + 1);
       return unknown(host, r, word, &(names){.arch = arch, .features = true});
     }
-    if (*p == '-' && least && has_word(least, p + 1, n - 1))
+    if (*p == '-' && least && llvm_has_word(least, p + 1, n - 1))
       return llvm_report(host, r, FV_PLUGIN_ARG, "llvm: features: every cpu of '%s' has '%.*s'",
                          arch->name, (int)n - 1, p + 1);
     p += n;

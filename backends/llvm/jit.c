@@ -109,6 +109,7 @@ void llvm_release(fv_kernels *k) {
     LLVMDisposeModule(k->module);
   if (k->cx)
     LLVMContextDispose(k->cx);
+  free(k->needs);
   free(k->entry);
   free(k->unit);
   free(k->symbol);
@@ -132,6 +133,8 @@ int32_t llvm_compile(fv_device *d, const fv_kernel_code *const *kernels, size_t 
   }
   if (status == FV_PLUGIN_OK)
     status = llvm_set_code(k, LLVMObjectFile, r, &k->object);
+  if (status == FV_PLUGIN_OK && !llvm_find_needs(k))
+    status = FV_PLUGIN_OOM;
   if (status == FV_PLUGIN_OK && d->isa.native)
     status = load_code(k, r);
   if (status != FV_PLUGIN_OK) {

@@ -50,8 +50,8 @@ static const char *describe(fv_device *d) {
   return d->text;
 }
 
-static const char *needs(fv_device *d) {
-  return d->needs;
+static const char *needs(fv_kernels *k) {
+  return k->needs;
 }
 
 static const fv_target *target(fv_device *d) {

@@ -3,8 +3,10 @@
 //
 // In the order of who calls whom, each file only those before it (tests/call_order.sh):
 //   report.c   its words, and those of LLVM
+//   uses_x86_64.c  what machine code is made of
 //   arch.c     the architectures, by arch.def
 //   cpus.c     names of CPUs and features
+//   needs.c    which features a device may use, and which ones its code does
 //   target.c   which machine: CPU, features, what its instruction set can do
 //   codegen.c  a module through passes to code
 //   values.c   kernel IR -> LLVM IR: types and constants
@@ -37,7 +39,14 @@ typedef struct llvm_arch {  // a row of arch.def, which says what these are
   uint16_t machine, registers;
   const char *calls[2];
   uint16_t glibc;
+  const char *const *features;  // by features.def; ends with NULL
+  // Adds the features that the code is made of to a set of bits in the order of `features`; `has`
+  // are those that its maker was told of. False: there is an instruction that it does not know.
+  // NULL: that cannot be told.
+  bool (*uses)(const uint8_t *code, size_t size, uint64_t has, uint64_t *set);
 } llvm_arch;
+
+bool llvm_uses_x86_64(const uint8_t *code, size_t size, uint64_t has, uint64_t *set);
 
 const llvm_arch *llvm_arch_of(const char *triple);                            // NULL: there is none
 int32_t llvm_no_arch(const fv_host *host, fv_report *r, const char *triple);  // says so
@@ -62,7 +71,7 @@ struct fv_device {
   char *triple, *cpu, *features, *layout, *text;
   llvm_isa isa;
   fv_target target;
-  char *needs;         // instruction sets that its code may use, "avx2,fma"
+  char *has;           // the instruction sets that its code may be made of, "avx2,fma"
   bool host_features;  // `features` has all that the CPU has, not only a difference
 };
 
@@ -81,6 +90,14 @@ int32_t llvm_check_names(const fv_host *host, fv_report *r, const llvm_arch *arc
                          const char *features);
 // "avx2,fma"; NULL: no such CPU.
 const char *llvm_cpu_features(const llvm_arch *arch, const char *name);
+bool llvm_is_feature(const llvm_arch *arch, const char *name, size_t n);  // of some CPU
+bool llvm_has_word(const char *list, const char *word, size_t n);
+
+// Takes from d->features what no program could ask its processor for, unless it is in `given`, the
+// user's own; what is left, beyond what every CPU has, is d->has. False: out of memory.
+bool llvm_limit_features(fv_device *d, const char *given);
+// k->needs: what the object is made of; all of d->has where that cannot be told.
+bool llvm_find_needs(fv_kernels *k);
 
 // Collects the errors of a context: LLVM's own handler would print and exit.
 typedef struct llvm_errors {
@@ -158,6 +175,7 @@ struct fv_kernels {
   LLVMModuleRef module;  // optimised; only clones of it are lowered
   llvm_errors errors;
   LLVMMemoryBufferRef object;
+  char *needs;          // the instruction sets that it is made of
   LLVMOrcLLJITRef jit;  // NULL: the code is for another machine
   size_t count;
   fv_cpu_kernel_fn *entry;  // of each kernel

@@ -171,55 +171,6 @@ static bool describe_text(fv_device *d) {
   return d->text != NULL;
 }
 
-//===-- Requirements ----------------------------------------------------===//
-
-typedef struct feature {
-  const char *name;
-  size_t n;
-  bool without;  // "-name"
-} feature;
-
-static int compare(const void *a, const void *b) {
-  const feature *x = a, *y = b;
-  const int c = memcmp(x->name, y->name, x->n < y->n ? x->n : y->n);
-  if (c != 0 || x->n != y->n)
-    return c ? c : x->n < y->n ? -1 : 1;
-  return x->name < y->name ? -1 : 1;  // equal names keep their order
-}
-
-// The names in `list`, sorted; of equal ones the last counts. `out` is as long.
-static void sort_features(const char *list, feature *f, char *out) {
-  size_t count = 0;
-  for (const char *p = list; *p; p += strspn(p, ",")) {
-    const size_t n = strcspn(p, ","), sign = *p == '+' || *p == '-';
-    f[count++] = (feature){p + sign, n - sign, *p == '-'};
-    p += n;
-  }
-  qsort(f, count, sizeof *f, compare);
-  const char *begin = out;
-  for (size_t i = 0; i < count; i++) {
-    const bool again =
-        i + 1 < count && f[i].n == f[i + 1].n && memcmp(f[i].name, f[i + 1].name, f[i].n) == 0;
-    if (f[i].n && !f[i].without && !again)
-      out += sprintf(out, "%s%.*s", out > begin ? "," : "", (int)f[i].n, f[i].name);
-  }
-}
-
-static bool find_needs(fv_device *d) {
-  // The host's own features are all in d->features.
-  const char *of_cpu = d->host_features ? NULL : llvm_cpu_features(d->arch, d->cpu);
-  char *list = join(of_cpu ? of_cpu : "", of_cpu && *of_cpu ? "," : "", d->features);
-  const size_t n = list ? strlen(list) : 0;
-  feature *f = calloc(n + 1, sizeof *f);
-  d->needs = list ? calloc(n + 1, 1) : NULL;
-  const bool ok = f && d->needs;
-  if (ok)
-    sort_features(list, f, d->needs);
-  free(f);
-  free(list);
-  return ok;
-}
-
 //===-- Open ------------------------------------------------------------===//
 
 static char *copy_message(char *m) {
@@ -317,6 +268,8 @@ int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_option
   int32_t status = choose(d, &c, r);
   if (status == FV_PLUGIN_OK)
     status = llvm_check_names(host, r, d->arch, c.cpu, c.features);
+  if (status == FV_PLUGIN_OK && !llvm_limit_features(d, c.features ? c.features : ""))
+    status = FV_PLUGIN_OOM;
   if (status == FV_PLUGIN_OK)
     status = open_machine(d, r);
   if (status == FV_PLUGIN_OK && !probe_isa(d))
@@ -324,7 +277,7 @@ int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_option
                          d->cpu, d->triple);
   if (status == FV_PLUGIN_OK) {
     describe_target(d);
-    if (!describe_text(d) || !find_needs(d))
+    if (!describe_text(d))
       status = FV_PLUGIN_OOM;
   }
   if (status != FV_PLUGIN_OK) {
@@ -345,6 +298,6 @@ void llvm_close(fv_device *d) {
   free(d->features);
   free(d->layout);
   free(d->text);
-  free(d->needs);
+  free(d->has);
   free(d);
 }

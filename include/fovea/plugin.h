@@ -136,8 +136,9 @@ typedef struct fv_backend {
   int32_t (*run_graph)(fv_device *d, const struct fv_graph *graph, struct fv_run_io *io,
                        fv_report *r);
 
-  // optional: the instruction sets that code for this device may use, "avx2,fma".
-  const char *(*needs)(fv_device *d);
+  // optional: the instruction sets that the code is made of beyond what every CPU of its kind has,
+  // "avx2,fma"; lives as long as the kernels.
+  const char *(*needs)(fv_kernels *k);
   // optional: the options of open(); ends with a key of NULL. Without it there are none.
   const fv_option_info *options;
 } fv_backend;
