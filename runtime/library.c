@@ -13,15 +13,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-#if defined(__x86_64__)
-#define THIS_MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define THIS_MACHINE EM_AARCH64
-#elif defined(__riscv)
-#define THIS_MACHINE EM_RISCV
-#else
-#define THIS_MACHINE EM_NONE
-#endif
+// The head of the file that this code is in, from the linker: its machine is this one's.
+extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 
 typedef struct elf {
   const unsigned char *data;
@@ -254,7 +247,7 @@ const char *fv_library_getter(const void *data, size_t size, const char **out_wh
                               bool *out_foreign) {
   elf e = {.data = data, .size = size};
   const char *name = NULL, *why = check_whole(&e);
-  const bool foreign = !why && e.head.e_machine != THIS_MACHINE;
+  const bool foreign = !why && e.head.e_machine != __ehdr_start.e_machine;
   if (foreign)
     why = "the library was made for another machine";
   if (!why)

@@ -24,7 +24,8 @@ undefined() {
   nm -D --undefined-only "$1" | awk '{ sub("@.*", "", $2); print $2 }'
 }
 
-# libfovea-rt, and what is compiled, need libc only; threads were apart before glibc 2.34.
+# libfovea-rt, and what is compiled, need libc only. Of that libpthread is a part: a file of its own
+# before glibc 2.34, an empty one since.
 only_libc() {
   for name in $(needed "$1"); do
     case $name in
@@ -64,6 +65,26 @@ done
 grep -rnE '"(llvm|opencl|reference|null)"' "$source"/ir "$source"/passes "$source"/lower \
   "$source"/runtime --include='*.[ch]' && fault "a backend is named"
 
+# old_libc DIR LIBRARY: libc and libpthread as glibc 2.31 had them, as far as LIBRARY uses them: these
+# were in libpthread, all else in libc.
+apart='pthread_create pthread_join pthread_detach pthread_once pthread_sigmask pthread_kill
+pthread_attr_setstacksize pthread_attr_setaffinity_np pthread_mutex_trylock pthread_rwlock_rdlock
+pthread_rwlock_wrlock pthread_rwlock_unlock pthread_key_create pthread_getspecific sem_wait sem_post'
+old_libc() {
+  mkdir -p "$1"
+  for part in libc.so.6 libpthread.so.0; do
+    nm -D --undefined-only "$2" | awk -v part="$part" -v apart="$apart" '
+      BEGIN { n = split(apart, name); for (i = 1; i <= n; i++) thread[name[i]] = 1 }
+      split($2, at, /@+/) == 2 && (at[1] in thread) == (part ~ /pthread/) {
+        print "void " at[1] "(void) {}" >(part ".c")
+        of[at[2]] = of[at[2]] at[1] ";"
+      }
+      END { for (v in of) print v " {" of[v] "};" >(part ".map") }'
+    ${CC:-cc} -shared -nostdlib -fno-builtin -w "-Wl,-soname,$part,--version-script,$part.map" \
+      -o "$1/$part" "$part.c" || fault "no $part of old"
+  done
+}
+
 # A compiled library exports one function; names of values do not reach it; the same model gives
 # the same bytes.
 if [ -e "$build/lib/fovea/llvm.so" ]; then
@@ -83,6 +104,13 @@ XML
   only_libc "$work/one.so"
   [ "$(defined "$work/one.so")" = secret_get ] || fault "a library exports" $(defined "$work/one.so")
   cmp "$work/one.so" "$work/two.so" || fault "the same model gives other bytes"
+  # A program links with it alone where threads are apart, and then runs here.
+  echo 'const void *secret_get(void); int main(void) { return !secret_get(); }' >"$work/main.c"
+  (cd "$work" && old_libc old one.so && cp one.so libsecret.so &&
+    ${CC:-cc} -c main.c && ld -o linked main.o libsecret.so old/libc.so.6 -rpath-link old \
+    --no-allow-shlib-undefined --entry main && ${CC:-cc} -o run main.c -L. -lsecret) ||
+    fault "a program that links the library needs -lpthread"
+  LD_LIBRARY_PATH="$work" "$work/run" || fault "a program with the library does not run"
   grep -aq hidden_value "$work/one.so" && fault "generated code has the name of a value"
 fi
 exit $status

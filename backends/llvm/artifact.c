@@ -22,87 +22,6 @@ typedef struct artifact_names {
   char runtime[4352];  // path of its bitcode
 } artifact_names;
 
-//===-- libc ------------------------------------------------------------===//
-
-// What an artifact may take from libc, by the symbol version that it means. A
-// reference without a version would bind to the oldest one, which for some of
-// these has another meaning (pthread_cond_*, sched_getaffinity).
-typedef struct libc_group {
-  int version;  // 100 * minor + patch
-  const char *names;
-} libc_group;
-
-static const libc_group libc_groups[] = {
-    {205,
-     "memmove memset memcmp bcmp memchr strlen strnlen strcmp strncmp strchr strrchr strstr "
-     "strtol strtoll strtoul strtoull strerror snprintf vsnprintf malloc calloc realloc free "
-     "posix_memalign qsort getenv __errno_location sysconf syscall open close read pread write "
-     "lseek getpid mmap munmap mprotect madvise fopen fclose fread fgets nanosleep sched_yield "
-     "pthread_create pthread_join pthread_detach pthread_self pthread_once pthread_attr_init "
-     "pthread_attr_destroy pthread_attr_setstacksize pthread_sigmask sigfillset "
-     "pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock "
-     "pthread_mutex_unlock"},
-    {302,
-     "pthread_cond_init pthread_cond_destroy pthread_cond_wait pthread_cond_timedwait "
-     "pthread_cond_signal pthread_cond_broadcast"},
-    {304, "sched_getaffinity sched_setaffinity"},
-    {600, "sched_getcpu"},
-    {1400, "memcpy"},
-    {1600, "aligned_alloc getauxval"},
-    {1700, "clock_gettime secure_getenv"},
-};
-enum { LIBC_GROUPS = (int)(sizeof libc_groups / sizeof *libc_groups) };
-
-// The linker script that gives each symbol of the stub its version: that of its group, or the
-// first one that the architecture had.
-static char *libc_versions(const fv_device *d) {
-  size_t room = 64;
-  for (int i = 0; i < LIBC_GROUPS; i++)
-    room += 2 * strlen(libc_groups[i].names) + 64;
-  char *text = malloc(room), *p = text;
-  if (!text)
-    return NULL;
-  int open = 0;
-  for (int i = 0; i < LIBC_GROUPS; i++) {
-    const libc_group *g = &libc_groups[i];
-    const int version = g->version > d->arch->glibc ? g->version : d->arch->glibc;
-    if (version != open) {
-      p += sprintf(p, "%sGLIBC_2.%d", open ? "};\n" : "", version / 100);
-      p += version % 100 ? sprintf(p, ".%d {\n", version % 100) : sprintf(p, " {\n");
-      open = version;
-    }
-    for (const char *w = g->names; *w; w += strspn(w, " ")) {
-      const size_t n = strcspn(w, " ");
-      p += sprintf(p, "%.*s;\n", (int)n, w);
-      w += n;
-    }
-  }
-  sprintf(p, "};\n");
-  return text;
-}
-
-// An object that defines the symbols; nothing of it is ever run.
-static int32_t libc_object(fv_kernels *k, fv_report *r, LLVMMemoryBufferRef *out) {
-  LLVMModuleRef m = LLVMModuleCreateWithNameInContext("libc", k->cx);
-  LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(k->cx), NULL, 0, 0);
-  LLVMBuilderRef b = LLVMCreateBuilderInContext(k->cx);
-  LLVMSetTarget(m, k->device->triple);
-  LLVMSetDataLayout(m, k->device->layout);
-  for (int i = 0; i < LIBC_GROUPS; i++)
-    for (const char *w = libc_groups[i].names; *w; w += strspn(w, " ")) {
-      const size_t n = strcspn(w, " ");
-      LLVMValueRef fn = LLVMAddFunction(m, "", type);
-      LLVMSetValueName2(fn, w, n);
-      LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(k->cx, fn, ""));
-      LLVMBuildRetVoid(b);
-      w += n;
-    }
-  LLVMDisposeBuilder(b);
-  const int32_t status = llvm_codegen(k->device, m, LLVMObjectFile, &k->errors, r, out);
-  LLVMDisposeModule(m);
-  return status;
-}
-
 //===-- The module around the runtime -----------------------------------===//
 
 static int32_t parse_runtime(fv_kernels *k, const char *path, fv_report *r, LLVMModuleRef *out) {
@@ -256,44 +175,6 @@ static int32_t main_object(fv_kernels *k, const fv_artifact *a, const artifact_n
 
 //===-- Linking ---------------------------------------------------------===//
 
-static int32_t add_buffer(llvm_linker *l, llvm_file f, LLVMMemoryBufferRef b) {
-  const llvm_piece piece = {LLVMGetBufferStart(b), LLVMGetBufferSize(b)};
-  return llvm_linker_add(l, f, &piece, 1);
-}
-
-static int32_t add_script(llvm_linker *l, llvm_file f, const char *text) {
-  const llvm_piece piece = {text, strlen(text)};
-  return llvm_linker_add(l, f, &piece, 1);
-}
-
-// A libc.so.6 to link against: the name and the symbols, so that no sysroot is
-// needed.
-static int32_t make_libc(llvm_linker *l, fv_kernels *k, fv_report *r) {
-  LLVMMemoryBufferRef object = NULL;
-  char *versions = libc_versions(k->device);
-  if (!versions)
-    return FV_PLUGIN_OOM;
-  int32_t status = add_script(l, LLVM_FILE_LIBC_VERSIONS, versions);
-  free(versions);
-  if (status == FV_PLUGIN_OK)
-    status = libc_object(k, r, &object);
-  if (status != FV_PLUGIN_OK)
-    return status;
-  status = add_buffer(l, LLVM_FILE_LIBC_CODE, object);
-  LLVMDisposeMemoryBuffer(object);
-  const char *argv[] = {NULL,
-                        "-shared",
-                        "-soname",
-                        "libc.so.6",
-                        "--version-script",
-                        l->path[LLVM_FILE_LIBC_VERSIONS],
-                        "-o",
-                        "-",
-                        l->path[LLVM_FILE_LIBC_CODE],
-                        NULL};
-  return status == FV_PLUGIN_OK ? llvm_linker_run(l, argv, LLVM_FILE_LIBC) : status;
-}
-
 // Behind all else, where no displacement reaches over them, and read-only unlike what stands before
 // them, so in a segment of their own. (Of an empty one some tools that strip take the header.)
 static const char constants_last[] =
@@ -301,13 +182,13 @@ static const char constants_last[] =
 
 static int32_t link_shared(llvm_linker *l, fv_kernels *k, const fv_artifact *a,
                            const artifact_names *n, fv_report *r) {
-  int32_t status = add_buffer(l, LLVM_FILE_KERNELS, k->object);
+  int32_t status = llvm_linker_add_buffer(l, LLVM_FILE_KERNELS, k->object);
   if (status == FV_PLUGIN_OK)
-    status = add_script(l, LLVM_FILE_PLACE, a->constants_size ? constants_last : "");
+    status = llvm_linker_add_text(l, LLVM_FILE_PLACE, a->constants_size ? constants_last : "");
   if (status == FV_PLUGIN_OK)
-    status = add_script(l, LLVM_FILE_EXPORTS, n->versions);
+    status = llvm_linker_add_text(l, LLVM_FILE_EXPORTS, n->versions);
   if (status == FV_PLUGIN_OK)
-    status = make_libc(l, k, r);
+    status = llvm_make_libc(l, k, r);
   const char *argv[] = {NULL,
                         "-shared",
                         "-soname",
@@ -333,6 +214,7 @@ static int32_t link_shared(llvm_linker *l, fv_kernels *k, const fv_artifact *a,
                         l->path[LLVM_FILE_KERNELS],
                         l->path[LLVM_FILE_CONSTANTS],
                         l->path[LLVM_FILE_LIBC],
+                        l->path[LLVM_FILE_LIBPTHREAD],
                         NULL};
   return status == FV_PLUGIN_OK ? llvm_linker_run(l, argv, LLVM_FILE_RESULT) : status;
 }
@@ -373,7 +255,7 @@ static int32_t link_all(fv_kernels *k, const fv_artifact *a, const artifact_name
   llvm_linker l;
   int32_t status = llvm_linker_open(&l, k->device->host, r, a->linker);
   if (status == FV_PLUGIN_OK)
-    status = add_buffer(&l, LLVM_FILE_MAIN, object);
+    status = llvm_linker_add_buffer(&l, LLVM_FILE_MAIN, object);
   if (status == FV_PLUGIN_OK)
     status = add_constants(&l, k, a, n);
   if (status == FV_PLUGIN_OK)

@@ -130,6 +130,16 @@ int32_t llvm_linker_read(llvm_linker *l, llvm_file f, size_t spare, fv_blob *out
   return FV_PLUGIN_OK;
 }
 
+int32_t llvm_linker_add_buffer(llvm_linker *l, llvm_file f, LLVMMemoryBufferRef b) {
+  const llvm_piece piece = {LLVMGetBufferStart(b), LLVMGetBufferSize(b)};
+  return llvm_linker_add(l, f, &piece, 1);
+}
+
+int32_t llvm_linker_add_text(llvm_linker *l, llvm_file f, const char *text) {
+  const llvm_piece piece = {text, strlen(text)};
+  return llvm_linker_add(l, f, &piece, 1);
+}
+
 //===-- Life ------------------------------------------------------------===//
 
 int32_t llvm_linker_open(llvm_linker *l, const fv_host *host, fv_report *r, const char *program) {

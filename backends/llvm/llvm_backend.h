@@ -17,6 +17,7 @@
 //   jit.c      kernels -> object code -> this process
 //   elf.c      objects with room for data
 //   link.c     runs the linker
+//   libc.c     what a library takes from libc, to link against
 //   artifact.c kernels + artifact runtime -> a library
 //   llvm.c     the table
 //
@@ -221,9 +222,12 @@ typedef enum llvm_file {
   LLVM_FILE_CONSTANTS,  // room for the weights
   LLVM_FILE_PLACE,      // script: where that is
   LLVM_FILE_EXPORTS,    // version script: what is seen from outside
+  LLVM_FILE_LIBC,       // what stands for libc: see libc.c
   LLVM_FILE_LIBC_CODE,
   LLVM_FILE_LIBC_VERSIONS,
-  LLVM_FILE_LIBC,  // what stands for libc
+  LLVM_FILE_LIBPTHREAD,
+  LLVM_FILE_LIBPTHREAD_CODE,
+  LLVM_FILE_LIBPTHREAD_VERSIONS,
   LLVM_FILE_RESULT,
   LLVM_FILE_COUNT
 } llvm_file;
@@ -240,10 +244,15 @@ typedef struct llvm_linker {
 int32_t llvm_linker_open(llvm_linker *l, const fv_host *host, fv_report *r, const char *program);
 // Makes an input of pieces, one after another.
 int32_t llvm_linker_add(llvm_linker *l, llvm_file f, const llvm_piece *piece, size_t count);
+int32_t llvm_linker_add_buffer(llvm_linker *l, llvm_file f, LLVMMemoryBufferRef b);
+int32_t llvm_linker_add_text(llvm_linker *l, llvm_file f, const char *text);
 // Runs it with argv[1..] (argv[0] is filled in; NULL-terminated), among them -o -, which is `out`.
 int32_t llvm_linker_run(llvm_linker *l, const char **argv, llvm_file out);
 // Its bytes, and as many zeros behind them as there may be need for, which do not count.
 int32_t llvm_linker_read(llvm_linker *l, llvm_file f, size_t spare, fv_blob *out);
 void llvm_linker_close(llvm_linker *l);
+
+// Makes LLVM_FILE_LIBC and LLVM_FILE_LIBPTHREAD.
+int32_t llvm_make_libc(llvm_linker *l, fv_kernels *k, fv_report *r);
 
 #endif  // FOVEA_BACKENDS_LLVM_LLVM_BACKEND_H_
