@@ -125,9 +125,9 @@ static fv_status compile_body(void *user) {
     return FV_OK;
   FV_TRY(fv_image_build(e->lowered, cx->diag, &e->image, &e->image_size));
   FV_TRY(compile_kernels(cx));
+  FV_TRY(fv_manifest_make(e, cx->model, &cx->o, cx->diag, &e->manifest));
   if (e->until == FV_STAGE_CODE)
     return FV_OK;
-  FV_TRY(fv_manifest_make(e, cx->model, &cx->o, cx->diag, &e->manifest));
   FV_TRY(make_constants(cx));
   return make_runnable(cx, e->lowered);
 }
