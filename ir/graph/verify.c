@@ -4,6 +4,7 @@
 // never the user's: the message names the pass and the node.
 #include <string.h>
 
+#include "ir/expr/expr_walk.h"
 #include "ir/graph/graph.h"
 
 typedef struct verifier {
@@ -14,6 +15,11 @@ typedef struct verifier {
   bool *defined;           // by value id: its definition was passed
   uint32_t n_value;        // definitions that inference makes anew get ids beyond these
   fv_graph *g;
+  // Symbols that the run sets, in this graph:
+  const fv_region **scope;  // by symbol: in which region it has a value; NULL: not yet
+  fv_xwalk seen;            // expressions of them, each looked at once
+  const fv_region **home;   // of each: the innermost scope of its symbols
+  size_t n_home, cap_home;
 } verifier;
 
 static fv_status broken(verifier *v, const fv_node *n, const char *fmt, ...) FV_PRINTF(3, 4);
@@ -50,6 +56,81 @@ static fv_status check_use(verifier *v, const fv_node *n, const fv_region *at, c
   return FV_OK;
 }
 
+//===-- Symbols of the run ------------------------------------------------===//
+
+static const fv_region *inner(const fv_region *a, const fv_region *b) {
+  return !a || (b && encloses(a, b)) ? b : a;
+}
+
+// Symbols have their values where they are used in region `at`: a counter in its loop, what a
+// node defines behind that node.
+static fv_status check_expr(verifier *v, const fv_node *n, const fv_region *at, const fv_expr *x) {
+  if (!x || !fv_x_has(x, FV_XF_RUN))
+    return FV_OK;
+  fv_xwalk *w = &v->seen;
+  fv_xwalk_postorder(w, x, FV_XF_RUN);
+  for (size_t i = v->n_home; i < w->n; i++) {
+    const fv_expr *e = w->order[i];
+    const fv_region *home = NULL;
+    if (e->kind == FV_E_SYM) {
+      home = v->scope[e->ref];
+      if (!home)
+        return broken(v, n, "the symbol '%s' has no value yet",
+                      fv_symbol_get(v->m->pool, e->ref)->name);
+    }
+    for (int k = 0; k < e->n; k++) {
+      const size_t part = fv_xwalk_find(w, e->arg[k]);
+      home = inner(home, part == FV_XWALK_NONE ? NULL : v->home[part]);
+    }
+    FV_PUSH(v->m->arena, v->home, v->n_home, v->cap_home, home);
+  }
+  if (encloses(v->home[fv_xwalk_find(w, x)], at))
+    return FV_OK;
+  fv_str s = {.arena = v->m->arena};
+  fv_x_print(v->m->pool, &s, x);
+  return broken(v, n, "%s has no value here: one of its symbols is set in another region", s.data);
+}
+
+// Loops of definitions that stand beside each other share a counter: then what was found out
+// about expressions no longer holds.
+static void enter_counter(verifier *v, const fv_region *body) {
+  if (body->owner->op != FV_OP_loop)
+    return;
+  const fv_region **scope = &v->scope[fv_attr_int(body->owner, "counter")];
+  if (*scope) {
+    fv_xwalk_init(&v->seen, v->m->pool);
+    v->n_home = 0;
+  }
+  *scope = body;
+}
+
+static void enter_defined(verifier *v, const fv_node *n) {
+  const int64_t *symbol;
+  const int count = fv_node_defines(n, &symbol);
+  for (int i = 0; i < count; i++)
+    if (symbol[i] >= 0)
+      v->scope[symbol[i]] = n->region;
+}
+
+static fv_status check_dims(verifier *v, const fv_node *n, const fv_region *at, const fv_type *t) {
+  for (int i = 0; i < t->rank; i++)
+    FV_TRY(check_expr(v, n, at, t->dim[i]));
+  return FV_OK;
+}
+
+static fv_status check_attr_exprs(verifier *v, const fv_node *n) {
+  for (int i = 0; i < fv_op_get(n->op)->n_attr; i++) {
+    const fv_attr *a = &n->attr[i];
+    if (a->kind == 'x')
+      FV_TRY(check_expr(v, n, n->region, a->x));
+    for (int d = 0; a->kind == 'D' && d < a->n; d++)
+      FV_TRY(check_expr(v, n, n->region, a->dims[d]));
+  }
+  return FV_OK;
+}
+
+//===-- Nodes and values --------------------------------------------------===//
+
 static fv_status check_type(verifier *v, const fv_node *n, const fv_type *t) {
   if (t->dtype >= FV_DTYPE_COUNT || t->rank < 0 || t->rank > FV_MAX_RANK)
     return broken(v, n, "a value has no valid type");
@@ -75,6 +156,7 @@ static fv_status enter_params(verifier *v, const fv_node *n, const fv_region *r)
     FV_TRY(enter_value(v, n, r->param[i]));
     if (r->param[i]->def || r->param[i]->region != r || r->param[i]->index != (uint32_t)i)
       return broken(v, n, "parameter %d does not know its region", i);
+    FV_TRY(check_dims(v, n, r, &r->param[i]->type));
     v->defined[r->param[i]->id] = true;
   }
   return FV_OK;
@@ -88,7 +170,7 @@ static fv_status check_attrs(verifier *v, const fv_node *n) {
                     info->attr[i].name);
   if (!fv_node_symbols_exist(n))
     return broken(v, n, "names a symbol that does not exist");
-  return FV_OK;
+  return check_attr_exprs(v, n);
 }
 
 static fv_status enter_node(verifier *v, const fv_node *n, const fv_region *r,
@@ -143,8 +225,11 @@ static fv_status leave_node(verifier *v, fv_node *n) {
       if (n->in[i] && !fv_type_eq(&n->body[b]->param[i]->type, &n->in[i]->type))
         return broken(v, n, "carry %d has another type inside the body", i);
   FV_TRY(check_inference(v, n));
-  for (int i = 0; i < n->n_out; i++)
+  enter_defined(v, n);
+  for (int i = 0; i < n->n_out; i++) {
     v->defined[n->out[i]->id] = true;
+    FV_TRY(check_dims(v, n, n->region, &n->out[i]->type));
+  }
   return FV_OK;
 }
 
@@ -156,6 +241,9 @@ static fv_status check_results(verifier *v, const fv_region *r) {
 
 static fv_status check_graph(verifier *v) {
   fv_region *r = v->g->region;
+  v->scope = FV_NEW_N(v->m->arena, const fv_region *, fv_symbol_count(v->m->pool));
+  fv_xwalk_init(&v->seen, v->m->pool);
+  v->n_home = 0;
   FV_TRY(enter_params(v, NULL, r));
   fv_walk w = {.top = r};
   const fv_node *prev = NULL;  // in the region at hand
@@ -163,6 +251,7 @@ static fv_status check_graph(verifier *v) {
     switch (w.event) {
     case FV_WALK_ENTER: FV_TRY(enter_node(v, w.node, w.region, prev)); break;
     case FV_WALK_BEGIN:
+      enter_counter(v, w.region);
       FV_TRY(enter_params(v, w.node, w.region));
       prev = NULL;
       break;
@@ -174,9 +263,11 @@ static fv_status check_graph(verifier *v) {
     }
   }
   FV_TRY(check_results(v, r));
-  for (int i = 0; i < v->g->n_advance; i++)
+  for (int i = 0; i < v->g->n_advance; i++) {
     if (v->g->advance[i].length >= fv_symbol_count(v->m->pool) || !v->g->advance[i].next)
       return broken(v, NULL, "advance %d names no symbol", i);
+    FV_TRY(check_expr(v, NULL, r, v->g->advance[i].next));
+  }
   return FV_OK;
 }
 

@@ -100,9 +100,55 @@ static fv_status check_while(fv_sem *s) {
   return FV_OK;
 }
 
+// Symbols that have another value in each trip: the counter, and what the body defines.
+static const bool *symbols_of_trip(fv_sem *s) {
+  fv_region *body = s->node->body[0];
+  bool *set = FV_NEW_N(s->arena, bool, fv_symbol_count(s->pool));
+  set[fv_attr_int(s->node, "counter")] = true;
+  for (const fv_node *n = fv_walk_first(body); n; n = fv_walk_next(body, (fv_node *)n)) {
+    const int64_t *symbol;
+    const int count = fv_node_defines(n, &symbol);
+    for (int i = 0; i < count; i++)
+      if (symbol[i] >= 0)
+        set[symbol[i]] = true;
+  }
+  return set;
+}
+
+typedef struct dependence {
+  const bool *on;
+  bool found;
+} dependence;
+
+static const fv_expr *note_dependence(void *user, const fv_expr *e) {
+  dependence *d = user;
+  d->found = d->found || (e->kind == FV_E_SYM && d->on[e->ref]);
+  return e;
+}
+
+// The trips are stored one after another, so each has as many elements.
+static fv_status same_in_all_trips(fv_sem *s, int which, const fv_type *each) {
+  dependence d = {0};
+  for (int i = 0; i < each->rank; i++) {
+    if (!fv_x_has(each->dim[i], FV_XF_RUN))
+      continue;
+    if (!d.on)
+      d.on = symbols_of_trip(s);
+    (void)fv_x_rewrite(s->pool, each->dim[i], note_dependence, &d);
+  }
+  if (d.found)
+    return fv_sem_error(
+        s,
+        "collected value %d is %s, whose dims may differ from trip to trip; what is "
+        "collected has dims that are known before the loop",
+        which, fv_sem_type_text(s, each));
+  return FV_OK;
+}
+
 // A value of each trip becomes one value with a new axis of `trips` entries.
 static fv_status collected(fv_sem *s, const fv_expr *trips, int which, const fv_type *each,
                            fv_type *out) {
+  FV_TRY(same_in_all_trips(s, which, each));
   const int64_t axis = fv_attr_get(s->node, "collect_axes")->ints[which];
   const int rank = each->rank + 1;
   FV_TRY(fv_sem_rank_fits(s, rank));

@@ -286,6 +286,9 @@ class Generator(Weights):
             kept.append(Value(outs[-1].split("=")[0], carries[i].shape, LIMIT))
         own = [v for v in self.floats(body) if v not in code.values and len(v.shape) < 4 and v not in carries]
         own = [v for v in own if not batch or v.shape[:1] == ("B",)]
+        # What a loop inside has counted may differ from trip to trip.
+        known = {*self.dims, *(d for v in code.values for d in v.shape)}
+        own = [v for v in own if all(d in known or not d.isidentifier() for d in v.shape)]
         for v in self.r.sample(own, min(len(own), self.r.choice([0, 1, 2, 3]))):
             name, axis = code.fresh(), self.r.randint(1 if batch else 0, len(v.shape))
             body.put(f'<collect {name}="{v.name}" axis="{axis if self.chance(.7) else axis - len(v.shape) - 1}"/>')

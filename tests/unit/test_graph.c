@@ -299,6 +299,48 @@ static void test_verifier(void **state) {
   assert_broken(e, "a symbol that does not exist");
 }
 
+static fv_node *put_fill(env *e, fv_region *r, const fv_expr *dim) {
+  fv_node *n = fv_node_create(r, FV_OP_fill, 0, NULL, NULL);
+  fv_attr_set_float(n, "value", 1);
+  fv_attr_set_dims(n, "shape", 1, &dim);
+  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  fv_node_insert_before(n, NULL);
+  return n;
+}
+
+// A symbol that the run sets has a value behind what defines it, and in the same region.
+static void test_symbols_of_the_run(void **state) {
+  env *e = *state;
+  fv_region *top = e->g->region;
+  fv_xpool *p = e->m->pool;
+  fv_value *x = fv_graph_add_input(e->g, "x", &e->t);
+  fv_node *loop = put_loop(e, top, x), *beside = put_loop(e, top, x);
+  const fv_expr *counter = fv_x_sym(p, (uint32_t)fv_attr_int(loop, "counter"));
+  const fv_expr *dim = fv_x_mul(p, fv_x_add(p, counter, fv_x_i64(p, 1)), fv_x_i64(p, 2));
+  fv_node *inside = put_fill(e, loop->body[0], dim);
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  fv_node *behind = put_fill(e, top, dim);
+  assert_broken(e, "set in another region");
+  fv_node_remove(behind);
+  fv_node *other = put_fill(e, beside->body[0], dim);
+  assert_broken(e, "set in another region");
+  fv_node_remove(other);
+  // Loops of definitions share a counter.
+  fv_attr_set_int(beside, "counter", fv_attr_int(loop, "counter"));
+  other = put_fill(e, beside->body[0], dim);
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  fv_node_remove(other);
+  fv_node_remove(inside);
+  const uint32_t count = fv_symbol_add(p, "n", 0, 3, FV_SYM_RESULT);
+  fv_node *early = put_fill(e, top, fv_x_sym(p, count));
+  assert_broken(e, "'n' has no value yet");
+  fv_attr_set_int(loop, "count", count);
+  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  fv_node_remove(early);
+  fv_node_insert_before(early, loop);
+  assert_broken(e, "'n' has no value yet");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_walk_and_replace, set_up, tear_down),
@@ -310,6 +352,7 @@ int main(void) {
       cmocka_unit_test(test_op_table),
       cmocka_unit_test_setup_teardown(test_layouts, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_verifier, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_symbols_of_the_run, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
