@@ -8,7 +8,7 @@
 typedef struct run_options {
   model_options model;
   compile_options compile;
-  text_list input, dim;
+  text_list input, dim, want;
   const char *graph, *save;
   int64_t threads, values;
   bool verify;
@@ -21,6 +21,8 @@ static const option_row rows[] = {
      "the value of a dim; may be repeated"},
     {"graph", 'g', OPTION_TEXT, offsetof(run_options, graph), "NAME", NULL,
      "which graph to run; needed if there are several"},
+    {"want", 0, OPTION_COMMAS, offsetof(run_options, want), "NAME", NULL,
+     "an output to print and to save, in place of all; may be repeated"},
     {"save", 0, OPTION_TEXT, offsetof(run_options, save), "FILE", NULL,
      "write the outputs to FILE.safetensors or, if it is one, to FILE.npy"},
     {"verify", 0, OPTION_FLAG, offsetof(run_options, verify), NULL, NULL,
@@ -62,14 +64,14 @@ static void put_json_output(fv_str *s, const fv_tensor_io *x, int64_t most) {
   fv_str_puts(s, "]}");
 }
 
-static fv_status print_outputs(tool *t, const run_case *c, const fv_tensor_io *out) {
+static fv_status print_outputs(tool *t, const run_case *c, const fv_tensor_io *out, int n) {
   const run_options *o = t->options;
   const fv_graph_info *g = c->graph;
   fv_str s = {.arena = t->arena};
   if (!t->common->json) {
     if (c->label[0])
       print_note("%s: %s\n", g->name, c->label);
-    for (int i = 0; i < g->n_output; i++)
+    for (int i = 0; i < n; i++)
       put_output(&s, &out[i], o->values);
     return print_text(t, &s);
   }
@@ -82,12 +84,50 @@ static fv_status print_outputs(tool *t, const run_case *c, const fv_tensor_io *o
     fv_str_printf(&s, ": %lld", (long long)c->dim[i].value);
   }
   fv_str_puts(&s, "}, \"outputs\": [");
-  for (int i = 0; i < g->n_output; i++) {
+  for (int i = 0; i < n; i++) {
     fv_str_puts(&s, i ? ",\n " : "\n ");
     put_json_output(&s, &out[i], o->values);
   }
   fv_str_puts(&s, "]}\n");
   return print_text(t, &s);
+}
+
+//===-- Wanted outputs ----------------------------------------------------===//
+
+static const char *output_name(void *user, int i) {
+  const fv_graph_info *g = user;
+  return i < g->n_output ? g->output[i].name : NULL;
+}
+
+// Per output of the graph: is it wanted?
+static fv_status find_wanted(tool *t, const fv_graph_info *g, bool **out) {
+  const text_list *want = &((const run_options *)t->options)->want;
+  bool *wanted = *out = FV_NEW_N(t->arena, bool, g->n_output);
+  for (int i = 0; i < g->n_output; i++)
+    wanted[i] = want->count == 0;
+  for (size_t k = 0; k < want->count; k++) {
+    int i = 0;
+    while (i < g->n_output && strcmp(g->output[i].name, want->item[k]) != 0)
+      i++;
+    if (i == g->n_output) {
+      fv_graph_info copy = *g;
+      const fv_status s =
+          usage_error(t, "--want: graph '%s' has no output '%s'", g->name, want->item[k]);
+      fv_note_meant(t->diag, NULL, want->item[k], output_name, &copy);
+      return s;
+    }
+    wanted[i] = true;
+  }
+  return FV_OK;
+}
+
+// Moves the wanted ones to the front and returns how many there are.
+static int keep_wanted(fv_tensor_io *out, int n, const bool *wanted) {
+  int kept = 0;
+  for (int i = 0; i < n; i++)
+    if (wanted[i])
+      out[kept++] = out[i];
+  return kept;
 }
 
 //===-- Golden cases ------------------------------------------------------===//
@@ -151,8 +191,11 @@ static fv_status run(tool *t) {
   fv_executable *e;
   fv_context *cx;
   backend_spec b;
-  if (o->verify && (o->input.count || o->dim.count || o->save))
-    return usage_error(t, "--verify has its own inputs: -i, --dim and --save do not go with it");
+  bool *wanted = NULL;
+  if (o->verify && (o->input.count || o->dim.count || o->want.count || o->save))
+    return usage_error(t,
+                       "--verify has its own inputs, and looks at all outputs: -i, --dim, --want "
+                       "and --save do not go with it");
   FV_TRY(threads_check(t, o->threads));
   FV_TRY(passes_check(t, &o->compile, NULL));
   FV_TRY(backend_parse(t, o->compile.backend, "llvm", &o->compile.backend_option, &b));
@@ -164,6 +207,7 @@ static fv_status run(tool *t) {
   } else {
     const fv_graph_info *g;
     FV_TRY(graph_find(t, &m, o->graph, &g));
+    FV_TRY(find_wanted(t, g, &wanted));
     FV_TRY(case_create(t, &m, g, &o->input, o->dim.item, o->dim.count, &cases));
   }
   FV_TRY(model_compile(t, &m, FV_STAGE_RUN, &b, &o->compile, NULL, NULL, &e));
@@ -172,9 +216,10 @@ static fv_status run(tool *t) {
     return verify(t, &cases, cx);
   fv_tensor_io *out;
   FV_TRY(case_run(t, cx, &cases.item[0], &out));
+  const int n = keep_wanted(out, cases.item[0].graph->n_output, wanted);
   if (o->save)
-    FV_TRY(tensors_save(t, o->save, out, (size_t)cases.item[0].graph->n_output));
-  return print_outputs(t, &cases.item[0], out);
+    FV_TRY(tensors_save(t, o->save, out, (size_t)n));
+  return print_outputs(t, &cases.item[0], out, n);
 }
 
 const command command_run = {

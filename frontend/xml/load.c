@@ -3,8 +3,8 @@
 // The XML frontend: read, check, declare, then work off the frames.
 #include <string.h>
 
-#include "frontend/xml/fmt.h"
 #include "frontend/xml/build.h"
+#include "frontend/xml/fmt.h"
 
 //===-- Elements ----------------------------------------------------------===//
 
@@ -198,6 +198,11 @@ static void check_overrides(fv_xml_cx *cx) {
                        "the model has no <let name=\"%s\">%s", name,
                        fv_xml_suggest_name(cx, cx->model, name, is_let));
   }
+  if (cx->options && cx->options->n_weights > 0 && fv_weights_count(cx->weights) == 0 &&
+      !cx->weights_failed)
+    (void)fv_xml_fault(cx, FV_ERR_ARG, fv_xml_at(cx, cx->file->root),
+                       "the model has no <weights>, so '%s' would stand in place of nothing",
+                       cx->options->weights[0]);
 }
 
 static void declare_verify(fv_xml_cx *cx, const fv_xml_elem *e) {

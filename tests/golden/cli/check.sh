@@ -9,3 +9,5 @@ sed 's/<add a="x"/<add a="z"/' small.xml >bad.xml
 fovea check bad.xml
 fovea check --diagnostics=json bad.xml
 fovea check . /dev/null
+# A file of weights for a model that has none.
+fovea check small.xml --weights=none.safetensors

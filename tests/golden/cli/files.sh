@@ -8,6 +8,11 @@ run -g for -i class=@out.npy
 od -A d -c -N 128 out.npy
 od -A d -c out.safetensors
 run -g main -i x=1,2,3 -i n=4,5,6 -i keep=1 --save=out.npy
+# Of two outputs one is wanted, by name.
+run -g main -i x=1,2,3 -i n=4,5,6 -i keep=1 --want=square --save=square.npy
+run -g main -i x=1,2,3 -i n=@square.npy -i keep=1 --want=square --want=y --json
+run -g main -i x=1,2,3 --want=square,why
+run -g main --verify --want=y
 run -g for --save=out.txt
 run -g for --save=/nonexistent/out.npy
 run -g main -i x=@out.npy
