@@ -136,7 +136,7 @@ fv_status fv_emit_module(fv_module *m, const char *kind, fv_str *out, fv_diag_si
 
 //===-- Groups ----------------------------------------------------------------------------===//
 
-// A kernel: its nodes, the place of the last one, whose result it writes.
+// A kernel: its nodes, the place of the last one, whose result it writes, and what else it writes.
 static void put_group(const fv_lgroup *x, fv_str *s) {
   const fv_span *span = NULL;
   fv_str_printf(s, "  %-11s", x->family);
@@ -150,6 +150,9 @@ static void put_group(const fv_lgroup *x, fv_str *s) {
     fv_str_printf(s, "              at %s:%u:%u\n", span->file, span->line, span->col);
   if (x->apart)
     fv_str_printf(s, "              through memory: %s\n", x->apart);
+  for (size_t i = 0; i < x->n_stored; i++)
+    fv_str_printf(s, "              also written: the result of '%s', which others use, too\n",
+                  fv_op_get(x->stored[i]->op)->name);
 }
 
 void fv_emit_groups(const fv_lowered *l, fv_str *out) {

@@ -39,13 +39,17 @@ const fv_expr *lw_new_index(lw_kernel *k, const fv_expr *extent) {
   return fv_x_index(k->l->pool, (uint32_t)k->n_index - 1);
 }
 
+bool lw_stores(const lw_kernel *k, const fv_value *v) {
+  return v->def && k->group->root && k->l->group[v->id] == k->group && k->l->stored[v->id];
+}
+
 int lw_operand_of(lw_kernel *k, const fv_value *v, uint32_t buffer, const fv_type *t) {
   for (size_t i = 0; i < k->n_operand; i++)
     if (k->operand[i].value == v && fv_layout_eq(&k->operand[i].type.layout, &t->layout))
       return (int)i;
   lw_operand o = {.value = v, .type = *t, .buffer = buffer, .kbuf = -1};
   if (k->kb)
-    o.kbuf = fv_kb_buffer(k->kb, t->dtype, v == k->out);
+    o.kbuf = fv_kb_buffer(k->kb, t->dtype, v == k->out || lw_stores(k, v));
   FV_PUSH(k->l->arena, k->operand, k->n_operand, k->cap_operand, o);
   return (int)k->n_operand - 1;
 }
@@ -143,7 +147,7 @@ const fv_expr *lw_at(lw_kernel *k, const fv_value *v, const fv_expr *const *inde
     return x;
   if (v->def && v->def == k->bound)
     return fv_x_load(p, v->type.dtype, LW_BOUND, v->type.rank, index);
-  if (!lw_is_virtual(k->l, v))
+  if (!lw_is_virtual(k->l, k->group, v))
     return load_of(k, v, index);
   if (v->def->meaning->nest.form != FV_NEST_MAP) {
     const uint32_t r = (uint32_t)lw_reduction_of(k, v->def);

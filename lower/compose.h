@@ -55,6 +55,7 @@ void lw_kernel_begin(lw_kernel *k, lw *l, const lw_group *g, bool dry);
 void lw_kernel_begin_to(lw_kernel *k, lw *l, const lw_group *g, const fv_value *out,
                         uint32_t buffer, const fv_type *t);
 const fv_expr *lw_new_index(lw_kernel *k, const fv_expr *extent);
+bool lw_stores(const lw_kernel *k, const fv_value *v);  // of a member: is it written, too?
 int lw_operand_of(lw_kernel *k, const fv_value *v, uint32_t buffer, const fv_type *t);
 // The element of an operand at logical indices.
 const fv_expr *lw_load(lw_kernel *k, int operand, const fv_expr *const *index);

@@ -12,10 +12,14 @@
 
 const lw_group lw_rematerialised = {.root = NULL};
 
-bool lw_is_virtual(const lw *l, const fv_value *v) {
-  if (!v->def || !l->group[v->id])
-    return false;
-  return l->group[v->id]->root != v->def;
+bool lw_is_virtual(const lw *l, const lw_group *g, const fv_value *v) {
+  const lw_group *own = v->def ? l->group[v->id] : NULL;
+  return own && own->root != v->def && (own == g || !l->stored[v->id]);
+}
+
+bool lw_is_written(const lw *l, const fv_value *v) {
+  const lw_group *g = v->def ? l->group[v->id] : NULL;
+  return g && (g->root == v->def || l->stored[v->id]);
 }
 
 bool lw_is_map(const fv_node *n) {
@@ -120,23 +124,34 @@ typedef struct survey {
   const fv_expr *bound;
 } survey;
 
-// Set of root indices that the arguments of a reduction name, each a bare
-// index once or a literal; false if they are anything else. A root that is longer
+static bool is_single(const fv_expr *extent) {
+  int64_t one;
+  return fv_x_is_lit(extent, &one) && one == 1;
+}
+
+// Set of root indices, but for those that are always 0, that the arguments of a reduction
+// name, each a bare index once or a literal; false if they are anything else. A root that is longer
 // than the reduction along an index, such as concat, asks for rows that are not
 // there.
 static bool row_set(const survey *k, const fv_expr *load, uint64_t *out) {
-  const fv_nest *t = &k->k->reduction[lw_reduction_number(load)]->meaning->nest;
+  const fv_node *n = k->k->reduction[lw_reduction_number(load)];
+  const fv_nest *t = &n->meaning->nest;
+  const bool stored = k->k->l->stored[n->out[0]->id];
   uint64_t s = 0;
   for (int i = 0; i < load->n; i++) {
     const fv_expr *a = load->arg[i];
-    if (a->kind == FV_E_LIT)
+    if (a->kind == FV_E_LIT && (!stored || is_single(t->extent[i])))
       continue;
     if (a->kind != FV_E_INDEX || (int)a->ref >= k->n_par || (s >> a->ref & 1) ||
         k->extent[a->ref] != t->extent[i])
       return false;
-    s |= (uint64_t)1 << a->ref;
+    s |= (uint64_t)!is_single(t->extent[i]) << a->ref;
   }
   *out = s;
+  // Without a row the blocks split the root's own indices, if it has any, and each makes it.
+  for (int i = 0; stored && s == 0 && i < k->n_par; i++)
+    if (!is_single(k->extent[i]))
+      return false;
   return true;
 }
 
@@ -144,11 +159,10 @@ static bool row_set(const survey *k, const fv_expr *load, uint64_t *out) {
 static void survey_bound(survey *k, const fv_expr *e) {
   const fv_nest *t = &k->k->bound->meaning->nest;
   for (int i = 0; i < e->n && i < k->n_par; i++) {
-    int64_t one;  // the only index of a dim of 1 is 0
     if (k->extent[i] != t->extent[i])
       k->ok = false;
-    const bool single = fv_x_is_lit(k->extent[i], &one) && one == 1;
-    if (!single && (e->arg[i]->kind != FV_E_INDEX || e->arg[i]->ref != (uint32_t)i))
+    const bool own = e->arg[i]->kind == FV_E_INDEX && e->arg[i]->ref == (uint32_t)i;
+    if (!own && !is_single(k->extent[i]))  // the only index of a dim of 1 is 0
       k->ok = false;
   }
   if (e->n != k->n_par || (k->bound && k->bound != e))
@@ -179,9 +193,8 @@ static void row_indices(lw_kernel *k, const survey *look, const fv_nest *m, cons
   for (int i = 0; i < m->n_par; i++) {
     while (row < look->n_par && !(look->rows >> row & 1))
       row++;
-    int64_t one;
-    const bool single = fv_x_is_lit(m->extent[i], &one) && one == 1;
-    at[i] = single || row >= look->n_par ? fv_x_i64(p, 0) : fv_x_index(p, (uint32_t)row++);
+    at[i] = is_single(m->extent[i]) || row >= look->n_par ? fv_x_i64(p, 0)
+                                                          : fv_x_index(p, (uint32_t)row++);
   }
   for (int i = 0; i < m->n_red; i++)
     at[m->n_par + i] = lw_new_index(k, m->extent[m->n_par + i]);
@@ -220,7 +233,8 @@ static lw_why illegal(lw *l, const lw_group *g) {
   survey look = {.k = &k, .n_par = t->n_par, .extent = t->extent, .ok = true};
   if (t->form == FV_NEST_REDUCE) {  // the root itself runs over all its indices
     look.has_rows = true;
-    look.rows = ((uint64_t)1 << t->n_par) - 1;
+    for (int i = 0; i < t->n_par; i++)
+      look.rows |= (uint64_t)!is_single(t->extent[i]) << i;
   }
   lw_each_load(l, lw_nest_value(&k, g->root, index), survey_load, &look);
   if (t->form == FV_NEST_SCATTER)
@@ -301,8 +315,19 @@ static bool rematerialises(lw *l, const fv_node *n) {
   return true;
 }
 
+// The group that the use is in, or NULL; of movement lw_rematerialised, unless the kernel of a
+// row alone uses that: it makes reductions, and what movement picks for it.
+static lw_group *group_of_use(lw *l, const fv_node *n, const fv_use *u) {
+  if (!u->node || u->node->n_out == 0)
+    return NULL;
+  lw_group *g = l->group[u->node->out[0]->id];
+  if (g == &lw_rematerialised && l->behind[u->node->out[0]->id] &&
+      (!lw_is_map(n) || picks_little(l, n, u->node)))
+    g = l->behind[u->node->out[0]->id];
+  return g;
+}
+
 // The one group that all users are in, or the reason why there is none.
-// The kernel of a row also uses what movement picks for it.
 static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
   lw_why several = NULL;
   *out = NULL;
@@ -313,12 +338,9 @@ static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
       return "a loop uses it";
     if (u->node->n_out == 0)
       return "it becomes a state";
-    lw_group *g = l->group[u->node->out[0]->id];
+    lw_group *g = group_of_use(l, n, u);
     if (!g)
       return "a loop begins with it";
-    if (g == &lw_rematerialised && lw_is_map(n) && picks_little(l, n, u->node) &&
-        l->behind[u->node->out[0]->id])
-      g = l->behind[u->node->out[0]->id];
     if (g == &lw_rematerialised)
       several = "several kernels use it, through movement";
     else if (*out && *out != g)
@@ -326,6 +348,34 @@ static lw_why group_of_users(lw *l, const fv_node *n, lw_group **out) {
     *out = g;
   }
   return several ? several : *out ? NULL : "nobody uses it";
+}
+
+// The first kernel that uses n and can write it, too, before all that else reads it; or NULL.
+static lw_group *group_to_store(lw *l, const fv_node *n) {
+  lw_group *g = NULL;
+  for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next) {
+    if (u->region != n->region)
+      return NULL;
+    lw_group *h = group_of_use(l, n, u);
+    if (h && h->root && h->family->stores &&
+        (!g || l->position[h->root->out[0]->id] < l->position[g->root->out[0]->id]))
+      g = h;
+  }
+  for (const fv_use *u = g ? fv_uses_of(&l->uses, n->out[0]) : NULL; u; u = u->next)
+    if (u->node && group_of_use(l, n, u) != g &&
+        (u->node->n_out == 0 ||
+         l->position[u->node->out[0]->id] < l->position[g->root->out[0]->id]))
+      return NULL;
+  return g;
+}
+
+// A reduction that several want is written by the kernel of a row that makes it.
+static bool store_within(lw *l, fv_node *n) {
+  const uint32_t id = n->out[0]->id;
+  lw_group *g = lw_family_of(l, n)->stores ? group_to_store(l, n) : NULL;
+  l->stored[id] = g != NULL;
+  l->stored[id] = g && !try_join(l, n, g);
+  return l->stored[id];
 }
 
 static void make_root(lw *l, fv_node *n, lw_why why) {
@@ -357,8 +407,9 @@ static void place(lw *l, fv_node *n) {
     why = group_of_users(l, n, &g);
     if (!why)
       why = try_join(l, n, g);
-    if (!why) {
+    if (!why || store_within(l, n)) {
       l->depth[id] = depth_of(l, n);
+      l->why[id] = why;
       return;
     }
   }
@@ -373,10 +424,14 @@ fv_status lw_group_graph(lw *l, fv_graph *g) {
   l->why = FV_NEW_N(l->arena, lw_why, l->n_value);
   l->behind = FV_NEW_N(l->arena, lw_group *, l->n_value);
   l->depth = FV_NEW_N(l->arena, uint32_t, l->n_value);
+  l->stored = FV_NEW_N(l->arena, bool, l->n_value);
+  l->position = FV_NEW_N(l->arena, uint32_t, l->n_value);
   l->family = FV_NEW_N(l->arena, const lw_family *, l->n_value);
   l->state_uses = FV_NEW_N(l->arena, uint32_t, l->module->n_state);
   fv_uses_build(&l->uses, l->arena, g);
   for (fv_node *x = fv_walk_first(g->region); x; x = fv_walk_next(g->region, x)) {
+    for (int i = 0; i < x->n_out; i++)
+      l->position[x->out[i]->id] = (uint32_t)n;
     FV_PUSH(l->arena, order, n, cap, x);
     if (x->op == FV_OP_state_read)
       l->state_uses[fv_attr_int(x, "state")] += l->uses.count[x->out[0]->id];

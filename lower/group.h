@@ -16,8 +16,9 @@ typedef struct lw_family lw_family;
 
 //===-- Groups ----------------------------------------------------------===//
 
-// The nodes that one kernel computes. The root is the only member whose result
-// gets a buffer; the others are virtual: computed where they are used.
+// The nodes that one kernel computes. The root's result gets a buffer; the other members are
+// virtual: computed where they are used. Of these a kernel also writes what is stored
+// (lw.stored): values that it makes anyway and that others want, too.
 typedef struct lw_group {
   fv_node *root;
   fv_node *anchor;  // of a family with an epilogue: the product; else NULL
@@ -64,6 +65,7 @@ struct lw_family {
   fv_status (*emit)(lw *l, const lw_group *g);
   bool has_epilogue;  // maps behind its anchor are computed with it
   bool maps_only;     // what joins its groups are maps
+  bool stores;        // its kernel can write each reduction that it makes
   bool in_place;      // it writes into the buffer of operand 0
 };
 
@@ -89,6 +91,8 @@ struct lw {
   lw_group **group;          // NULL for parameters and built-ins, or &lw_rematerialised
   lw_why *why;               // of a root: why it is not computed within its users
   lw_group **behind;         // of movement: the kernel of a row that alone uses it, or NULL
+  bool *stored;              // its kernel, of which it is not the root, writes it
+  uint32_t *position;        // of the node in the walk of the graph
   uint32_t *depth;           // virtual values between it and the root, itself included
   const lw_family **family;  // what lw_family_of found so far
   fv_uses uses;
@@ -115,8 +119,10 @@ FV_NODISCARD fv_status lw_test_expect(lw *l, fv_graph *g);
 
 //===-- For families: what may join -------------------------------------===//
 
-bool lw_is_map(const fv_node *n);                    // a nest without a reduction
-bool lw_is_virtual(const lw *l, const fv_value *v);  // computed inside its user's kernel
+bool lw_is_map(const fv_node *n);  // a nest without a reduction
+// Computed where the kernel of g uses it. What g stores is virtual in g alone.
+bool lw_is_virtual(const lw *l, const lw_group *g, const fv_value *v);
+bool lw_is_written(const lw *l, const fv_value *v);  // a kernel writes its buffer
 // Would users of n that run over other points compute it again and again, at a cost?
 lw_why lw_repeats_work(lw *l, const fv_node *n);
 // Is n behind an anchor that takes it as its epilogue?

@@ -68,9 +68,8 @@ static void place_ports(lw *l, fv_graph *g) {
   }
   for (int i = 0; i < g->region->n_result; i++) {
     const fv_value *v = g->region->result[i];
-    const lw_group *gr = v->def ? l->group[v->id] : NULL;
-    if (!gr || gr->root != v->def || v->def->region != g->region ||
-        l->buffer[v->id] != FV_NO_SLOT || gr->family->in_place)
+    if (!lw_is_written(l, v) || v->def->region != g->region || l->buffer[v->id] != FV_NO_SLOT ||
+        l->group[v->id]->family->in_place)
       continue;
     const fv_lbuffer b = {.space = FV_SPACE_OUTPUT,
                           .dtype = v->type.dtype,

@@ -54,7 +54,9 @@ typedef struct fv_lgroup {
   const char *family;    // of FV_FAMILY_TABLE
   const fv_node **node;  // the last one's result is what it writes
   size_t n_node, cap_node;
-  const char *apart;  // why that is not computed within the kernel of its users, or NULL
+  const char *apart;       // why that is not computed within the kernel of its users, or NULL
+  const fv_node **stored;  // others whose results it writes, too
+  size_t n_stored, cap_stored;
 } fv_lgroup;
 
 // A symbol that the run sets, and between which values it may lie: expressions of

@@ -294,7 +294,8 @@ const lw_family lw_family_row = {.name = "row",
                                  .takes = row_takes,
                                  .leads = row_leads,
                                  .composes = composes,
-                                 .emit = emit};
+                                 .emit = emit,
+                                 .stores = true};
 
 //===-- Copies ------------------------------------------------------------------===//
 

@@ -6,6 +6,7 @@
 // float sum adds at most STRETCH terms to one register; the sums of such stretches
 // join a total whose rounding error is carried along. So its error does not grow with
 // its length, and its bits depend on the lanes of the target alone.
+#include "lower/buffers.h"
 #include "lower/emit.h"
 
 // Vectors that a reduction accumulates side by side: each addition waits for the
@@ -221,6 +222,15 @@ static void reduction_loops(red *r, lw_emit *e, const lw_loops *s, bool along) {
   }
 }
 
+// Writes a reduction that others want, too, besides what the kernel does with it.
+static void store_reduction(lw_emit *e, const fv_expr *load, fv_kv v) {
+  lw_kernel *k = e->k;
+  const fv_value *out = k->reduction[lw_reduction_number(load)]->out[0];
+  const fv_type t = lw_value_type(k->l, out);
+  const int o = lw_operand_of(k, out, lw_value_buffer(k->l, out), &t);
+  lw_emit_store(e, k->operand[o].kbuf, fv_type_offset(k->l->pool, &t, load->arg), v);
+}
+
 // Emits the reduction that the load stands for and notes its value in rows.
 static void emit_reduction(lw_emit *e, const fv_expr *load, struct lw_memo *rows) {
   lw_kernel *k = e->k;
@@ -266,6 +276,8 @@ static void emit_reduction(lw_emit *e, const fv_expr *load, struct lw_memo *rows
   const fv_expr *x = lw_nest_post(k, n, at, acc);
   lw_ensure_reductions(e, x, rows);
   lw_memo_set(k, rows, load, lw_emit_expr(&post, x));
+  if (lw_stores(k, n->out[0]))
+    store_reduction(e, load, lw_memo_get(rows, load));
 }
 
 // Reductions that x needs, in order; those that depend on the lane only where

@@ -125,8 +125,7 @@ static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
 // Can result i of a body be computed straight into a buffer that its kernel is given?
 static bool computes_into(const lw *l, const fv_region *body, int i) {
   const fv_value *v = body->result[i];
-  if (!v->def || v->def->region != body || !l->group[v->id] || l->group[v->id]->root != v->def ||
-      l->group[v->id]->family->in_place)
+  if (!lw_is_written(l, v) || v->def->region != body || l->group[v->id]->family->in_place)
     return false;
   for (int j = 0; j < i; j++)
     if (body->result[j] == v)

@@ -23,6 +23,8 @@ void lw_record_groups(lw *l, fv_graph *g) {
     }
     fv_lgroup *to = &e->group[from->number - 1];
     FV_PUSH(l->arena, to->node, to->n_node, to->cap_node, n);
+    if (l->stored[n->out[0]->id])
+      FV_PUSH(l->arena, to->stored, to->n_stored, to->cap_stored, n);
   }
 }
 
@@ -96,7 +98,7 @@ static fv_status test_element(lw *l, fv_graph *g, const element *x) {
                           x->repeated ? "this is movement, done within the kernels that use it"
                                       : "no kernel computes this");
   const lw_group *of = l->group[x->last->out[0]->id];
-  if (fused && (x->repeated || of->root != x->last))
+  if (fused && (x->repeated || !lw_is_written(l, x->last->out[0])))
     return FV_OK;
   if (fused) {
     const lw_why why = l->why[x->last->out[0]->id];

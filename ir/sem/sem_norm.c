@@ -19,18 +19,27 @@ static fv_status done(fv_sem *s, fv_value *y) {
   return fv_sem_results(s, 1, &y);
 }
 
-// A reduction over the axes from..rank-1, which stay as 1.
-static fv_value *reduce_from(fv_sem *s, fv_op op, fv_value *v, int from) {
+// A reduction over a set of axes.
+static fv_value *reduce_over(fv_sem *s, fv_op op, fv_value *v, const bool *set, bool keepdims) {
   if (!v)
     return NULL;
-  const int count = v->type.rank - from;
+  int count = 0;
   int64_t axes[FV_MAX_RANK];
-  for (int i = 0; i < count; i++)
-    axes[i] = from + i;
+  for (int i = 0; i < v->type.rank; i++)
+    if (set[i])
+      axes[count++] = i;
   fv_node *n = fv_sb_node(s, op, 1, &v);
   fv_attr_set_ints(n, "axes", count, axes);
-  fv_attr_set_bool(n, "keepdims", true);
+  fv_attr_set_bool(n, "keepdims", keepdims);
   return fv_sb_done(s, n);
+}
+
+// A reduction over the axes from..rank-1, which stay as 1.
+static fv_value *reduce_from(fv_sem *s, fv_op op, fv_value *v, int from) {
+  bool set[FV_MAX_RANK];
+  for (int i = 0; i < FV_MAX_RANK; i++)
+    set[i] = i >= from;
+  return reduce_over(s, op, v, set, true);
 }
 
 //===-- Softmax -----------------------------------------------------------===//
@@ -103,15 +112,42 @@ static fv_value *inverse_root(fv_sem *s, fv_value *v) {
   return fv_sb_1(s, FV_OP_reciprocal, root);
 }
 
-// x minus its first element along the axes from `axis` on. The mean of a row rounds, and where
+// x minus its first element along a set of axes. The mean of a row rounds, and where
 // its elements are near each other that is all that is left of their distances from it. Between
 // themselves these are exact. (The sum is over one element, or none of an empty row.)
-static fv_value *from_first(fv_sem *s, fv_value *x, int axis) {
+// Another `origin` to begin with (NULL: 0) changes nothing but how the differences round.
+static fv_value *from_first(fv_sem *s, fv_value *x, const bool *set, fv_value *origin) {
   const fv_expr *zero = fv_x_i64(s->pool, 0), *one = fv_x_i64(s->pool, 1);
   fv_value *first = x;
-  for (int i = axis; x && i < x->type.rank; i++)
-    first = fv_sb_slice(s, first, i, zero, one);
-  return sub(s, x, reduce_from(s, FV_OP_reduce_sum, first, axis));
+  for (int i = 0; x && i < x->type.rank; i++)
+    first = set[i] ? fv_sb_slice(s, first, i, zero, one) : first;
+  first = reduce_over(s, FV_OP_reduce_sum, first, set, true);
+  return origin ? sub(s, sub(s, x, origin), sub(s, first, origin)) : sub(s, x, first);
+}
+
+// The distances of x from its mean along a set of axes.
+static fv_value *centred(fv_sem *s, fv_value *x, const bool *set, fv_value *origin) {
+  fv_value *d = from_first(s, x, set, origin);
+  return sub(s, d, reduce_over(s, FV_OP_reduce_mean, d, set, true));
+}
+
+// The variance is that of the distances from the mean as it was rounded, so that a row's kernel
+// makes both: the mean is on the way to the variance.
+fv_status fv_sem_moments(fv_sem *s) {
+  bool set[FV_MAX_RANK] = {false};
+  FV_TRY(fv_sem_want_float(s, 0));
+  const int rank = fv_sem_rank(s, 0);
+  const bool keepdims = fv_attr_bool(s->node, "keepdims");
+  FV_TRY(fv_sem_axes(s, "axes", rank, true, set));
+  fv_sem_begin_expansion(s);
+  fv_value *x = fv_sem_param(s, 0);
+  fv_value *mean = reduce_over(s, FV_OP_reduce_mean, x, set, keepdims), *at = mean;
+  for (int i = 0; i < rank && !keepdims; i++)
+    at = set[i] ? fv_sb_unsqueeze(s, at, i) : at;
+  fv_value *d = centred(s, fv_sb_widen(s, x), set, fv_sb_widen(s, at));
+  fv_value *variance = reduce_over(s, FV_OP_reduce_mean, mul(s, d, d), set, keepdims);
+  return fv_sem_results(s, 2,
+                        (fv_value *[]){mean, fv_sb_cast(s, variance, fv_sem_type(s, 0)->dtype)});
 }
 
 fv_status fv_sem_layer_norm(fv_sem *s) {
@@ -123,8 +159,10 @@ fv_status fv_sem_layer_norm(fv_sem *s) {
   FV_TRY(want_trailing(s, 1, axis));
   FV_TRY(want_trailing(s, 2, axis));
   fv_sem_begin_expansion(s);
-  fv_value *x = from_first(s, fv_sb_widen(s, fv_sem_param(s, 0)), axis);
-  fv_value *d = sub(s, x, reduce_from(s, FV_OP_reduce_mean, x, axis));
+  bool set[FV_MAX_RANK];
+  for (int i = 0; i < FV_MAX_RANK; i++)
+    set[i] = i >= axis;
+  fv_value *d = centred(s, fv_sb_widen(s, fv_sem_param(s, 0)), set, NULL);
   fv_value *variance = reduce_from(s, FV_OP_reduce_mean, mul(s, d, d), axis);
   fv_value *y = mul(s, d, inverse_root(s, variance));
   y = mul(s, y, fv_sb_widen(s, fv_sem_param(s, 1)));

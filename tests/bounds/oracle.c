@@ -46,6 +46,19 @@ static long double reduce_mean(const double *x, int64_t n, long double *want) {
   return size_of(x, n) / (long double)n;
 }
 
+// By distances from the first number: see layer_norm.
+static long double variance(const double *x, int64_t n, long double *want) {
+  exact m = {0, 0}, s = {0, 0};
+  for (int64_t i = 0; i < n; i++)
+    add(&m, (long double)x[i] - (long double)x[0]);
+  for (int64_t i = 0; i < n; i++) {
+    const long double d = (long double)x[i] - (long double)x[0] - total(&m) / (long double)n;
+    add(&s, d * d);
+  }
+  want[0] = total(&s) / (long double)n;
+  return want[0];
+}
+
 static long double reduce_prod(const double *x, int64_t n, long double *want) {
   want[0] = 1;
   for (int64_t i = 0; i < n; i++)
@@ -147,6 +160,10 @@ const row_op row_ops[] = {
      LONGEST, reduce_sum, NULL},
     {"reduce_mean", "<reduce_mean x='x' axes='%s' keepdims='false' out='y'/>", ANYWHERE, false,
      LONGEST, reduce_mean, NULL},
+    {"moments", "<moments x='x' axes='%s' keepdims='false' out='y, v'/>", ANYWHERE, false, LONG,
+     reduce_mean, NULL},
+    {"moments", "<moments x='x' axes='%s' keepdims='false' out='m, y'/>", ANYWHERE, false, LONG,
+     variance, NULL},
     {"reduce_prod", "<reduce_prod x='x' axes='%s' keepdims='false' out='y'/>", ANYWHERE, false,
      LONG, reduce_prod, by_length},
     {"global_average_pool", "<global_average_pool x='x' out='y'/>", IN_POOLS, false, LONG,

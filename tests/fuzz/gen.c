@@ -266,13 +266,13 @@ static const struct {
   gen_builder build;
   int weight;
 } builder[] = {
-    {gen_unary, 14},    {gen_binary, 20},    {gen_compare, 3}, {gen_where, 4},  {gen_cast, 2},
-    {gen_reshape, 6},   {gen_transpose, 5},  {gen_slice, 5},   {gen_concat, 4}, {gen_pad, 2},
-    {gen_expand, 2},    {gen_gather, 4},     {gen_scatter, 2}, {gen_make, 2},   {gen_split, 2},
-    {gen_reduce, 10},   {gen_arg, 2},        {gen_top_k, 2},   {gen_matmul, 9}, {gen_linear, 8},
-    {gen_conv, 9},      {gen_pool, 3},       {gen_softmax, 5}, {gen_norm, 7},   {gen_attention, 6},
-    {gen_gather_nd, 1}, {gen_scatter_nd, 3}, {gen_scan, 2},    {gen_layer, 1},  {gen_cell, 1},
-    {gen_rotary, 1},    {gen_loop, 4},       {gen_masked, 2},   {gen_if, 4},
+    {gen_unary, 14},    {gen_binary, 20},   {gen_compare, 3},    {gen_where, 4},   {gen_cast, 2},
+    {gen_reshape, 6},   {gen_transpose, 5}, {gen_slice, 5},      {gen_concat, 4},  {gen_pad, 2},
+    {gen_expand, 2},    {gen_gather, 4},    {gen_scatter, 2},    {gen_make, 2},    {gen_split, 2},
+    {gen_reduce, 10},   {gen_moments, 3},   {gen_arg, 2},        {gen_top_k, 2},   {gen_matmul, 9},
+    {gen_linear, 8},    {gen_conv, 9},      {gen_pool, 3},       {gen_softmax, 5}, {gen_norm, 7},
+    {gen_attention, 6}, {gen_gather_nd, 1}, {gen_scatter_nd, 3}, {gen_scan, 2},    {gen_layer, 1},
+    {gen_cell, 1},      {gen_rotary, 1},    {gen_loop, 4},       {gen_masked, 2},  {gen_if, 4},
 };
 
 bool gen_step(gen *g) {

@@ -101,8 +101,9 @@ bool gen_reshape(gen *g), gen_transpose(gen *g), gen_slice(gen *g), gen_concat(g
     gen_pad(gen *g), gen_expand(gen *g), gen_gather(gen *g), gen_scatter(gen *g), gen_make(gen *g),
     gen_split(gen *g);
 // gen_sums.c
-bool gen_reduce(gen *g), gen_arg(gen *g), gen_top_k(gen *g), gen_matmul(gen *g), gen_linear(gen *g),
-    gen_conv(gen *g), gen_pool(gen *g), gen_softmax(gen *g), gen_norm(gen *g);
+bool gen_reduce(gen *g), gen_moments(gen *g), gen_arg(gen *g), gen_top_k(gen *g),
+    gen_matmul(gen *g), gen_linear(gen *g), gen_conv(gen *g), gen_pool(gen *g), gen_softmax(gen *g),
+    gen_norm(gen *g);
 // gen_indexed.c
 bool gen_gather_nd(gen *g), gen_scatter_nd(gen *g), gen_scan(gen *g), gen_layer(gen *g);
 // gen_blocks.c

@@ -48,6 +48,19 @@ bool gen_reduce(gen *g) {
   return gen_done(g, n, like);
 }
 
+bool gen_moments(gen *g) {
+  const val a = gen_pick_real(g);
+  const fv_type *t = &a.v->type;
+  int64_t axes[FV_MAX_RANK];
+  double count;
+  const int n_axes = random_axes(g, t->rank, axes, &count, t);
+  const val x = gen_small(g, a, 64);
+  fv_node *n = gen_node(g, FV_OP_moments, 1, &x);
+  fv_attr_set_ints(n, "axes", n_axes, axes);
+  fv_attr_set_bool(n, "keepdims", gen_chance(g, 0.6));
+  return gen_done(g, n, (val){.mag = fmax(x.mag, x.mag * x.mag), .min = -x.mag});
+}
+
 bool gen_arg(gen *g) {
   const val a = gen_pick(g);
   if (!a.exact || a.v->type.rank == 0 || a.v->type.dtype == FV_bool)

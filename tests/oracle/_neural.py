@@ -266,6 +266,29 @@ def softmaxes(rng):
             )
 
 
+def moments(rng):
+    for t in FLOATS * 3:
+        x = tensor(rng, shape(rng, 1, 4, empty=False), t)
+        at = axis(rng, x.ndim)
+        keep = int(rng.integers(2))
+        yield case(
+            "moments",
+            {"x": x + np.array(rng.choice([0, 3]), t)},
+            element("moments", x="x", axes=at, keepdims=bool(keep), out="y, v"),
+            [
+                ("ReduceMean", "x at", "y", {"keepdims": keep}),
+                ("ReduceMean", "x at", "m"),
+                ("Sub", "x m", "d"),
+                ("Mul", "d d", "dd"),
+                ("ReduceMean", "dd at", "v", {"keepdims": keep}),
+            ],
+            {"at": np.array([at])},
+            outputs=("y", "v"),
+            eps=64,
+            symbolic=True,
+        )
+
+
 def norms(rng):
     epsilon = 2.0**-10  # ONNX keeps it as an f32
     for t in FLOATS * 3:
@@ -338,5 +361,5 @@ def in_groups(dims, groups, epsilon):
 
 
 def cases(rng):
-    for part in (products, integer_products, convolutions, pools, softmaxes, norms):
+    for part in (products, integer_products, convolutions, pools, softmaxes, moments, norms):
         yield from part(rng)
