@@ -88,12 +88,23 @@ static void json_node(fv_module *m, fv_str *s, const fv_node *n) {
   fv_str_puts(s, "}");
 }
 
-static void json_ports(fv_module *m, fv_str *s, const char **name, fv_value **v, int n) {
-  for (int i = 0; i < n; i++) {
-    fv_str_puts(s, i ? ",{\"name\":" : "{\"name\":");
-    json_string(s, name[i]);
-    fv_str_printf(s, ",\"id\":%u,", v[i]->id);
-    json_type(m, s, &v[i]->type);
+static void json_port(fv_str *s, int i, const char *name, const fv_value *v, const fv_type *t) {
+  fv_str_puts(s, i ? ",{\"name\":" : "{\"name\":");
+  json_string(s, name);
+  fv_str_printf(s, ",\"id\":%u,", v->id);
+  json_type(v->def ? v->def->region->graph->module : v->region->graph->module, s, t);
+  fv_str_puts(s, "}");
+}
+
+static void json_conditions(fv_str *s, const fv_graph *g) {
+  fv_str_puts(s, "],\"conditions\":[");
+  for (size_t i = 0; i < g->n_condition; i++) {
+    fv_str text = {.arena = s->arena};
+    fv_condition_print(g->module->pool, &text, &g->condition[i], &fv_xprint_short);
+    fv_str_puts(s, i ? ",{\"that\":" : "{\"that\":");
+    json_string(s, text.data);
+    fv_str_puts(s, ",\"for\":");
+    json_string(s, g->condition[i].text);
     fv_str_puts(s, "}");
   }
 }
@@ -107,9 +118,12 @@ static void emit_json(fv_module *m, fv_str *s) {
     fv_str_puts(s, g ? ",{\"name\":" : "{\"name\":");
     json_string(s, gr->name);
     fv_str_puts(s, ",\"inputs\":[");
-    json_ports(m, s, gr->input_name, gr->region->param, gr->region->n_param);
+    for (int i = 0; i < gr->region->n_param; i++)
+      json_port(s, i, gr->input_name[i], gr->region->param[i], fv_graph_input_type(gr, i));
     fv_str_puts(s, "],\"outputs\":[");
-    json_ports(m, s, gr->output_name, gr->region->result, gr->region->n_result);
+    for (int i = 0; i < gr->region->n_result; i++)
+      json_port(s, i, gr->output_name[i], gr->region->result[i], &gr->region->result[i]->type);
+    json_conditions(s, gr);
     fv_str_puts(s, "],\"nodes\":[");
     bool first = true;
     for (fv_node *n = fv_walk_first(gr->region); n; n = fv_walk_next(gr->region, n)) {

@@ -22,12 +22,17 @@ static uint32_t string(image *m, const char *s) {
   return at;
 }
 
-static uint32_t site(void *user, const fv_span *span, const char *text) {
-  image *m = user;
+// The text behind its place in the model.
+static uint32_t placed(image *m, const fv_span *span, const char *text) {
   const char *s = text;
   if (span && span->file)
     s = fv_arena_printf(m->out.arena, "%s:%u:%u: %s", span->file, span->line, span->col, text);
-  FV_PUSH(m->out.arena, m->site, m->n_site, m->cap_site, string(m, s));
+  return string(m, s);
+}
+
+static uint32_t site(void *user, const fv_span *span, const char *text) {
+  image *m = user;
+  FV_PUSH(m->out.arena, m->site, m->n_site, m->cap_site, placed(m, span, text));
   return (uint32_t)(m->n_site - 1);
 }
 
@@ -134,6 +139,37 @@ static fv_table put_ports(image *m, fv_prog_port *p, int n) {
   return t;
 }
 
+static const char *dim_text(image *m, const fv_expr *e) {
+  fv_str s = {.arena = m->out.arena};
+  fv_x_print(m->l->module->pool, &s, e);
+  return s.data;
+}
+
+static fv_prog_condition *conditions(image *m, im_entry *e, const fv_graph *g) {
+  fv_prog_condition *c = FV_NEW_N(m->out.arena, fv_prog_condition, g->n_condition);
+  for (size_t i = 0; i < g->n_condition; i++) {
+    const fv_condition *from = &g->condition[i];
+    c[i] = (fv_prog_condition){.relation = (uint32_t)from->relation,
+                               .text = placed(m, from->span, from->text),
+                               .a_slot = im_slot(e, from->a),
+                               .b_slot = im_slot(e, from->b),
+                               .a_name = string(m, dim_text(m, from->a)),
+                               .b_name = string(m, dim_text(m, from->b))};
+  }
+  return c;
+}
+
+static fv_table put_conditions(image *m, const fv_prog_condition *c, size_t n) {
+  const fv_table t = table(m, c, sizeof *c, n);
+  for (size_t i = 0; i < n; i++) {
+    const size_t at = t.offset + i * sizeof *c;
+    fix(m, at + offsetof(fv_prog_condition, text));
+    fix(m, at + offsetof(fv_prog_condition, a_name));
+    fix(m, at + offsetof(fv_prog_condition, b_name));
+  }
+  return t;
+}
+
 // Symbols of kind dim that the entry's expressions name.
 static fv_table used_symbols(image *m, const im_entry *e) {
   fv_xpool *p = m->l->module->pool;
@@ -183,7 +219,7 @@ static void build_entry(image *m, const fv_lentry *from, fv_prog_entry *out) {
   fv_prog_port *res = FV_NEW_N(ar, fv_prog_port, g->region->n_result);
   for (int i = 0; i < g->region->n_param; i++) {
     in[i].name = string(m, g->input_name[i]);
-    port(&e, &in[i], &g->region->param[i]->type, false);
+    port(&e, &in[i], fv_graph_input_type(g, i), false);
   }
   for (int i = 0; i < g->region->n_result; i++) {
     res[i].name = string(m, g->output_name[i]);
@@ -192,6 +228,7 @@ static void build_entry(image *m, const fv_lentry *from, fv_prog_entry *out) {
   fv_prog_advance *adv = FV_NEW_N(ar, fv_prog_advance, g->n_advance);
   for (int i = 0; i < g->n_advance; i++)
     adv[i] = (fv_prog_advance){g->advance[i].length, im_slot(&e, g->advance[i].next)};
+  const fv_prog_condition *must = conditions(m, &e, g);
   out->name = string(m, g->name);
   out->inputs = put_ports(m, in, g->region->n_param);
   out->outputs = put_ports(m, res, g->region->n_result);
@@ -203,6 +240,7 @@ static void build_entry(image *m, const fv_lentry *from, fv_prog_entry *out) {
   out->args = table(m, e.arg, sizeof *e.arg, e.n_arg);
   out->literals = table(m, e.literal, sizeof *e.literal, e.n_literal);
   out->advances = table(m, adv, sizeof *adv, (size_t)g->n_advance);
+  out->conditions = put_conditions(m, must, g->n_condition);
 }
 
 fv_status fv_image_build(const fv_lowered *l, fv_diag_sink *diag, void **out_image,

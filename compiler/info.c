@@ -4,12 +4,12 @@
 
 #include "compiler/internal.h"
 
-static void port_from_value(fv_arena *ar, fv_module *m, const char *name, const fv_value *v,
-                            fv_port_info *out) {
+static void port_from_type(fv_arena *ar, fv_module *m, const char *name, const fv_type *t,
+                           fv_port_info *out) {
   fv_str s = {.arena = ar};
-  *out = (fv_port_info){.name = name, .dtype = v->type.dtype, .rank = v->type.rank};
-  for (int d = 0; d < v->type.rank; d++) {
-    const fv_expr *x = v->type.dim[d];
+  *out = (fv_port_info){.name = name, .dtype = t->dtype, .rank = t->rank};
+  for (int d = 0; d < t->rank; d++) {
+    const fv_expr *x = t->dim[d];
     out->dim[d] = -1;
     out->symbol[d] = x->kind == FV_E_SYM ? (int)x->ref : -1;
     int64_t n;
@@ -21,11 +21,34 @@ static void port_from_value(fv_arena *ar, fv_module *m, const char *name, const 
   out->shape = s.data ? s.data : "";
 }
 
-static fv_port_info *ports(fv_arena *ar, fv_module *m, const char **name, fv_value **v, int n) {
-  fv_port_info *p = FV_NEW_N(ar, fv_port_info, n);
-  for (int i = 0; i < n; i++)
-    port_from_value(ar, m, name[i], v[i], &p[i]);
+static fv_port_info *inputs(fv_arena *ar, const fv_graph *g) {
+  fv_port_info *p = FV_NEW_N(ar, fv_port_info, g->region->n_param);
+  for (int i = 0; i < g->region->n_param; i++)
+    port_from_type(ar, g->module, g->input_name[i], fv_graph_input_type(g, i), &p[i]);
   return p;
+}
+
+static fv_port_info *outputs(fv_arena *ar, const fv_graph *g) {
+  fv_port_info *p = FV_NEW_N(ar, fv_port_info, g->region->n_result);
+  for (int i = 0; i < g->region->n_result; i++)
+    port_from_type(ar, g->module, g->output_name[i], &g->region->result[i]->type, &p[i]);
+  return p;
+}
+
+static const char **conditions(fv_arena *ar, const fv_graph *g) {
+  const char **text = FV_NEW_N(ar, const char *, g->n_condition);
+  for (size_t i = 0; i < g->n_condition; i++) {
+    const fv_condition *c = &g->condition[i];
+    const fv_span *at = c->span;
+    fv_str s = {.arena = ar};
+    fv_condition_print(g->module->pool, &s, c, &fv_xprint_short);
+    if (at && at->file)
+      fv_str_printf(&s, "  (%s:%u:%u: %s)", at->file, at->line, at->col, c->text);
+    else
+      fv_str_printf(&s, "  (%s)", c->text);
+    text[i] = s.data;
+  }
+  return text;
 }
 
 static int by_address(const void *a, const void *b) {
@@ -70,12 +93,13 @@ void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out) {
   fv_graph_info *g = FV_NEW_N(ar, fv_graph_info, m->n_graph);
   for (int i = 0; i < m->n_graph; i++) {
     fv_graph *from = m->graph[i];
-    g[i] = (fv_graph_info){
-        .name = from->name,
-        .n_input = from->region->n_param,
-        .n_output = from->region->n_result,
-        .input = ports(ar, m, from->input_name, from->region->param, from->region->n_param),
-        .output = ports(ar, m, from->output_name, from->region->result, from->region->n_result)};
+    g[i] = (fv_graph_info){.name = from->name,
+                           .n_input = from->region->n_param,
+                           .n_output = from->region->n_result,
+                           .input = inputs(ar, from),
+                           .output = outputs(ar, from),
+                           .condition = conditions(ar, from),
+                           .n_condition = (int)from->n_condition};
   }
   const uint32_t n_symbol = fv_symbol_count(m->pool);
   fv_symbol_info *s = FV_NEW_N(ar, fv_symbol_info, n_symbol);
@@ -140,6 +164,21 @@ static fv_port_info *image_ports(fv_arena *ar, const fv_program *p, const fv_pro
   return out;
 }
 
+static const char **image_conditions(fv_arena *ar, const fv_program *p, fv_table t) {
+  static const char *const sign[] = {
+#define X(id, sign, holds, between, behind) sign,
+      FV_RELATION_TABLE(X)
+#undef X
+  };
+  const fv_prog_condition *c = rows(p, t);
+  const char **text = FV_NEW_N(ar, const char *, t.count);
+  for (uint32_t i = 0; i < t.count; i++)
+    text[i] =
+        fv_arena_printf(ar, "%s %s %s  (%s)", (const char *)p + c[i].a_name, sign[c[i].relation],
+                        (const char *)p + c[i].b_name, (const char *)p + c[i].text);
+  return text;
+}
+
 void fv_info_from_image(fv_arena *ar, const fv_program *p, fv_model_info *out) {
   const fv_prog_entry *e = rows(p, p->entries);
   fv_graph_info *g = FV_NEW_N(ar, fv_graph_info, p->entries.count);
@@ -148,7 +187,9 @@ void fv_info_from_image(fv_arena *ar, const fv_program *p, fv_model_info *out) {
                            .n_input = (int)e[i].inputs.count,
                            .n_output = (int)e[i].outputs.count,
                            .input = image_ports(ar, p, &e[i], e[i].inputs),
-                           .output = image_ports(ar, p, &e[i], e[i].outputs)};
+                           .output = image_ports(ar, p, &e[i], e[i].outputs),
+                           .condition = image_conditions(ar, p, e[i].conditions),
+                           .n_condition = (int)e[i].conditions.count};
   const fv_prog_symbol *y = rows(p, p->symbols);
   fv_symbol_info *s = FV_NEW_N(ar, fv_symbol_info, p->symbols.count);
   for (uint32_t i = 0; i < p->symbols.count; i++)

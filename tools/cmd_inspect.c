@@ -85,6 +85,8 @@ static void put_summary(fv_str *s, const model *m) {
     fv_str_printf(s, "graph %s\n", g->name);
     put_ports(s, "inputs", g->input, g->n_input);
     put_ports(s, "outputs", g->output, g->n_output);
+    for (int k = 0; k < g->n_condition; k++)
+      fv_str_printf(s, "  %-7s %s\n", k ? "" : "needs", g->condition[k]);
   }
   if (m->library && fv_executable_manifest(m->library)[0])
     fv_str_printf(s, "made of\n%s\n", fv_executable_manifest(m->library));
@@ -139,6 +141,12 @@ static void put_json_summary(fv_str *s, const model *m) {
     put_string(s, info->graph[i].name);
     put_json_ports(s, "inputs", info->graph[i].input, info->graph[i].n_input);
     put_json_ports(s, "outputs", info->graph[i].output, info->graph[i].n_output);
+    fv_str_puts(s, ", \"conditions\": [");
+    for (int k = 0; k < info->graph[i].n_condition; k++) {
+      fv_str_puts(s, k ? ", " : "");
+      put_string(s, info->graph[i].condition[k]);
+    }
+    fv_str_puts(s, "]");
     fv_str_puts(s, "}");
   }
   const char *manifest = m->library ? fv_executable_manifest(m->library) : "";

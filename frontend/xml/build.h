@@ -242,6 +242,9 @@ void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *nam
 void fv_xml_bind_value(fv_xml_cx *cx, fv_xml_slice name, fv_value *v);  // NULL: poison
 const char *fv_xml_unique(fv_xml_cx *cx, const char *name);             // for names in the IR
 void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e);
+// Are these dims equal? What is not proved becomes a condition where the model allows it: YES.
+fv_truth fv_xml_need_equal(fv_xml_cx *cx, const fv_expr *a, const fv_expr *b, const char *what,
+                           const fv_span *at);
 // Holds type= and shape= of e against v.
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);
 
@@ -294,6 +297,7 @@ void fv_xml_run_op(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_let(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_dim(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_const(fv_xml_cx *cx, const fv_xml_elem *e);
+void fv_xml_run_require(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_weights(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_weight(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_state(fv_xml_cx *cx, const fv_xml_elem *e);

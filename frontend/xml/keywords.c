@@ -7,7 +7,7 @@
 #include "frontend/xml/build.h"
 
 const fv_xml_keyword fv_xml_keywords[] = {
-    {"model", FV_XML_ROOT, "name!", false, FV_XML_MODEL, NULL, "A model file"},
+    {"model", FV_XML_ROOT, "name! unproved", false, FV_XML_MODEL, NULL, "A model file"},
     {"weights", FV_XML_MODEL, "file! type", false, 0, fv_xml_run_weights,
      "A file of weights beneath the model's directory"},
     {"let", FV_XML_MODEL | FV_XML_CODE, "name! value!", false, 0, fv_xml_run_let,
@@ -27,6 +27,8 @@ const fv_xml_keyword fv_xml_keywords[] = {
      "An input of the graph"},
     {"output", FV_XML_GRAPH, "name! value type shape", false, 0, fv_xml_run_output,
      "An output of the graph"},
+    {"require", FV_XML_CODE, "that!", false, 0, fv_xml_run_require,
+     "Something that must hold when a run begins"},
     {"weight", FV_XML_CODE, "name! from! type shape", false, 0, fv_xml_run_weight,
      "Names a weight"},
     {"call", FV_XML_CODE, "block! *", false, 0, fv_xml_run_call, "Expands a block here"},

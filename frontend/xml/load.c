@@ -116,6 +116,10 @@ static void run_graph(fv_xml_cx *cx, fv_xml_elem *e, const char *name) {
   cx->top = NULL;
   cx->depth = 0;
   cx->current = e;
+  if (cx->n_faults == before && fv_graph_unify(cx->graph, cx->diag) != FV_OK) {
+    cx->n_faults++;
+    cx->status = cx->status == FV_OK ? FV_ERR_TYPE : cx->status;
+  }
   bool has_output = false;
   for (const fv_xml_elem *c = e->child; c; c = c->next)
     has_output |= strcmp(c->name, "output") == 0;
@@ -242,10 +246,20 @@ static const char *dir_of(fv_arena *ar, const char *path) {
   return slash ? fv_arena_strndup(ar, path, (size_t)(slash - path) + 1) : "";
 }
 
+// unproved="check": what ops need and cannot prove is checked when a run begins.
+static void set_unproved(fv_xml_cx *cx) {
+  const fv_xml_attr *a = fv_xml_find_attr(cx->file->root, "unproved");
+  cx->module->check_unproved = a && strcmp(a->value, "check") == 0;
+  if (a && !cx->module->check_unproved && strcmp(a->value, "refuse") != 0)
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, 0),
+                       "'%s' is unknown; it is one of: refuse check", a->value);
+}
+
 static void lower(fv_xml_cx *cx) {
   fv_xml_check(cx);
   if (cx->file->root->bad || fv_xml_too_many(cx))
     return;  // the root is no model: what follows would be noise
+  set_unproved(cx);
   declare(cx);
   check_overrides(cx);
   run_graphs(cx);

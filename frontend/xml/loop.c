@@ -145,7 +145,8 @@ void fv_xml_run_each(fv_xml_cx *cx, const fv_xml_elem *e) {
   fv_value *v = outer_operand(cx, of, NULL);
   int64_t axis = 0;
   bool good = v && axis_of(cx, e, v->type.rank, &axis) && !l->poisoned;
-  if (good && fv_prove_eq(cx->pool, v->type.dim[axis], l->trips) != FV_YES) {
+  if (good && fv_xml_need_equal(cx, v->type.dim[axis], l->trips, "scan: the entries and the steps",
+                                fv_xml_at_value(cx, of, 0)) != FV_YES) {
     fv_str have = {.arena = cx->arena};
     fv_str want = {.arena = cx->arena};
     fv_x_print(cx->pool, &have, v->type.dim[axis]);
@@ -228,10 +229,12 @@ static fv_xml_carry *find_carry(fv_xml_cx *cx, fv_xml_loop *l, const char *name,
   return NULL;
 }
 
-static bool same_type(fv_xml_cx *cx, const fv_type *a, const fv_type *b) {
+static bool same_type(fv_xml_cx *cx, const fv_xml_attr *next, const fv_type *a, const fv_type *b) {
   bool same = a->dtype == b->dtype && a->rank == b->rank;
+  const char *what = fv_arena_printf(cx->arena, "the next value of carry '%s'", next->name);
   for (int i = 0; i < a->rank && same; i++)
-    same = fv_prove_eq(cx->pool, a->dim[i], b->dim[i]) == FV_YES;
+    same =
+        fv_xml_need_equal(cx, a->dim[i], b->dim[i], what, fv_xml_at_value(cx, next, 0)) == FV_YES;
   return same;
 }
 
@@ -247,7 +250,7 @@ void fv_xml_run_next(fv_xml_cx *cx, const fv_xml_elem *e) {
                          "carry '%s' has its next value already", a->name);
     c->has_next = true;
     c->next = fv_xml_operand(cx, fv_xml_whole(a), c->param ? &c->param->type.dtype : NULL);
-    if (c->next && c->param && !same_type(cx, &c->next->type, &c->param->type)) {
+    if (c->next && c->param && !same_type(cx, a, &c->next->type, &c->param->type)) {
       (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, a, 0),
                          "carry '%s' begins as %s, but its next value is %s", c->name,
                          fv_xml_type_text(cx, &c->param->type),
@@ -307,7 +310,9 @@ static fv_value *keep_where(fv_xml_cx *cx, fv_value *runs, fv_value *v, fv_value
 
 static bool has_batch(fv_xml_cx *cx, const fv_xml_loop *l, const fv_value *v,
                       const fv_xml_elem *e) {
-  if (v->type.rank > 0 && fv_prove_eq(cx->pool, v->type.dim[0], l->lengths->type.dim[0]) == FV_YES)
+  if (v->type.rank > 0 &&
+      fv_xml_need_equal(cx, v->type.dim[0], l->lengths->type.dim[0], "scan: the batch of lengths",
+                        fv_xml_at(cx, e)) == FV_YES)
     return true;
   (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at(cx, e),
                      "in a scan with lengths the first axis must be the batch: lengths is %s, this "

@@ -55,6 +55,58 @@ void fv_xml_run_dim(fv_xml_cx *cx, const fv_xml_elem *e) {
   bind_here(cx, e, FV_XML_INT, fv_x_sym(cx->pool, sym));
 }
 
+//===-- Requirements --------------------------------------------------------===//
+
+// "N == M", as a relation between two expressions.
+static bool parse_requirement(fv_xml_cx *cx, fv_xml_slice that, fv_condition *out) {
+  static const struct {
+    const char *sign;
+    fv_relation relation;
+    bool swap, strict;
+  } signs[] = {{"==", FV_REL_EQ, false, false}, {"!=", FV_REL_NE, false, false},
+               {"<=", FV_REL_LE, false, false}, {">=", FV_REL_LE, true, false},
+               {"<", FV_REL_LE, false, true},   {">", FV_REL_LE, true, true}};
+  const char *text = that.attr->value + that.at;
+  size_t at = 0, k = 0;
+  while (at < that.n && !strchr("=!<>", text[at]))
+    at++;
+  while (k < FV_COUNTOF(signs) && (at + strlen(signs[k].sign) > that.n ||
+                                   strncmp(text + at, signs[k].sign, strlen(signs[k].sign)) != 0))
+    k++;
+  if (k == FV_COUNTOF(signs)) {
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, that.attr, that.at + at),
+                       "a requirement has two integers and ==, !=, <, <=, > or >= between them");
+    return false;
+  }
+  const size_t next = at + strlen(signs[k].sign);
+  const fv_xml_slice left = {that.attr, that.at, at};
+  const fv_xml_slice right = {that.attr, that.at + next, that.n - next};
+  const fv_expr *a = fv_xml_expr(cx, fv_xml_trim(left));
+  const fv_expr *b = a ? fv_xml_expr(cx, fv_xml_trim(right)) : NULL;
+  if (!b)
+    return false;
+  out->relation = signs[k].relation;
+  out->a = signs[k].swap ? b : a;
+  out->b = signs[k].swap ? a : b;
+  if (signs[k].strict)
+    out->a = fv_x_add(cx->pool, out->a, fv_x_i64(cx->pool, 1));
+  return true;
+}
+
+void fv_xml_run_require(fv_xml_cx *cx, const fv_xml_elem *e) {
+  fv_condition c = {.text = "require", .span = fv_xml_at(cx, e)};
+  const fv_xml_slice that = attr(e, "that");
+  if (!parse_requirement(cx, that, &c))
+    return;
+  const fv_truth t = fv_require(cx->top->region, &c, true);
+  if (t != FV_YES)
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, that.attr, that.at),
+                       t == FV_NO ? "this can never hold"
+                                  : "a requirement is about dims, and holds before the run: it "
+                                    "stands in no arm of an <if>, and names nothing that the run "
+                                    "computes");
+}
+
 //===-- Constants ---------------------------------------------------------===//
 
 enum { MAX_CONST = 1 << 20 };

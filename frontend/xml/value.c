@@ -185,6 +185,12 @@ void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e) {
 
 //===-- Assertions --------------------------------------------------------===//
 
+fv_truth fv_xml_need_equal(fv_xml_cx *cx, const fv_expr *a, const fv_expr *b, const char *what,
+                           const fv_span *at) {
+  const fv_condition c = {.relation = FV_REL_EQ, .a = a, .b = b, .text = what, .span = at};
+  return fv_require(cx->top->region, &c, false);
+}
+
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) {
   const fv_xml_attr *type = fv_xml_find_attr(e, "type");
   const fv_xml_attr *shape = fv_xml_find_attr(e, "shape");
@@ -198,7 +204,8 @@ void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) 
     return;
   fv_truth same = t.rank == v->type.rank ? FV_YES : FV_NO;
   for (int i = 0; i < t.rank && same != FV_NO; i++) {
-    const fv_truth d = fv_prove_eq(cx->pool, t.dim[i], v->type.dim[i]);
+    const fv_truth d =
+        fv_xml_need_equal(cx, t.dim[i], v->type.dim[i], "shape", fv_xml_at_value(cx, shape, 0));
     same = d == FV_YES ? same : d;
   }
   if (same != FV_YES)

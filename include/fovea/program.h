@@ -14,7 +14,7 @@
 #include "fovea/kernel.h"
 
 #define FV_PROGRAM_MAGIC 0x41455646u  // "FVEA"
-#define FV_PROGRAM_VERSION 2u
+#define FV_PROGRAM_VERSION 3u
 #define FV_NO_SLOT 0xffffffffu
 
 typedef struct fv_table {  // array in the image
@@ -72,8 +72,8 @@ typedef enum fv_space {
   FV_SPACE_STATE,       // current version of state `index`
   FV_SPACE_STATE_NEXT,  // the version being written of a double-buffered state: one member of it,
                         // or without a stride_slot all of them, which then are written or copied
-  FV_SPACE_VIEW,  // buffer `index` (a lower number) of the same entry, plus stride_slot: a
-                  // slice of a collected value; it moves with that buffer in a SWAP
+  FV_SPACE_VIEW,        // buffer `index` (a lower number) of the same entry, plus stride_slot: a
+                        // slice of a collected value; it moves with that buffer in a SWAP
 } fv_space;
 
 typedef struct fv_prog_buffer {
@@ -138,6 +138,29 @@ typedef struct fv_prog_advance {
   uint32_t symbol, slot;  // at commit the state length `symbol` becomes slot's value
 } fv_prog_advance;
 
+// What must hold between two numbers when a run is bound.
+//   X(id, sign, holds for a and b, what a failure says between and behind them)
+#define FV_RELATION_TABLE(X)                   \
+  X(EQ, "==", a == b, "and", " must be equal") \
+  X(NE, "!=", a != b, "and", " must differ")   \
+  X(LE, "<=", a <= b, "must be at most", "")   \
+  X(BROADCAST, "~", a == b || a == 1 || b == 1, "and", " must be equal, or one of them 1")
+
+typedef enum fv_relation {
+#define X(id, sign, holds, between, behind) FV_REL_##id,
+  FV_RELATION_TABLE(X)
+#undef X
+      FV_REL_COUNT
+} fv_relation;
+
+// Tested behind the bind section, before anything else is made of the dims.
+typedef struct fv_prog_condition {
+  uint32_t relation;
+  uint32_t text;  // "file:line:col: op: what"
+  uint32_t a_slot, b_slot;
+  uint32_t a_name, b_name;  // as expressions of dims; a number stands for itself
+} fv_prog_condition;
+
 typedef struct fv_prog_entry {
   uint32_t name;
   uint32_t n_slot;
@@ -148,6 +171,7 @@ typedef struct fv_prog_entry {
   fv_table args;             // uint32_t
   fv_table literals;         // int64_t
   fv_table advances;         // fv_prog_advance
+  fv_table conditions;       // fv_prog_condition
   uint32_t bind_end;         // insts [0, bind_end) run at bind, the rest at each run
   uint32_t reserved;
 } fv_prog_entry;

@@ -10,6 +10,8 @@
 #define FOVEA_IR_GRAPH_GRAPH_H_
 
 #include "base/diag.h"
+#include "base/index.h"
+#include "fovea/program.h"
 #include "ir/expr/expr.h"
 
 typedef struct fv_value fv_value;
@@ -231,11 +233,26 @@ typedef struct fv_advance {
   const fv_expr *next;
 } fv_advance;
 
+// What the graph needs of its dims and what is not proved: checked when a run is bound, before
+// anything is computed. a and b are over symbols that are known then, and as the author wrote them.
+typedef struct fv_condition {
+  fv_relation relation;
+  const fv_expr *a, *b;
+  const char *text;  // who needs it: "add", "matmul: the inner dims"
+  const fv_span *span;
+} fv_condition;
+
 struct fv_graph {
   fv_module *module;
   const char *name;
   fv_region *region;  // params = inputs in order; results = outputs in order
   const char **input_name, **output_name;
+  fv_type *declared;        // of the inputs, before equal dims became one; NULL: as they are
+  fv_condition *condition;  // no two that say the same
+  size_t n_condition, cap_condition;
+  fv_index conditions;
+  const fv_expr **one;  // by symbol below n_one: the dim or number that it must equal, or NULL
+  uint32_t n_one;
   fv_advance *advance;
   int n_advance;
   const fv_span *span;
@@ -254,6 +271,7 @@ struct fv_module {
   fv_xpool *pool;
   const char *name;
   const char *file, *dir;  // dir ends with '/', or is ""
+  bool check_unproved;     // what an op needs and cannot prove is a condition, not an error
   fv_graph **graph;
   int n_graph;
   fv_state **state;
@@ -361,6 +379,21 @@ FV_NODISCARD fv_status fv_infer_node(fv_node *n, fv_diag_sink *diag);
 // its attributes and the loops around it? No built-in node is asked: inferring costs as much.
 bool fv_node_is_inferred(const fv_node *n);
 FV_NODISCARD fv_status fv_infer_graph(fv_graph *g, fv_diag_sink *diag);
+
+//===-- Conditions --------------------------------------------------------===//
+
+fv_truth fv_prove(fv_xpool *p, fv_relation r, const fv_expr *a, const fv_expr *b);
+// YES: proved, or a condition of the graph. NO: it never holds. UNKNOWN: the model does not allow
+// unproved needs (see check_unproved; an author's own requirement is always allowed), or it
+// cannot be checked at bind: it is about what only the run knows, or stands in an arm of `if`.
+fv_truth fv_require(fv_region *at, const fv_condition *need, bool by_author);
+// Dims that conditions make equal become one in all types and attributes, and what then is
+// proved is listed no more; the graph is inferred again. An error if a condition never holds.
+FV_NODISCARD fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag);
+const fv_expr *fv_graph_unified(fv_graph *g, const fv_expr *e);  // the same for an expression
+// The type of an input in the dims of its declaration: these are bound by what a run is given.
+const fv_type *fv_graph_input_type(const fv_graph *g, int i);
+void fv_condition_print(const fv_xpool *p, fv_str *s, const fv_condition *c, const fv_xprint *how);
 
 //===-- Verifier and text -------------------------------------------------===//
 

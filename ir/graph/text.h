@@ -3,6 +3,7 @@
 //
 //   fovea 1
 //   module "name"
+//   unproved check
 //   symbol B dim 1..64
 //   let $0 = max(S-2, 0)+64
 //   state "cache" members 12 axis 1 length past : f32[B, 512, 64]
@@ -10,6 +11,7 @@
 //
 //   graph "main" {
 //     input "x" %x : f32[B, 4]
+//     require B <= 2*S "slice"
 //     %w = constant <f32[4, 768] @"layer.weight":0123456789abcdef>() : f32[4, 768]
 //     %0 = matmul(%x, %w) : f32[B, 768]
 //     %y = loop(%0) {trips = 3, counter = 1} : f32[B, 768] do {

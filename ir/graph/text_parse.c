@@ -321,6 +321,41 @@ static fv_status read_input(parser *p) {
   return define(p, at, value, fv_graph_add_input(p->g, name, &t));
 }
 
+static fv_status read_relation(parser *p, fv_relation *out) {
+  static const char *const sign[] = {
+#define X(id, sign, holds, between, behind) sign,
+      FV_RELATION_TABLE(X)
+#undef X
+  };
+  fv_text_reader *r = &p->r;
+  for (size_t i = 0; i < FV_REL_COUNT; i++) {
+    const size_t n = strlen(sign[i]);
+    if (r->size - r->at >= n && memcmp(r->text + r->at, sign[i], n) == 0) {
+      r->at += n;
+      *out = (fv_relation)i;
+      return FV_OK;
+    }
+  }
+  return fv_tr_fail(r, r->at, FV_ERR_PARSE, "a relation is expected here: ==, !=, <= or ~");
+}
+
+static fv_status read_condition(parser *p) {
+  fv_text_reader *r = &p->r;
+  fv_tr_skip(r);
+  const size_t at = r->at;
+  fv_condition c = {.span = fv_tr_span(r, at)};
+  FV_TRY(fv_tr_expr(r, "=!<~\n#", &c.a));
+  FV_TRY(read_relation(p, &c.relation));
+  FV_TRY(fv_tr_expr(r, "\"\n#", &c.b));
+  FV_TRY(fv_tr_string(r, &c.text));
+  const fv_truth t = fv_require(p->region, &c, true);
+  if (t == FV_YES)
+    return FV_OK;
+  return fv_tr_fail(r, at, FV_ERR_TYPE,
+                    t == FV_NO ? "this condition can never hold"
+                               : "a condition is about what is known before the run");
+}
+
 static fv_status read_output(parser *p) {
   const char *name;
   fv_value *v;
@@ -350,6 +385,9 @@ static fv_status read_graph(parser *p) {
   FV_TRY(fv_tr_want(&p->r, '{'));
   while (fv_tr_eat_word(&p->r, "input"))
     FV_TRY(read_input(p));
+  while (fv_tr_eat_word(&p->r, "require"))
+    FV_TRY(read_condition(p));
+  FV_TRY(fv_graph_unify(p->g, p->r.diag));
   for (;;) {
     const bool top = p->n_frame == 0;
     if (!top && fv_tr_eat_word(&p->r, "yield")) {
@@ -451,6 +489,10 @@ static fv_status read_module(parser *p) {
   FV_TRY(fv_tr_string(&p->r, &name));
   p->r.m = fv_module_create(p->r.arena, name);
   p->r.m->file = p->r.file;
+  if (fv_tr_eat_word(&p->r, "unproved")) {
+    FV_TRY(fv_tr_want_word(&p->r, "check"));
+    p->r.m->check_unproved = true;
+  }
   while (fv_tr_eat_word(&p->r, "symbol"))
     FV_TRY(read_symbol(p));
   while (fv_tr_eat_word(&p->r, "let"))

@@ -98,7 +98,11 @@ static void puts_lets(printer *w) {
   for (int g = 0; g < w->m->n_graph; g++) {
     const fv_graph *gr = w->m->graph[g];
     for (int i = 0; i < gr->region->n_param; i++)
-      name_dims(w, &gr->region->param[i]->type);
+      name_dims(w, fv_graph_input_type(gr, i));
+    for (size_t i = 0; i < gr->n_condition; i++) {
+      name_parts(w, gr->condition[i].a);
+      name_parts(w, gr->condition[i].b);
+    }
     for (fv_node *n = fv_walk_first(gr->region); n; n = fv_walk_next(gr->region, n))
       name_node_parts(w, n);
     for (int i = 0; i < gr->n_advance; i++)
@@ -301,7 +305,14 @@ static void puts_graph(printer *w, fv_graph *g) {
     fv_str_puts(w->out, "  input ");
     puts_string(w, g->input_name[i]);
     fv_str_printf(w->out, " %s : ", w->name[g->region->param[i]->id]);
-    puts_type(w, &g->region->param[i]->type);
+    puts_type(w, fv_graph_input_type(g, i));
+    fv_str_puts(w->out, "\n");
+  }
+  for (size_t i = 0; i < g->n_condition; i++) {
+    fv_str_puts(w->out, "  require ");
+    fv_condition_print(w->m->pool, w->out, &g->condition[i], &w->how);
+    fv_str_puts(w->out, " ");
+    puts_string(w, g->condition[i].text);
     fv_str_puts(w->out, "\n");
   }
   puts_nodes(w, g);
@@ -326,7 +337,7 @@ static void puts_header(printer *w) {
   const fv_module *m = w->m;
   fv_str_puts(w->out, "fovea 1\nmodule ");
   puts_string(w, m->name);
-  fv_str_puts(w->out, "\n");
+  fv_str_puts(w->out, m->check_unproved ? "\nunproved check\n" : "\n");
   for (uint32_t i = 0; i < fv_symbol_count(m->pool); i++) {
     const fv_symbol *s = fv_symbol_get(m->pool, i);
     fv_str_puts(w->out, "symbol ");

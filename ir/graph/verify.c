@@ -239,11 +239,25 @@ static fv_status check_results(verifier *v, const fv_region *r) {
   return FV_OK;
 }
 
+static fv_status check_conditions(verifier *v) {
+  for (size_t i = 0; i < v->g->n_condition; i++) {
+    const fv_condition *c = &v->g->condition[i];
+    if (c->relation >= FV_REL_COUNT || !c->a || !c->b || !c->text || c->a->dtype != FV_i64 ||
+        c->b->dtype != FV_i64)
+      return broken(v, NULL, "condition %zu is malformed", i);
+    const unsigned late = FV_XF_RUN | FV_XF_INDEX | FV_XF_LOAD;
+    if (fv_x_has(c->a, late) || fv_x_has(c->b, late))
+      return broken(v, NULL, "condition %zu is not known at bind", i);
+  }
+  return FV_OK;
+}
+
 static fv_status check_graph(verifier *v) {
   fv_region *r = v->g->region;
   v->scope = FV_NEW_N(v->m->arena, const fv_region *, fv_symbol_count(v->m->pool));
   fv_xwalk_init(&v->seen, v->m->pool);
   v->n_home = 0;
+  FV_TRY(check_conditions(v));
   FV_TRY(enter_params(v, NULL, r));
   fv_walk w = {.top = r};
   const fv_node *prev = NULL;  // in the region at hand

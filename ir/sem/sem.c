@@ -296,8 +296,30 @@ fv_status fv_sem_same_dtype(fv_sem *s, int a, int b) {
   return fv_sem_error(s, "element types differ (%s); a <cast> in front mends it", fv_sem_shapes(s));
 }
 
+// The node that the user wrote: what is within a definition is not known to him.
+static const fv_node *outermost(const fv_node *n) {
+  while (n->region->owner && !n->region->owner->n_body)
+    n = n->region->owner;
+  return n;
+}
+
+fv_truth fv_sem_need(fv_sem *s, fv_relation r, const fv_expr *a, const fv_expr *b,
+                     const char *what) {
+  const fv_truth t = fv_prove(s->pool, r, a, b);
+  if (t != FV_UNKNOWN)
+    return t;
+  const fv_node *n = outermost(s->node);
+  const char *op = fv_op_get(n->op)->name;
+  const fv_condition c = {.relation = r,
+                          .a = a,
+                          .b = b,
+                          .text = what ? fv_arena_printf(s->arena, "%s: %s", op, what) : op,
+                          .span = fv_node_span(n)};
+  return fv_require(s->node->region, &c, false);
+}
+
 fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b, const char *what) {
-  const fv_truth equal = fv_prove_eq(s->pool, a, b);
+  const fv_truth equal = fv_sem_need(s, FV_REL_EQ, a, b, what);
   if (equal == FV_YES)
     return FV_OK;
   const char *ta = fv_sem_dim_text(s, a);

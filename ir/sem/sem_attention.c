@@ -113,7 +113,8 @@ static fv_status check_mask(fv_sem *s, const attention *a, int operand, unsigned
   FV_TRY(fv_sem_want_rank(s, operand, 0, scores.rank));
   FV_TRY(fv_sem_broadcast_dims(s, (const fv_type *[]){&scores, m}, 2, &rank, dims));
   for (int i = 0; i < rank; i++)
-    if (fv_prove_eq(s->pool, dims[i], scores.dim[i]) != FV_YES)
+    if (fv_sem_need(s, FV_REL_EQ, dims[i], scores.dim[i], fv_sem_operand_name(s, operand)) !=
+        FV_YES)
       return fv_sem_error(s, "'%s' must broadcast to the scores %s (%s)",
                           fv_sem_operand_name(s, operand), fv_sem_type_text(s, &scores),
                           fv_sem_shapes(s));

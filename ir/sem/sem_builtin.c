@@ -33,6 +33,14 @@ fv_status fv_sem_constant(fv_sem *s) {
   return FV_OK;
 }
 
+// In the graph, equal dims are one.
+static fv_type state_type(const fv_sem *s, const fv_state *state) {
+  fv_type t = state->type;
+  for (int i = 0; i < t.rank; i++)
+    t.dim[i] = fv_graph_unified(s->node->region->graph, t.dim[i]);
+  return t;
+}
+
 static fv_status state_of(fv_sem *s, const fv_state **out) {
   const int64_t i = fv_attr_int(s->node, "state");
   if (i < 0 || i >= s->module->n_state)
@@ -50,7 +58,8 @@ static fv_status state_of(fv_sem *s, const fv_state **out) {
 fv_status fv_sem_state_read(fv_sem *s) {
   const fv_state *state = NULL;
   FV_TRY(state_of(s, &state));
-  fv_sem_add_result(s, &state->type);
+  const fv_type t = state_type(s, state);
+  fv_sem_add_result(s, &t);
   return FV_OK;
 }
 
@@ -59,7 +68,7 @@ static fv_status same_type(fv_sem *s, const char *what, const fv_type *have, con
   bool known = have->dtype == want->dtype && have->rank == want->rank;
   bool equal = known;
   for (int i = 0; i < want->rank && known; i++) {
-    const fv_truth t = fv_prove_eq(s->pool, have->dim[i], want->dim[i]);
+    const fv_truth t = fv_sem_need(s, FV_REL_EQ, have->dim[i], want->dim[i], what);
     equal = equal && t == FV_YES;
     known = t != FV_NO;
   }
@@ -73,8 +82,9 @@ static fv_status same_type(fv_sem *s, const char *what, const fv_type *have, con
 fv_status fv_sem_state_write(fv_sem *s) {
   const fv_state *state = NULL;
   FV_TRY(state_of(s, &state));
+  const fv_type want = state_type(s, state);
   return same_type(s, fv_arena_printf(s->arena, "the new value of state '%s'", state->name),
-                   fv_sem_type(s, 0), &state->type);
+                   fv_sem_type(s, 0), &want);
 }
 
 //===-- Loop --------------------------------------------------------------===//

@@ -130,16 +130,21 @@ fv_status fv_sem_want_in_range(fv_sem *s, const fv_expr *e, const fv_expr *exten
     return fv_sem_error(
         s, "%s = %s is out of range: it must be in 0..%s (%s)", what, fv_sem_dim_text(s, e),
         fv_sem_dim_text(s, fv_x_sub(s->pool, extent, fv_x_i64(s->pool, 1))), fv_sem_shapes(s));
-  default:
+  default: {
+    const fv_expr *zero = fv_x_i64(s->pool, 0), *next = fv_x_add(s->pool, e, fv_x_i64(s->pool, 1));
+    if (fv_sem_need(s, FV_REL_LE, zero, e, what) == FV_YES &&
+        fv_sem_need(s, FV_REL_LE, next, extent, what) == FV_YES)
+      return FV_OK;
     fv_sem_check(
         s, fv_sem_bounds(s, e, extent),
         fv_arena_printf(s->arena, "%s: %s is out of range", fv_op_get(s->node->op)->name, what));
     return FV_OK;
   }
+  }
 }
 
 fv_status fv_sem_want_not_negative(fv_sem *s, const fv_expr *dim, const char *what) {
-  const fv_truth ok = fv_prove_le(s->pool, fv_x_i64(s->pool, 0), dim);
+  const fv_truth ok = fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 0), dim, what);
   if (ok == FV_YES)
     return FV_OK;
   if (ok == FV_NO)

@@ -56,8 +56,8 @@ static fv_status product_nest(fv_sem *s, fv_dtype t, const fv_expr **a_at, const
   for (int i = 0; i < rank; i++)
     index[i] = fv_sem_index(s, i);
   const fv_expr *red = fv_sem_index(s, fv_sem_reduce(s, k));
-  fv_sem_broadcast_index(s, &batch_a, batch, index, a_at);
-  fv_sem_broadcast_index(s, &batch_b, batch, index, b_at);
+  fv_sem_broadcast_index(s, &batch_a, batch, dims, index, a_at);
+  fv_sem_broadcast_index(s, &batch_b, batch, dims, index, b_at);
   if (a.rank > 1)
     a_at[a.rank - 2] = index[batch];
   a_at[a.rank - 1] = red;
@@ -135,7 +135,7 @@ fv_status fv_sem_masked_matmul(fv_sem *s) {
   int joint;
   FV_TRY(fv_sem_broadcast_dims(s, (const fv_type *[]){&full, fv_sem_type(s, 2)}, 2, &joint, dims));
   for (int i = 0; i < joint; i++)
-    if (joint != rank || fv_prove_eq(s->pool, dims[i], full.dim[i]) != FV_YES)
+    if (joint != rank || fv_sem_need(s, FV_REL_EQ, dims[i], full.dim[i], "mask") != FV_YES)
       return fv_sem_error(s, "mask must broadcast to %s (%s)", fv_sem_type_text(s, &full),
                           fv_sem_shapes(s));
   const fv_expr *index[FV_MAX_RANK];
@@ -143,7 +143,7 @@ fv_status fv_sem_masked_matmul(fv_sem *s) {
   for (int i = 0; i < rank; i++)
     index[i] = fv_sem_index(s, i);
   index[rank - 1] = fv_sem_index(s, rank);  // the reduced dim
-  fv_sem_broadcast_index(s, fv_sem_type(s, 2), rank, index, at);
+  fv_sem_broadcast_index(s, fv_sem_type(s, 2), rank, full.dim, index, at);
   const fv_expr *product = fv_x_mul(s->pool, fv_sem_load(s, 0, a_at), fv_sem_load(s, 1, b_at));
   const fv_expr *zero = fv_x_lit_f(s->pool, (fv_dtype)product->dtype, 0);
   return fv_sem_combine(s, FV_COMBINE_SUM, fv_sem_pick(s, fv_sem_load(s, 2, at), product, zero),
@@ -159,7 +159,7 @@ static fv_status gemm_addend(fv_sem *s, const fv_expr **out) {
   FV_TRY(fv_sem_want_rank(s, 2, 0, 2));
   FV_TRY(fv_sem_broadcast_dims(s, (const fv_type *[]){&y, fv_sem_type(s, 2)}, 2, &rank, dims));
   for (int i = 0; i < 2; i++)
-    if (fv_prove_eq(s->pool, dims[i], y.dim[i]) != FV_YES)
+    if (fv_sem_need(s, FV_REL_EQ, dims[i], y.dim[i], "c") != FV_YES)
       return fv_sem_error(s, "c must broadcast to %s (%s)", fv_sem_type_text(s, &y),
                           fv_sem_shapes(s));
   *out = fv_sem_widen(s, fv_sem_arg(s, 2));

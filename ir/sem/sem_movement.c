@@ -129,7 +129,10 @@ static fv_status split_sizes(fv_sem *s, const fv_expr *extent, int *count, const
                         FV_MAX_RESULTS);
   *count = sizes->n ? sizes->n : (int)parts;
   if (!sizes->n) {
-    if (!fv_x_divide(s->pool, extent, fv_x_i64(s->pool, parts), &size[0]))
+    const fv_expr *n = fv_x_i64(s->pool, parts), *zero = fv_x_i64(s->pool, 0);
+    size[0] = fv_x_floordiv(s->pool, extent, n);
+    if (!fv_x_divide(s->pool, extent, n, &size[0]) &&
+        fv_sem_need(s, FV_REL_EQ, fv_x_mod(s->pool, extent, n), zero, "what is left") != FV_YES)
       return fv_sem_error(s, "the extent %s cannot be cut into %lld equal parts (%s)",
                           fv_sem_dim_text(s, extent), (long long)parts, fv_sem_shapes(s));
     for (int i = 1; i < *count; i++)
@@ -178,8 +181,8 @@ static fv_status slice_bound(fv_sem *s, const char *attr, int lo, const fv_expr 
     }
     if (v < 0)
       e = fv_x_add(s->pool, e, extent);
-  } else if (fv_prove_le(s->pool, fv_x_i64(s->pool, 0), e) != FV_YES &&
-             fv_sem_in_range(s, e, extent) != FV_YES) {
+  } else if (fv_sem_in_range(s, e, extent) != FV_YES &&
+             fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 0), e, attr) != FV_YES) {
     return fv_sem_error(s, "cannot prove that %s = %s is 0 or more (%s)", attr,
                         fv_sem_dim_text(s, e), fv_sem_shapes(s));
   }

@@ -79,12 +79,23 @@ const fv_expr *fv_sem_load(fv_sem *s, int operand, const fv_expr *const *index) 
   return fv_x_load(s->pool, t->dtype, (uint32_t)operand, t->rank, index);
 }
 
-void fv_sem_broadcast_index(fv_sem *s, const fv_type *t, int rank, const fv_expr *const *index,
-                            const fv_expr **out) {
+// A dim that only the run knows to be 1 or as broad is read at min(index, dim - 1).
+static const fv_expr *broadcast_at(fv_sem *s, const fv_expr *dim, const fv_expr *broad,
+                                   const fv_expr *index) {
+  fv_graph *g = s->node->region->graph;
+  if (fv_sem_is_one(s, dim))
+    return fv_x_i64(s->pool, 0);
+  if (fv_prove_eq(s->pool, fv_graph_unified(g, dim), fv_graph_unified(g, broad)) == FV_YES)
+    return index;
+  return fv_sem_x2(s, FV_X_MIN, index, fv_x_sub(s->pool, dim, fv_x_i64(s->pool, 1)));
+}
+
+void fv_sem_broadcast_index(fv_sem *s, const fv_type *t, int rank, const fv_expr *const *dims,
+                            const fv_expr *const *index, const fv_expr **out) {
   for (int i = 0; i < t->rank; i++) {
     const int k = rank - t->rank + i;
     FV_CHECK(s->arena, k >= 0);
-    out[i] = fv_sem_is_one(s, t->dim[i]) ? fv_x_i64(s->pool, 0) : index[k];
+    out[i] = broadcast_at(s, t->dim[i], dims[k], index[k]);
   }
 }
 
@@ -94,7 +105,7 @@ const fv_expr *fv_sem_arg(fv_sem *s, int operand) {
   const int rank = s->out[0].rank;
   for (int i = 0; i < rank; i++)
     index[i] = fv_sem_index(s, i);
-  fv_sem_broadcast_index(s, fv_sem_type(s, operand), rank, index, at);
+  fv_sem_broadcast_index(s, fv_sem_type(s, operand), rank, s->out[0].dim, index, at);
   return fv_sem_load(s, operand, at);
 }
 
@@ -107,6 +118,14 @@ static fv_status broadcast_error(fv_sem *s, fv_truth equal, const fv_expr *a, co
                       "shapes do not broadcast: cannot prove %s == %s; declare them as one dim "
                       "(%s)",
                       ta, tb, fv_sem_shapes(s));
+}
+
+// Of two dims that are equal, or of which one is 1: the other one.
+static const fv_expr *broader(fv_sem *s, const fv_expr *a, const fv_expr *b) {
+  const fv_expr *one = fv_x_i64(s->pool, 1);
+  if (fv_prove_le(s->pool, one, a) == FV_YES && fv_prove_le(s->pool, one, b) == FV_YES)
+    return fv_x_op(s->pool, FV_X_MAX, a, b, NULL);
+  return fv_sem_pick(s, fv_sem_x2(s, FV_X_EQ, a, one), b, a);
 }
 
 fv_status fv_sem_broadcast_dims(fv_sem *s, const fv_type *const *types, int count, int *rank,
@@ -125,9 +144,14 @@ fv_status fv_sem_broadcast_dims(fv_sem *s, const fv_type *const *types, int coun
         dims[axis] = d;
         continue;
       }
-      const fv_truth equal = fv_sem_is_one(s, d) ? FV_YES : fv_prove_eq(s->pool, dims[axis], d);
-      if (equal != FV_YES)
-        return broadcast_error(s, equal, dims[axis], d);
+      fv_graph *g = s->node->region->graph;
+      if (fv_sem_is_one(s, d) ||
+          fv_prove_eq(s->pool, fv_graph_unified(g, dims[axis]), fv_graph_unified(g, d)) == FV_YES)
+        continue;
+      const fv_truth fits = fv_sem_need(s, FV_REL_BROADCAST, dims[axis], d, NULL);
+      if (fits != FV_YES)
+        return broadcast_error(s, fits, dims[axis], d);
+      dims[axis] = broader(s, dims[axis], d);
     }
   }
   return FV_OK;

@@ -118,7 +118,12 @@ static fv_status infer_free_dim(fv_sem *s, int rank, const fv_expr **dims, int a
   if (fv_x_is_lit(pb, &v) && v == 0)
     return fv_sem_error(s, "shape[%d] = -1 has no one answer when another dim is 0 (%s)", axis,
                         fv_sem_shapes(s));
-  if (!fv_x_divide(s->pool, pa, pb, &dims[axis]))
+  if (fv_x_divide(s->pool, pa, pb, &dims[axis]))
+    return FV_OK;
+  dims[axis] = fv_x_floordiv(s->pool, pa, pb);
+  const fv_expr *zero = fv_x_i64(s->pool, 0), *rest = fv_x_mod(s->pool, pa, pb);
+  if (fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 1), pb, "the other dims") != FV_YES ||
+      fv_sem_need(s, FV_REL_EQ, rest, zero, "what is left") != FV_YES)
     return fv_sem_error(s, "shape[%d] = -1: cannot divide %s by %s without rest (%s)", axis,
                         fv_sem_dim_text(s, pa), fv_sem_dim_text(s, pb), fv_sem_shapes(s));
   return FV_OK;
@@ -148,7 +153,7 @@ fv_status fv_sem_reshape(fv_sem *s) {
   const fv_expr *pa;
   const fv_expr *pb;
   cancelled(s, fv_sem_type(s, 0), shape->n, dims, -1, &pa, &pb);
-  const fv_truth equal = fv_prove_eq(s->pool, pa, pb);
+  const fv_truth equal = fv_sem_need(s, FV_REL_EQ, pa, pb, "the elements");
   if (equal == FV_YES)
     return reshape_nest(s, shape->n, dims);
   fv_type want = {.dtype = fv_sem_type(s, 0)->dtype, .rank = shape->n};
@@ -182,7 +187,7 @@ fv_status fv_sem_squeeze(fv_sem *s) {
   const fv_expr *at[FV_MAX_RANK];
   int rank = 0;
   for (int i = 0; i < x.rank; i++) {
-    if (drop[i] && !fv_sem_is_one(s, x.dim[i]))
+    if (drop[i] && fv_sem_need(s, FV_REL_EQ, x.dim[i], fv_x_i64(s->pool, 1), NULL) != FV_YES)
       return fv_sem_error(s, "axis %d has extent %s; only an extent of 1 can go (%s)", i,
                           fv_sem_dim_text(s, x.dim[i]), fv_sem_shapes(s));
     at[i] = drop[i] ? fv_x_i64(s->pool, 0) : fv_sem_index(s, rank);

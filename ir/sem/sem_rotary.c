@@ -18,7 +18,7 @@ static fv_status check(fv_sem *s, const fv_expr **half) {
     FV_TRY(fv_sem_want_rank(s, k, 1, x.rank));
     FV_TRY(fv_sem_broadcast_dims(s, (const fv_type *[]){&part, fv_sem_type(s, k)}, 2, &rank, dims));
     for (int i = 0; i < rank; i++)
-      if (fv_prove_eq(s->pool, dims[i], part.dim[i]) != FV_YES)
+      if (fv_sem_need(s, FV_REL_EQ, dims[i], part.dim[i], fv_sem_operand_name(s, k)) != FV_YES)
         return fv_sem_error(s, "'%s' must broadcast to %s, half of x (%s)",
                             fv_sem_operand_name(s, k), fv_sem_type_text(s, &part),
                             fv_sem_shapes(s));

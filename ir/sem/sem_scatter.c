@@ -111,7 +111,8 @@ static fv_status at_element(fv_sem *s, const fv_expr *const *lead, int axis, con
       at[i] = checked(s, fv_sem_load(s, 1, lead), room);
       continue;
     }
-    const fv_truth fits = fv_prove_le(s->pool, have, room);
+    const char *what = fv_arena_printf(s->arena, "axis %d of 'indices'", i);
+    const fv_truth fits = fv_sem_need(s, FV_REL_LE, have, room, what);
     if (fits == FV_NO)
       return fv_sem_error(s, "axis %d of 'indices' is longer than that of '%s' (%s)", i,
                           fv_sem_operand_name(s, 0), fv_sem_shapes(s));

@@ -18,6 +18,11 @@ const char *fv_sem_operand_name(const fv_sem *s, int operand);
 // Fills the contents of the node's results (fv_value.content); the types are set.
 void fv_sem_contents(const fv_node *n);
 
+// Is `a` in this relation to `b`? What cannot be proved is listed as a condition of the graph
+// where the model allows it, and then is so: YES. `what` may be NULL.
+fv_truth fv_sem_need(fv_sem *s, fv_relation r, const fv_expr *a, const fv_expr *b,
+                     const char *what);
+
 //===-- Checks ----------------------------------------------------------===//
 
 enum { FV_CLASS_FLOAT = 1, FV_CLASS_INT = 2, FV_CLASS_BOOL = 4 };
@@ -87,9 +92,9 @@ const fv_expr *fv_sem_acc(fv_sem *s, fv_dtype t);
 // Operand types [first, first + count) broadcast to one shape.
 FV_NODISCARD fv_status fv_sem_broadcast_dims(fv_sem *s, const fv_type *const *types, int count,
                                              int *rank, const fv_expr **dims);
-// Index of an element of a type at indices of a broader shape, aligned right.
-void fv_sem_broadcast_index(fv_sem *s, const fv_type *t, int rank, const fv_expr *const *index,
-                            const fv_expr **out);
+// Index of an element of a type at indices of a broader shape dims[0..rank), aligned right.
+void fv_sem_broadcast_index(fv_sem *s, const fv_type *t, int rank, const fv_expr *const *dims,
+                            const fv_expr *const *index, const fv_expr **out);
 
 //===-- Windows (convolution, pooling) ------------------------------------===//
 

@@ -26,12 +26,13 @@ fv_status fv_sem_windows(fv_sem *s, int spatial, bool dilations, fv_window *w) {
 fv_status fv_sem_window_extent(fv_sem *s, const fv_window *w, int axis, const fv_expr **out) {
   fv_xpool *p = s->pool;
   const fv_expr *one = fv_x_i64(p, 1);
-  if (fv_prove_le(p, one, w->kernel) != FV_YES)
+  const char *what = fv_arena_printf(s->arena, "the kernel along axis %d", axis);
+  if (fv_sem_need(s, FV_REL_LE, one, w->kernel, what) != FV_YES)
     return fv_sem_error(s, "the kernel is empty along axis %d (%s)", axis, fv_sem_shapes(s));
   const fv_expr *reach = fv_x_mul(p, fv_x_sub(p, w->kernel, one), fv_x_i64(p, w->dilation));
   const fv_expr *padded = fv_x_add(p, w->in, fv_x_i64(p, w->pad_begin + w->pad_end));
   const fv_expr *room = fv_x_sub(p, fv_x_sub(p, padded, reach), one);
-  const fv_truth fits = fv_prove_le(p, fv_x_i64(p, 0), room);
+  const fv_truth fits = fv_sem_need(s, FV_REL_LE, fv_x_add(p, reach, one), padded, what);
   if (fits != FV_YES)
     return fv_sem_error(
         s, "along axis %d the kernel reaches over %s elements, the padded input %s %s%s (%s)", axis,

@@ -236,9 +236,57 @@ static int32_t run_bind_section(fv_exec_ctx *c, ex_entry *e) {
   return FV_MODEL_OK;
 }
 
+static bool holds(uint32_t relation, int64_t a, int64_t b) {
+  switch (relation) {
+#define X(id, sign, holds, between, behind) \
+  case FV_REL_##id: return holds;
+    FV_RELATION_TABLE(X)
+#undef X
+  default: return false;
+  }
+}
+
+// "N = " in front of its value; a number stands for itself.
+static const char *shown_name(const char *name, const char **equals) {
+  const char *end = name + (*name == '-');
+  while (*end >= '0' && *end <= '9')
+    end++;
+  const bool number = *end == 0;
+  *equals = number ? "" : " = ";
+  return number ? "" : name;
+}
+
+static int32_t check_conditions(fv_exec_ctx *c, const ex_entry *e) {
+  static const char *const between[] = {
+#define X(id, sign, holds, between, behind) between,
+      FV_RELATION_TABLE(X)
+#undef X
+  };
+  static const char *const behind[] = {
+#define X(id, sign, holds, between, behind) behind,
+      FV_RELATION_TABLE(X)
+#undef X
+  };
+  for (uint32_t i = 0; i < e->prog->conditions.count; i++) {
+    const fv_prog_condition *k = &e->condition[i];
+    const int64_t a = e->slot[k->a_slot], b = e->slot[k->b_slot];
+    if (holds(k->relation, a, b))
+      continue;
+    const char *a_is, *b_is;
+    const char *a_name = shown_name(fv_exec_string(&c->image, k->a_name), &a_is);
+    const char *b_name = shown_name(fv_exec_string(&c->image, k->b_name), &b_is);
+    return ex_fail(c, FV_MODEL_ERR_DIM, "%s: %s%s%lld %s %s%s%lld%s",
+                   fv_exec_string(&c->image, k->text), a_name, a_is, (long long)a,
+                   between[k->relation], b_name, b_is, (long long)b, behind[k->relation]);
+  }
+  return FV_MODEL_OK;
+}
+
 int32_t ex_rebind(fv_exec_ctx *c, ex_entry *e, const int64_t *const *input_dims) {
   e->bound = e->ran = false;
   int32_t status = run_bind_section(c, e);
+  if (status == FV_MODEL_OK)
+    status = check_conditions(c, e);
   if (status == FV_MODEL_OK)
     status = set_ports(c, e, input_dims);
   if (status == FV_MODEL_OK)

@@ -99,6 +99,7 @@ static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   e->literal = fv_exec_table(im, p->literals);
   e->advance = fv_exec_table(im, p->advances);
   e->used = fv_exec_table(im, p->used_symbols);
+  e->condition = fv_exec_table(im, p->conditions);
   const size_t symbols = im->head->symbols.count, in = p->inputs.count, out = p->outputs.count;
   const size_t items = p->buffers.count + in + out;
   e->slot = zeroed(p->n_slot, sizeof *e->slot);

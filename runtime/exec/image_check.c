@@ -152,6 +152,15 @@ static bool buffer_ok(const checker *k, uint32_t i) {
   }
 }
 
+static const char *check_conditions(const checker *k) {
+  const fv_prog_condition *c = fv_exec_table(k->im, k->e->conditions);
+  for (uint32_t i = 0; i < k->e->conditions.count; i++)
+    if (c[i].relation >= FV_REL_COUNT || !slot_ok(k, c[i].a_slot) || !slot_ok(k, c[i].b_slot) ||
+        !string_ok(k, c[i].text) || !string_ok(k, c[i].a_name) || !string_ok(k, c[i].b_name))
+      return "a condition of the program image is malformed";
+  return NULL;
+}
+
 static const char *check_tables(checker *k) {
   const fv_prog_entry *e = k->e;
   if (!string_ok(k, e->name) || e->n_slot < k->im->head->symbols.count ||
@@ -163,7 +172,8 @@ static const char *check_tables(checker *k) {
       !table_ok(k, e->buffers, sizeof(fv_prog_buffer)) ||
       !table_ok(k, e->insts, sizeof(fv_hinst)) || !table_ok(k, e->args, sizeof(uint32_t)) ||
       !table_ok(k, e->literals, sizeof(int64_t)) ||
-      !table_ok(k, e->advances, sizeof(fv_prog_advance)))
+      !table_ok(k, e->advances, sizeof(fv_prog_advance)) ||
+      !table_ok(k, e->conditions, sizeof(fv_prog_condition)))
     return "a table lies outside the program image";
   k->buffer = fv_exec_table(k->im, e->buffers);
   for (uint32_t i = 0; i < e->buffers.count; i++)
@@ -177,7 +187,8 @@ static const char *check_tables(checker *k) {
   for (uint32_t i = 0; i < e->advances.count; i++)
     if (!symbol_is(k, a[i].symbol, KIND_LENGTH) || !slot_ok(k, a[i].slot))
       return "an entry of the program image advances what is no length";
-  const char *why = check_ports(k, e->inputs);
+  const char *why = check_conditions(k);
+  why = why ? why : check_ports(k, e->inputs);
   return why ? why : check_ports(k, e->outputs);
 }
 

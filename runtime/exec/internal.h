@@ -39,6 +39,7 @@ typedef struct ex_entry {
   const int64_t *literal;
   const fv_prog_advance *advance;
   const uint32_t *used;
+  const fv_prog_condition *condition;
   bool bound, planned, ran;
   bool ports_changed;          // the last bind gave a port other dims than the one before
   uint64_t epoch;              // of the state lengths at bind

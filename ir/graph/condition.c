@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Conditions: what a graph needs of its dims and what is not proved, and what follows from it.
+#include "base/hash.h"
+#include "ir/graph/graph.h"
+
+static fv_truth not(fv_truth t) {
+  return t == FV_YES ? FV_NO : t == FV_NO ? FV_YES : FV_UNKNOWN;
+}
+
+static fv_truth prove_broadcast(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
+  const fv_expr *one = fv_x_i64(p, 1);
+  const fv_truth t[] = {fv_prove_eq(p, a, b), fv_prove_eq(p, a, one), fv_prove_eq(p, b, one)};
+  fv_truth any = FV_NO;
+  for (size_t i = 0; i < FV_COUNTOF(t) && any != FV_YES; i++)
+    any = t[i] == FV_NO ? any : t[i];
+  return any;
+}
+
+fv_truth fv_prove(fv_xpool *p, fv_relation r, const fv_expr *a, const fv_expr *b) {
+  switch (r) {
+  case FV_REL_EQ: return fv_prove_eq(p, a, b);
+  case FV_REL_NE: return not(fv_prove_eq(p, a, b));
+  case FV_REL_LE: return fv_prove_le(p, a, b);
+  default: return prove_broadcast(p, a, b);
+  }
+}
+
+void fv_condition_print(const fv_xpool *p, fv_str *s, const fv_condition *c, const fv_xprint *how) {
+  static const char *const sign[] = {
+#define X(id, sign, holds, between, behind) sign,
+      FV_RELATION_TABLE(X)
+#undef X
+  };
+  fv_x_print_as(p, s, c->a, how);
+  fv_str_printf(s, " %s ", sign[c->relation]);
+  fv_x_print_as(p, s, c->b, how);
+}
+
+//===-- The list ----------------------------------------------------------===//
+
+// Equal for two conditions that say the same: differences of the sides, where these are compared.
+typedef struct key {
+  const fv_expr *x, *y;
+} key;
+
+static key key_of(fv_xpool *p, const fv_condition *c) {
+  if (c->relation == FV_REL_LE)
+    return (key){fv_x_sub(p, c->b, c->a), NULL};
+  const bool differ = c->relation != FV_REL_BROADCAST;
+  const fv_expr *x = differ ? fv_x_sub(p, c->a, c->b) : c->a;
+  const fv_expr *y = differ ? fv_x_sub(p, c->b, c->a) : c->b;
+  return x->id < y->id ? (key){x, y} : (key){y, x};
+}
+
+static uint64_t hash_key(const fv_condition *c, key k) {
+  return fv_hash64(&k, sizeof k, (uint64_t)c->relation);
+}
+
+static bool is_listed(const fv_graph *g, const fv_condition *c) {
+  fv_xpool *p = g->module->pool;
+  const key k = key_of(p, c);
+  const uint64_t h = hash_key(c, k);
+  for (int64_t i = fv_index_first(&g->conditions, h); i != FV_INDEX_END;
+       i = fv_index_next(&g->conditions, i)) {
+    const key have = key_of(p, &g->condition[i]);
+    if (g->condition[i].relation == c->relation && have.x == k.x && have.y == k.y)
+      return true;
+  }
+  return false;
+}
+
+static void add_condition(fv_graph *g, const fv_condition *c) {
+  fv_arena *ar = g->module->arena;
+  FV_PUSH(ar, g->condition, g->n_condition, g->cap_condition, *c);
+  fv_index_add(ar, &g->conditions, hash_key(c, key_of(g->module->pool, c)));
+}
+
+//===-- Equal dims ----------------------------------------------------------===//
+
+static bool is_dim(const fv_xpool *p, const fv_expr *e) {
+  return e->kind == FV_E_SYM && fv_symbol_get(p, e->ref)->kind == FV_SYM_DIM;
+}
+
+// What stands for a symbol at last; the way there is shortened.
+static const fv_expr *resolve(fv_graph *g, const fv_expr *e) {
+  const fv_expr *last = e;
+  while (last->kind == FV_E_SYM && last->ref < g->n_one && g->one[last->ref])
+    last = g->one[last->ref];
+  while (e != last) {
+    const fv_expr *next = g->one[e->ref];
+    g->one[e->ref] = last;
+    e = next;
+  }
+  return last;
+}
+
+static const fv_expr *unify_leaf(void *g, const fv_expr *e) {
+  return e->kind == FV_E_SYM ? resolve(g, e) : e;
+}
+
+const fv_expr *fv_graph_unified(fv_graph *g, const fv_expr *e) {
+  return g->n_one && fv_x_has(e, FV_XF_SYM) ? fv_x_rewrite(g->module->pool, e, unify_leaf, g) : e;
+}
+
+// Lets `by` stand for the dim `e`, if it is known of it what is known of e.
+static bool stand_for(fv_graph *g, const fv_expr *e, const fv_expr *by) {
+  fv_arena *ar = g->module->arena;
+  fv_xpool *p = g->module->pool;
+  if (!is_dim(p, e) || !(is_dim(p, by) || by->kind == FV_E_LIT))
+    return false;
+  const fv_range have = fv_x_range(p, e, NULL, 0), got = fv_x_range(p, by, NULL, 0);
+  if (got.lo < have.lo || got.hi > have.hi)
+    return false;
+  if (e->ref >= g->n_one) {
+    const uint32_t n = fv_symbol_count(p);
+    const fv_expr **wider = FV_NEW_N(ar, const fv_expr *, n);
+    for (uint32_t i = 0; i < g->n_one; i++)
+      wider[i] = g->one[i];
+    g->one = wider;
+    g->n_one = n;
+  }
+  g->one[e->ref] = by;
+  return true;
+}
+
+static bool make_one(fv_graph *g, const fv_condition *c) {
+  if (c->relation != FV_REL_EQ)
+    return false;
+  const fv_expr *a = fv_graph_unified(g, c->a), *b = fv_graph_unified(g, c->b);
+  return a != b && (stand_for(g, b, a) || stand_for(g, a, b));
+}
+
+//===-- Needs -----------------------------------------------------------------===//
+
+static bool in_arm(const fv_region *r) {
+  for (; r->owner; r = r->owner->region)
+    if (r->owner->op == FV_OP_if)
+      return true;
+  return false;
+}
+
+// a and max(a, b) broadcast if a and b do, as that is the dim of what they gave.
+static fv_condition reduced(const fv_condition *c) {
+  fv_condition r = *c;
+  if (r.a->kind == FV_E_OP && r.a->op == FV_X_MAX)
+    r = (fv_condition){c->relation, c->b, c->a, c->text, c->span};
+  const fv_expr *m = r.b;
+  if (c->relation != FV_REL_BROADCAST || m->kind != FV_E_OP || m->op != FV_X_MAX ||
+      (m->arg[0] != r.a && m->arg[1] != r.a))
+    return *c;
+  r.b = m->arg[m->arg[0] == r.a];
+  return r;
+}
+
+fv_truth fv_require(fv_region *at, const fv_condition *need, bool by_author) {
+  fv_graph *g = at->graph;
+  fv_xpool *p = g->module->pool;
+  const fv_condition simple = reduced(need), *c = &simple;
+  fv_truth t = fv_prove(p, c->relation, c->a, c->b);
+  if (t == FV_UNKNOWN && g->n_one)
+    t = fv_prove(p, c->relation, fv_graph_unified(g, c->a), fv_graph_unified(g, c->b));
+  if (t != FV_UNKNOWN || (g->n_condition && is_listed(g, c)))
+    return t == FV_UNKNOWN ? FV_YES : t;
+  const unsigned late = FV_XF_RUN | FV_XF_INDEX | FV_XF_LOAD;
+  if (!(by_author || g->module->check_unproved) || fv_x_has(c->a, late) || fv_x_has(c->b, late) ||
+      in_arm(at))
+    return FV_UNKNOWN;
+  add_condition(g, c);
+  (void)make_one(g, c);
+  return FV_YES;
+}
+
+//===-- Unification -----------------------------------------------------------===//
+
+// Conditions that made dims one keep these; the others stay unless they follow.
+static fv_status drop_proved(fv_graph *g, fv_diag_sink *diag) {
+  fv_xpool *p = g->module->pool;
+  fv_condition *old = g->condition;
+  const size_t n = g->n_condition;
+  bool *needed = FV_NEW_N(g->module->arena, bool, n);
+  g->condition = NULL;
+  g->n_condition = g->cap_condition = 0;
+  g->conditions = (fv_index){0};
+  for (uint32_t i = 0; i < g->n_one; i++)
+    g->one[i] = NULL;
+  for (size_t i = 0; i < n; i++)
+    needed[i] = make_one(g, &old[i]);
+  for (size_t i = 0; i < n; i++) {
+    const fv_condition *c = &old[i];
+    const fv_truth t =
+        fv_prove(p, c->relation, fv_graph_unified(g, c->a), fv_graph_unified(g, c->b));
+    if (t == FV_NO) {
+      fv_str s = {.arena = g->module->arena};
+      fv_condition_print(p, &s, c, &fv_xprint_short);
+      return fv_error(diag, FV_ERR_TYPE, c->span, "%s: %s can never hold", c->text, s.data);
+    }
+    if (needed[i] || t == FV_UNKNOWN)
+      add_condition(g, c);
+  }
+  return FV_OK;
+}
+
+const fv_type *fv_graph_input_type(const fv_graph *g, int i) {
+  return g->declared ? &g->declared[i] : &g->region->param[i]->type;
+}
+
+fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag) {
+  if (!g->n_one)
+    return FV_OK;
+  fv_type *declared = FV_NEW_N(g->module->arena, fv_type, g->region->n_param);
+  for (int i = 0; i < g->region->n_param; i++)
+    declared[i] = *fv_graph_input_type(g, i);
+  g->declared = declared;
+  FV_TRY(drop_proved(g, diag));
+  fv_xpool *p = g->module->pool;
+  const fv_expr **by = FV_NEW_N(g->module->arena, const fv_expr *, g->n_one);
+  for (uint32_t i = 0; i < g->n_one; i++)
+    by[i] = g->one[i] ? resolve(g, fv_x_sym(p, i)) : NULL;
+  fv_graph_subst_symbols(g, by, g->n_one);
+  return fv_infer_graph(g, diag);
+}

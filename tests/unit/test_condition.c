@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Conditions: what is listed, what follows from what is, and dims that become one.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ir/graph/graph.h"
+#include "ir/sem/sem.h"
+
+static fv_module *parse(fv_arena *ar, const char *text) {
+  fv_diag_sink silent = {0};
+  fv_module *m = NULL;
+  const fv_status s = fv_text_parse(ar, "m", text, strlen(text), NULL, NULL, &silent, &m);
+  return s == FV_OK ? m : NULL;
+}
+
+#define HEAD                                                                            \
+  "fovea 1\nmodule \"m\"\nunproved check\nsymbol N dim 1..64\nsymbol M dim 1..64\n"     \
+  "symbol K dim 1..64\nsymbol L dim 8..64\nsymbol Z dim 0..64\nsymbol W dim 4..100\n\n" \
+  "graph \"g\" {\n  input \"a\" %a : f32[N]\n  input \"b\" %b : f32[M]\n"               \
+  "  input \"c\" %c : f32[K]\n"
+
+static const fv_expr *type_of(const fv_module *m, const char *output) {
+  const fv_graph *g = m->graph[0];
+  for (int i = 0; i < g->region->n_result; i++)
+    if (strcmp(g->output_name[i], output) == 0)
+      return g->region->result[i]->type.dim[0];
+  return NULL;
+}
+
+static void equal_dims_are_one(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_module *m = parse(ar, HEAD
+                       "  require N == M \"r\"\n  require M == K \"r\"\n"
+                       "  %0 = add(%a, %c) : f32[N]\n  %1 = relu(%b) : f32[N]\n"
+                       "  output \"x\" %0\n  output \"y\" %1\n}\n");
+  assert_non_null(m);
+  assert_int_equal(m->graph[0]->n_condition, 2);
+  assert_ptr_equal(type_of(m, "x"), type_of(m, "y"));
+  // The inputs still bind the dims that they were declared with.
+  uint32_t sym;
+  assert_true(fv_symbol_find(m->pool, "M", &sym));
+  assert_ptr_equal(fv_graph_input_type(m->graph[0], 1)->dim[0], fv_x_sym(m->pool, sym));
+  fv_str s = {.arena = ar}, again = {.arena = ar};
+  fv_text_print(m, &s);
+  fv_module *copy = parse(ar, s.data);
+  assert_non_null(copy);
+  fv_text_print(copy, &again);
+  assert_string_equal(s.data, again.data);
+  fv_arena_destroy(ar);
+}
+
+// A dim takes the place of another only if all that is known of that is known of it.
+static void the_narrower_range_stays(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_module *m = parse(ar, HEAD
+                       "  require N == L \"r\"\n  %0 = relu(%a) : f32[L]\n"
+                       "  output \"x\" %0\n}\n");
+  assert_non_null(m);
+  fv_module *apart = parse(ar, HEAD
+                           "  require N == W \"r\"\n  %0 = relu(%a) : f32[N]\n"
+                           "  output \"x\" %0\n}\n");
+  assert_non_null(apart);
+  assert_int_equal(apart->graph[0]->n_condition, 1);
+  fv_module *number = parse(ar, HEAD
+                            "  require N == 4 \"r\"\n  %0 = relu(%a) : f32[4]\n"
+                            "  output \"x\" %0\n}\n");
+  assert_non_null(number);
+  fv_arena_destroy(ar);
+}
+
+static void what_follows_is_not_listed(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_module *m = parse(ar, HEAD
+                       "  require 2*N == 2*M \"r\"\n  require N == M \"r\"\n"
+                       "  require M == N \"r\"\n  require N ~ M \"r\"\n"
+                       "  require 1 <= Z \"r\"\n  require 0 <= Z-1 \"r\"\n"
+                       "  require 1 <= N \"r\"\n  output \"x\" %a\n}\n");
+  assert_non_null(m);
+  assert_int_equal(m->graph[0]->n_condition, 2);  // N == M, 1 <= Z
+  assert_null(parse(ar, HEAD "  require N == M \"r\"\n  require N != M \"r\"\n"
+                             "  output \"x\" %a\n}\n"));
+  assert_null(parse(ar, HEAD "  require N != M \"r\"\n  require N == M \"r\"\n"
+                             "  output \"x\" %a\n}\n"));
+  assert_null(parse(ar, HEAD "  require 65 <= N \"r\"\n  output \"x\" %a\n}\n"));
+  fv_arena_destroy(ar);
+}
+
+// A need of an op is listed once, wherever it stands, and under its own name.
+static void needs_are_listed_once(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_module *m = parse(ar, HEAD
+                       "  %0 = add(%a, %b) : f32[max(N, M)]\n"
+                       "  %1 = mul(%b, %a) : f32[max(N, M)]\n"
+                       "  %2 = sub(%0, %b) : f32[max(N, M)]\n"
+                       "  output \"x\" %1\n  output \"y\" %2\n}\n");
+  assert_non_null(m);
+  assert_int_equal(m->graph[0]->n_condition, 1);
+  assert_int_equal(m->graph[0]->condition[0].relation, FV_REL_BROADCAST);
+  assert_string_equal(m->graph[0]->condition[0].text, "add");
+  fv_arena_destroy(ar);
+}
+
+static bool holds(fv_relation r, int64_t a, int64_t b) {
+  switch (r) {
+#define X(id, sign, holds, between, behind) \
+  case FV_REL_##id: return holds;
+    FV_RELATION_TABLE(X)
+#undef X
+  default: return false;
+  }
+}
+
+// What is proved of a relation agrees with all values of the symbols.
+static void proofs_agree_with_values(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_xpool *p = fv_xpool_create(ar);
+  fv_symbol_add(p, "u", 0, 3, FV_SYM_DIM);
+  fv_symbol_add(p, "v", 1, 1, FV_SYM_DIM);
+  static const char *const text[] = {"u", "v", "u+1", "2*u", "3", "1", "0", "max(u, 1)", "u%2"};
+  const size_t n = FV_COUNTOF(text);
+  for (size_t i = 0; i < n * n; i++) {
+    const char *err;
+    size_t at;
+    const char *s = text[i / n], *t = text[i % n];
+    const fv_expr *a = fv_x_parse_i64(p, s, strlen(s), NULL, NULL, &err, &at);
+    const fv_expr *b = fv_x_parse_i64(p, t, strlen(t), NULL, NULL, &err, &at);
+    for (int r = 0; r < FV_REL_COUNT; r++) {
+      const fv_truth truth = fv_prove(p, (fv_relation)r, a, b);
+      for (int64_t u = 0; u <= 3; u++) {
+        const int64_t value[] = {u, 1};
+        int64_t x, y;
+        assert_true(fv_x_eval_i64(a, value, &x) && fv_x_eval_i64(b, value, &y));
+        assert_true(truth == FV_UNKNOWN || holds((fv_relation)r, x, y) == (truth == FV_YES));
+      }
+    }
+  }
+  fv_arena_destroy(ar);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(equal_dims_are_one),         cmocka_unit_test(the_narrower_range_stays),
+      cmocka_unit_test(what_follows_is_not_listed), cmocka_unit_test(needs_are_listed_once),
+      cmocka_unit_test(proofs_agree_with_values),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
