@@ -78,6 +78,7 @@ fv_module *fv_module_clone(const fv_module *m) {
     fv_graph *g = c->graph[i] = FV_NEW(m->arena, fv_graph);
     *g = *from;
     g->module = c;
+    fv_graph_copy_conditions(g, from);
     g->region = fv_region_create(g, NULL);
     clone_params(g->region, from->region, copy);
     fv_region_clone_nodes(from->region, g->region, NULL, copy);

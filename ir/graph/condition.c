@@ -76,6 +76,16 @@ static void add_condition(fv_graph *g, const fv_condition *c) {
   fv_index_add(ar, &g->conditions, hash_key(c, key_of(g->module->pool, c)));
 }
 
+void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from) {
+  to->condition = NULL;
+  to->n_condition = to->cap_condition = 0;
+  to->conditions = (fv_index){0};
+  for (size_t i = 0; i < from->n_condition; i++)
+    add_condition(to, &from->condition[i]);
+  if (from->n_one)
+    to->one = fv_arena_dup(to->module->arena, from->one, from->n_one * sizeof *from->one);
+}
+
 //===-- Equal dims ----------------------------------------------------------===//
 
 static bool is_dim(const fv_xpool *p, const fv_expr *e) {

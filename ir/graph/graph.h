@@ -393,6 +393,7 @@ FV_NODISCARD fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag);
 const fv_expr *fv_graph_unified(fv_graph *g, const fv_expr *e);  // the same for an expression
 // The type of an input in the dims of its declaration: these are bound by what a run is given.
 const fv_type *fv_graph_input_type(const fv_graph *g, int i);
+void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from);  // in place of its own
 void fv_condition_print(const fv_xpool *p, fv_str *s, const fv_condition *c, const fv_xprint *how);
 
 //===-- Verifier and text -------------------------------------------------===//
