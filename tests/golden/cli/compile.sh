@@ -30,6 +30,12 @@ int main(void) {
   dims.S = 17;
   status = small_main_run(a, &dims, &in, &out);
   printf("%d: %s\n", status, small_error(a));
+  dims.S = 2;
+  out.y = 0;  // not wanted
+  status = small_main_run(a, &dims, &in, &out);
+  printf("%d: %d %d\n", status, (int)square[0], (int)square[1]);
+  printf("'%s'\n", small_error(0));
+  small_destroy(0);
   uint16_t one[3] = {0x3c00, 0xc000, 0}, minus[3];
   twin_for_in i = {one};
   twin_for_out o = {minus};
