@@ -4,6 +4,7 @@
 The elements are run as they stand, step by step, on plain Python tensors: no
 expansion, no graph, nothing in common with the compiler.
 """
+import math
 import re
 import xml.etree.ElementTree as ET
 
@@ -315,6 +316,30 @@ class Run:
                 self.body([child])
         return nexts, now
 
+    #===-- What the run decides ------------------------------------------------===#
+
+    def run_if(self, e):
+        """Both arms are run, to see which of their dims differ; neither changes a state."""
+        gives, outside = {}, self.scope
+        for arm in e:
+            self.scope = Scope(outside)
+            self.body(arm)
+            gives[tag(arm)] = [self.operand(word) for word in parts(arm.get("out"))]
+            self.scope = outside
+        taken, other = ("then", "else") if self.operand(e.get("cond")).v[0] else ("else", "then")
+        names = iter(parts(e.get("dims", "")))
+        for name, x, y in zip(parts(e.get("out")), gives[taken], gives[other]):
+            outside.bind(name, x)
+            for here, there in zip(x.shape, y.shape):
+                if here != there:
+                    outside.bind(next(names), here)
+
+    def run_item(self, e):
+        value = int(self.operand(e.get("x")).v[0])
+        if not self.integer(e.get("min", "0")) <= value <= self.integer(e.get("max")):
+            raise Refused("not in its bounds")
+        self.scope.bind(e.get("name"), value)
+
     #===-- States --------------------------------------------------------------===#
 
     def state(self, e):
@@ -410,6 +435,9 @@ class Run:
 
     def op_reduce_sum(self, e):
         return V.reduce(sum, self.operand(e.get("x")), self.axes(e), e.get("keepdims", "true") == "true", 0)
+
+    def op_reduce_max(self, e):
+        return V.reduce(max, self.operand(e.get("x")), self.axes(e), e.get("keepdims", "true") == "true", -math.inf)
 
     def op_matmul(self, e):
         return V.matmul(*self.operands(e, "a", "b"))

@@ -187,7 +187,7 @@ class Generator(Weights):
         if self.blocks and code.depth < 4:
             kinds.append((self.call, 3))
         if code.depth < 2:
-            kinds += [(self.repeat, 2), (self.scan, 1), (self.loop, 1)]
+            kinds += [(self.repeat, 2), (self.scan, 1), (self.loop, 1), (self.either, 1), (self.number_of_run, 1)]
         self.r.choices([f for f, _ in kinds], [w for _, w in kinds])[0](code)
 
     def statements(self, code, n):
@@ -356,6 +356,60 @@ class Generator(Weights):
         self.statements(body, self.r.randint(1, 2))
         outs, kept = self.end(code, body, carries, dim=count, more=f' {go}="{go}s" {t}="{t}s"')
         self.finish(code, body, f'max="{most}" while="{go}" var="{var}" count="{count}"', "loop", outs, kept)
+
+    #===-- What the run decides ----------------------------------------------------------===#
+
+    def scalar(self, code):
+        """A value of rank 0, about as often below 1 as above."""
+        v = self.some(code, lambda v: not v.shape)
+        if v and self.chance(.5):
+            return v
+        name = code.fresh()
+        code.put(f'<reduce_max x="{self.some(code).name}" keepdims="false" out="{name}"/>')
+        return self.define(code, f'clip x="{name}" min="-{LIMIT}" max="{LIMIT}"', (), LIMIT)  # the largest of none
+
+    def either(self, code):
+        cond, outs, kept = code.fresh("b"), [], []
+        code.put(f'<{self.r.choice(["less", "greater"])} a="{self.scalar(code).name}" b="{self.small()}" out="{cond}"/>')
+        arms = self.inside(code), self.inside(code)
+        for arm in arms:
+            self.statements(arm, self.r.randint(0, 3))
+        gives, dims = ([], []), ""
+        for _ in range(self.r.randint(1, 3)):
+            shape = self.r.choice(SHAPES)
+            pair = [self.of_shape(arm, shape) for arm in arms]
+            for words, v in zip(gives, pair):
+                words.append(v.name)
+            outs.append(code.fresh())
+            kept.append(Value(outs[-1], shape, max(v.bound for v in pair)))
+        if self.chance(.4):  # one that the arms give differently
+            rest = self.r.choice([(), ("4",), ("B", "4")])
+            axis, dims, outside = self.r.randint(0, len(rest)), code.fresh("n"), code.fresh()
+            for words, arm, n in zip(gives, arms, self.r.choice(["23", "13", "41"])):
+                words.append(self.of_shape(arm, rest[:axis] + (n,) + rest[axis:]).name)
+            outs.append(outside)
+            kept.append(Value(outside, rest[:axis] + (dims,) + rest[axis:], LIMIT * LIMIT))
+        head = f'cond="{cond}" out="{", ".join(outs)}"' + (f' dims="{dims}"' if dims else "")
+        code.put(f"<if {head}>")
+        for kind, arm, words in zip(("then", "else"), arms, gives):
+            code.lines += [" " * (code.indent + 1) + f'<{kind} out="{", ".join(words)}">', *arm.lines,
+                           " " * (code.indent + 1) + f"</{kind}>"]
+        code.put("</if>")
+        code.values += kept
+
+    def number_of_run(self, code):
+        """A number that the run computes, and as many entries of a value."""
+        v = self.some(code, lambda v: any(d.isdigit() and d != "1" for d in v.shape))
+        if not v:
+            return
+        axis = next(i for i, d in enumerate(v.shape) if d.isdigit() and d != "1")
+        most = min(int(v.shape[axis]), self.r.randint(1, 4))
+        clipped, whole, name = code.fresh(), code.fresh(), code.fresh("n")
+        code.put(f'<clip x="{self.scalar(code).name}" min="0" max="{most}" out="{clipped}"/>')
+        code.put(f'<cast x="{clipped}" to="i64" out="{whole}"/>')
+        code.put(f'<item name="{name}" x="{whole}" max="{most}"/>')
+        self.define(code, f'slice x="{v.name}" axis="{axis}" end="{name}"',
+                    v.shape[:axis] + (name,) + v.shape[axis + 1:], v.bound)
 
     #===-- States ------------------------------------------------------------------------===#
 
