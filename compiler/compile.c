@@ -60,7 +60,7 @@ static fv_status compile_kernels(compile_cx *cx) {
   const fv_kernel_code **code = FV_NEW_N(e->arena, const fv_kernel_code *, l->n_kernel);
   for (size_t i = 0; i < l->n_kernel; i++)
     code[i] = &l->kernel[i]->code;
-  fv_report report = {.diag = cx->diag};
+  fv_report report = {.diag = cx->diag, .threads = (uint32_t)cx->o.threads};
   return fv_plugin_status(
       e->backend->compile_kernels(e->device, code, l->n_kernel, &report, &e->kernels));
 }
@@ -104,6 +104,8 @@ static fv_status compile_body(void *user) {
   fv_executable *e = cx->e;
   if (!FV_SIZED_OPTIONS(&cx->o, cx->given))
     return fv_error(cx->diag, FV_ERR_ARG, NULL, "fv_compile: " FV_SIZED_REFUSAL);
+  if (cx->o.threads < 0)
+    return fv_error(cx->diag, FV_ERR_ARG, NULL, "fv_compile: a negative number of threads");
   FV_TRY(open_device(cx));
   e->module = cx->module;
   if (cx->model)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is there: backends and their options, frontends, passes, ops; and the canonical form of a model.
+// What is there: backends and their options, frontends, passes, ops; and the canonical form of a
+// model.
 #include <stdio.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "compiler/emit.h"
 #include "fovea/sized.h"
+#include "runtime/exec/pool.h"
 
 //===-- The host side of the ABI --------------------------------------------------===//
 
@@ -48,13 +50,42 @@ static void host_did_you_mean(fv_report *r, const char *word,
   fv_note_meant(r->diag, r->span, word, candidate, user);
 }
 
+typedef struct tasks {
+  _Atomic uint32_t next;
+  uint32_t count;
+  void (*task)(void *arg, uint32_t index);
+  void *arg;
+} tasks;
+
+static void take_tasks(void *arg, uint32_t index) {
+  tasks *t = arg;
+  (void)index;
+  for (uint32_t i; (i = atomic_fetch_add(&t->next, 1)) < t->count;)
+    t->task(t->arg, i);
+}
+
+static void host_parallel_for(fv_report *r, uint32_t count, void (*task)(void *arg, uint32_t index),
+                              void *arg) {
+  tasks t = {.count = count, .task = task, .arg = arg};
+  uint32_t threads = r->threads ? r->threads : fv_cpu_count();
+  threads = threads < count ? threads : count;
+  threads = threads < FV_POOL_MAX ? threads : FV_POOL_MAX;
+  fv_pool *pool = threads > 1 ? fv_pool_create(threads) : NULL;
+  if (pool)
+    fv_pool_run(pool, threads, take_tasks, &t);
+  else
+    take_tasks(&t, 0);
+  fv_pool_destroy(pool);
+}
+
 const fv_host *fv_host_table(void) {
   static const fv_host host = {.struct_size = sizeof host,
                                .abi = FV_ABI_VERSION,
                                .sanitizer = FV_ABI_SANITIZER,
                                .error = host_error,
                                .note = host_note,
-                               .did_you_mean = host_did_you_mean};
+                               .did_you_mean = host_did_you_mean,
+                               .parallel_for = host_parallel_for};
   return &host;
 }
 

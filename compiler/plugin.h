@@ -16,6 +16,7 @@
 struct fv_report {
   fv_diag_sink *diag;
   const fv_span *span;
+  uint32_t threads;  // for parallel_for; 0 = as many as the process may use
 };
 
 // The backend of a name; diagnosed when there is none or it is refused.

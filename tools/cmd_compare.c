@@ -253,7 +253,7 @@ static void run_with(comparison *c, const subject *s, fv_executable *e, const ch
 static void run_subject(comparison *c, const subject *s) {
   fv_executable *e;
   const fv_status status =
-      model_compile(c->t, s->m, FV_STAGE_RUN, s->backend, &c->o->compile, NULL, NULL, &e);
+      model_compile(c->t, s->m, FV_STAGE_RUN, s->backend, &c->o->compile, NULL, NULL, 0, &e);
   for (size_t i = 0; i < c->o->threads.count; i++) {
     if (status == FV_OK)
       run_with(c, s, e, c->o->threads.item[i]);

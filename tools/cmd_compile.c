@@ -8,6 +8,7 @@ typedef struct library_options {
   model_options model;
   compile_options compile;
   const char *output, *name, *emit, *dump_after;
+  int64_t threads;
 } library_options;
 
 static const option_row rows[] = {
@@ -21,6 +22,9 @@ static const option_row rows[] = {
      ".so .a .o .kernel .ll .s .cl)"},
     BACKEND_ROWS(library_options, compile,
                  "who makes the code (default: opencl for --emit=opencl, else llvm)"),
+    {"threads", 't', OPTION_INT, offsetof(library_options, threads), "N", "0",
+     "threads to compile with, which change nothing in what is made; 0: as many as this process "
+     "may use"},
     PASSES_ROWS(library_options, compile),
     {"dump-after", 0, OPTION_TEXT, offsetof(library_options, dump_after), "PASS", NULL,
      "print the graphs after this pass, or after all"},
@@ -33,10 +37,12 @@ static fv_status run(tool *t) {
                     .output = o->output,
                     .name = o->name,
                     .dump_after = o->dump_after,
+                    .threads = o->threads,
                     .compile = &o->compile};
   model m;
   if (!o->emit && o->output && strcmp(o->output, "-") != 0)
     FV_TRY(emit_kind_of(t, o->output, &r.kind));
+  FV_TRY(threads_check(t, o->threads));
   FV_TRY(emit_check(t, &r));
   FV_TRY(model_open(t, t->args.item[0], &o->model, &m));
   return emit(t, &m, &r);

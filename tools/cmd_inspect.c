@@ -208,7 +208,7 @@ static fv_status assert_kernels(tool *t, const inspect_options *o, const model *
   fv_status result = FV_OK;
   if (o->assert_kernel.count == 0)
     return FV_OK;
-  FV_TRY(model_compile(t, m, FV_STAGE_GROUPS, b, &o->compile, NULL, NULL, &e));
+  FV_TRY(model_compile(t, m, FV_STAGE_GROUPS, b, &o->compile, NULL, NULL, 0, &e));
   for (size_t i = 0; i < o->assert_kernel.count; i++) {
     assertion a;
     FV_TRY(parse_assertion(t, "--assert-kernel", o->assert_kernel.item[i], &a));

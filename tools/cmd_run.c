@@ -210,7 +210,7 @@ static fv_status run(tool *t) {
     FV_TRY(find_wanted(t, g, &wanted));
     FV_TRY(case_create(t, &m, g, &o->input, o->dim.item, o->dim.count, &cases));
   }
-  FV_TRY(model_compile(t, &m, FV_STAGE_RUN, &b, &o->compile, NULL, NULL, &e));
+  FV_TRY(model_compile(t, &m, FV_STAGE_RUN, &b, &o->compile, NULL, NULL, o->threads, &e));
   FV_TRY(context_open(t, e, o->threads, &cx));
   if (o->verify)
     return verify(t, &cases, cx);

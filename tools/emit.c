@@ -169,7 +169,7 @@ fv_status emit(tool *t, const model *m, const emit_request *r) {
   const fv_stage until = r->found->stage == STAGE_GROUPS   ? FV_STAGE_GROUPS
                          : r->found->stage == STAGE_KERNEL ? FV_STAGE_KERNELS
                                                            : FV_STAGE_CODE;
-  FV_TRY(model_compile(t, m, until, &r->backend, r->compile, r->dump_after, dump, &e));
+  FV_TRY(model_compile(t, m, until, &r->backend, r->compile, r->dump_after, dump, r->threads, &e));
   if (r->found->stage == STAGE_LIBRARY)
     return write_library(t, r, m, e);
   fv_bytes *text = bytes_new(t);

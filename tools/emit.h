@@ -11,6 +11,7 @@ typedef struct emit_request {
   const char *name;    // of libraries: what C code sees, or NULL
   const char *dump_after;
   const compile_options *compile;
+  int64_t threads;  // to compile with; 0 = as many as the process may use
   // Filled in by emit_check().
   const struct emit_kind *found;
   backend_spec backend;

@@ -93,7 +93,7 @@ fv_status model_not_compiled(tool *t, const model *m, const compile_options *o) 
 
 fv_status model_compile(tool *t, const model *m, fv_stage until, const backend_spec *b,
                         const compile_options *o, const char *dump_after, dump_fn dump,
-                        fv_executable **out) {
+                        int64_t threads, fv_executable **out) {
   *out = m->library;
   if (m->library)
     return FV_OK;
@@ -103,7 +103,8 @@ fv_status model_compile(tool *t, const model *m, fv_stage until, const backend_s
                           .dump = dump,
                           .backend_option = b->option.item,
                           .n_backend_option = b->option.count,
-                          .until = until};
+                          .until = until,
+                          .threads = (int)threads};
   FV_TRY(passes_of(t, o, &c.passes));
   void **slot = fv_arena_defer(t->arena, free_executable);
   FV_TRY(fv_compile(m->description, &c, t->diag, out));

@@ -64,7 +64,7 @@ typedef void (*dump_fn)(void *user, const char *pass, const char *text);
 // For a library: itself.
 FV_NODISCARD fv_status model_compile(tool *t, const model *m, fv_stage until, const backend_spec *b,
                                      const compile_options *o, const char *dump_after, dump_fn dump,
-                                     fv_executable **out);
+                                     int64_t threads, fv_executable **out);
 // By name; NULL: the only one, or an error that lists them.
 FV_NODISCARD fv_status graph_find(tool *t, const model *m, const char *name,
                                   const fv_graph_info **out);

@@ -157,23 +157,39 @@ static int32_t main_object(fv_kernels *k, const fv_artifact *a, const artifact_n
   int32_t status = parse_runtime(k, n->runtime, r, &m);
   if (status != FV_PLUGIN_OK)
     return status;
-  if (!a->shared && LLVMLinkModules2(m, LLVMCloneModule(k->module)))
-    status = llvm_report(k->device->host, r, FV_PLUGIN_FAILED, "llvm: %s", k->errors.text);
+  if (!a->shared)
+    status = llvm_whole_module(k, m, r);
   if (status == FV_PLUGIN_OK)
     status = add_desc(k, m, a, n->constants);
   if (status == FV_PLUGIN_OK)
     status = add_get(k, m, n, r);
   if (status == FV_PLUGIN_OK) {
     internalise(m, n->get);
-    status = llvm_optimise(k->device, m, "globaldce", r);
+    status = llvm_optimise(k->device, k->device->machine, m, "globaldce", r);
   }
   if (status == FV_PLUGIN_OK)
-    status = llvm_codegen(k->device, m, LLVMObjectFile, &k->errors, r, out);
+    status = llvm_codegen(k->device, k->device->machine, m, LLVMObjectFile, &k->errors, r, out);
   LLVMDisposeModule(m);
   return status;
 }
 
 //===-- Linking ---------------------------------------------------------===//
+
+// The parts, as an archive (its linker needs no index).
+static int32_t add_kernels(llvm_linker *l, const fv_kernels *k) {
+  llvm_piece piece = {"!<arch>\n", 8};
+  int32_t status = llvm_linker_add(l, LLVM_FILE_KERNELS, &piece, 1);
+  for (size_t i = 0; i < k->n_part && status == FV_PLUGIN_OK; i++) {
+    char head[96], name[24];
+    const size_t size = LLVMGetBufferSize(k->part[i].object);
+    snprintf(name, sizeof name, "%zu/", i);
+    snprintf(head, sizeof head, "%-16s%-12d%-6d%-6d%-8s%-10zu`\n", name, 0, 0, 0, "644", size);
+    const llvm_piece member[] = {
+        {head, 60}, {LLVMGetBufferStart(k->part[i].object), size}, {"\n", size % 2}};
+    status = llvm_linker_add(l, LLVM_FILE_KERNELS, member, 3);
+  }
+  return status;
+}
 
 // Behind all else, where no displacement reaches over them, and read-only unlike what stands before
 // them, so in a segment of their own. (Of an empty one some tools that strip take the header.)
@@ -182,7 +198,7 @@ static const char constants_last[] =
 
 static int32_t link_shared(llvm_linker *l, fv_kernels *k, const fv_artifact *a,
                            const artifact_names *n, fv_report *r) {
-  int32_t status = llvm_linker_add_buffer(l, LLVM_FILE_KERNELS, k->object);
+  int32_t status = add_kernels(l, k);
   if (status == FV_PLUGIN_OK)
     status = llvm_linker_add_text(l, LLVM_FILE_PLACE, a->constants_size ? constants_last : "");
   if (status == FV_PLUGIN_OK)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A module through passes to code.
+// A module through passes to code. Each thread has a context and a machine of its own.
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
@@ -7,7 +7,8 @@
 
 //===-- Passes and code -------------------------------------------------===//
 
-int32_t llvm_optimise(fv_device *d, LLVMModuleRef module, const char *passes, fv_report *r) {
+int32_t llvm_optimise(fv_device *d, LLVMTargetMachineRef machine, LLVMModuleRef module,
+                      const char *passes, fv_report *r) {
   char *text = NULL;
   int32_t status = FV_PLUGIN_OK;
   if (LLVMVerifyModule(module, LLVMReturnStatusAction, &text))
@@ -16,16 +17,17 @@ int32_t llvm_optimise(fv_device *d, LLVMModuleRef module, const char *passes, fv
   if (status != FV_PLUGIN_OK)
     return status;
   LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-  LLVMErrorRef err = LLVMRunPasses(module, passes, d->machine, o);
+  LLVMErrorRef err = LLVMRunPasses(module, passes, machine, o);
   LLVMDisposePassBuilderOptions(o);
   return err ? llvm_report_error(d, r, err) : FV_PLUGIN_OK;
 }
 
-int32_t llvm_codegen(fv_device *d, LLVMModuleRef module, LLVMCodeGenFileType type,
-                     const llvm_errors *errors, fv_report *r, LLVMMemoryBufferRef *out) {
+int32_t llvm_codegen(fv_device *d, LLVMTargetMachineRef machine, LLVMModuleRef module,
+                     LLVMCodeGenFileType type, const llvm_errors *errors, fv_report *r,
+                     LLVMMemoryBufferRef *out) {
   char *text = NULL;
   LLVMMemoryBufferRef code = NULL;
-  if (LLVMTargetMachineEmitToMemoryBuffer(d->machine, module, type, &text, &code)) {
+  if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, type, &text, &code)) {
     const int32_t status = llvm_report(d->host, r, FV_PLUGIN_FAILED, "llvm: %s", text);
     LLVMDisposeMessage(text);
     return status;
@@ -36,4 +38,11 @@ int32_t llvm_codegen(fv_device *d, LLVMModuleRef module, LLVMCodeGenFileType typ
   }
   *out = code;
   return FV_PLUGIN_OK;
+}
+
+LLVMModuleRef llvm_new_module(fv_kernels *k, const char *name) {
+  LLVMModuleRef m = LLVMModuleCreateWithNameInContext(name, k->cx);
+  LLVMSetTarget(m, k->device->triple);
+  LLVMSetDataLayout(m, k->device->layout);
+  return m;
 }

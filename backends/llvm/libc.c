@@ -84,11 +84,9 @@ static char *version_script(const fv_device *d, libc_part p) {
 
 // An object that defines the symbols of a part; nothing of it is ever run.
 static int32_t code_of(fv_kernels *k, libc_part p, fv_report *r, LLVMMemoryBufferRef *out) {
-  LLVMModuleRef m = LLVMModuleCreateWithNameInContext("libc", k->cx);
+  LLVMModuleRef m = llvm_new_module(k, "libc");
   LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(k->cx), NULL, 0, 0);
   LLVMBuilderRef b = LLVMCreateBuilderInContext(k->cx);
-  LLVMSetTarget(m, k->device->triple);
-  LLVMSetDataLayout(m, k->device->layout);
   for (int i = 0; i < GROUPS; i++)
     for (const char *w = groups[i].names; groups[i].part == p && *w; w += strspn(w, " ")) {
       const size_t n = strcspn(w, " ");
@@ -99,7 +97,8 @@ static int32_t code_of(fv_kernels *k, libc_part p, fv_report *r, LLVMMemoryBuffe
       w += n;
     }
   LLVMDisposeBuilder(b);
-  const int32_t status = llvm_codegen(k->device, m, LLVMObjectFile, &k->errors, r, out);
+  const int32_t status =
+      llvm_codegen(k->device, k->device->machine, m, LLVMObjectFile, &k->errors, r, out);
   LLVMDisposeModule(m);
   return status;
 }

@@ -93,7 +93,7 @@ static int32_t open_file(llvm_linker *l, llvm_file f) {
 }
 
 int32_t llvm_linker_add(llvm_linker *l, llvm_file f, const llvm_piece *piece, size_t count) {
-  const int32_t status = open_file(l, f);
+  const int32_t status = l->fd[f] < 0 ? open_file(l, f) : FV_PLUGIN_OK;
   if (status != FV_PLUGIN_OK)
     return status;
   for (size_t i = 0; i < count; i++)

@@ -26,19 +26,24 @@ static int32_t blob_from(const fv_host *host, fv_report *r, const void *data, si
 static int32_t emit(fv_kernels *k, const char *kind, fv_report *r, fv_blob *out) {
   const fv_host *host = k->device->host;
   k->errors.text[0] = 0;  // of an earlier call
+  LLVMMemoryBufferRef code = NULL;
+  int32_t status;
   if (strcmp(kind, "llvm") == 0) {
-    char *text = LLVMPrintModuleToString(k->module);
-    const int32_t status = blob_from(host, r, text, strlen(text), out);
-    LLVMDisposeMessage(text);
+    LLVMModuleRef m = llvm_new_module(k, "kernels");
+    status = llvm_whole_module(k, m, r);
+    if (status == FV_PLUGIN_OK) {
+      char *text = LLVMPrintModuleToString(m);
+      status = blob_from(host, r, text, strlen(text), out);
+      LLVMDisposeMessage(text);
+    }
+    LLVMDisposeModule(m);
     return status;
   }
-  if (strcmp(kind, "obj") == 0)
-    return blob_from(host, r, LLVMGetBufferStart(k->object), LLVMGetBufferSize(k->object), out);
-  if (strcmp(kind, "asm") != 0)
+  const bool object = strcmp(kind, "obj") == 0;
+  if (!object && strcmp(kind, "asm") != 0)
     return llvm_report(host, r, FV_PLUGIN_UNSUPPORTED,
                        "llvm: nothing called '%s' to emit (there are: llvm, asm, obj)", kind);
-  LLVMMemoryBufferRef code = NULL;
-  int32_t status = llvm_set_code(k, LLVMAssemblyFile, r, &code);
+  status = llvm_set_code(k, object ? LLVMObjectFile : LLVMAssemblyFile, r, &code);
   if (status == FV_PLUGIN_OK) {
     status = blob_from(host, r, LLVMGetBufferStart(code), LLVMGetBufferSize(code), out);
     LLVMDisposeMemoryBuffer(code);

@@ -14,7 +14,8 @@
 //   scalar.c   ... primitives
 //   memory.c   ... loads and stores
 //   print.c    ... structure: loops, variables, entry points
-//   jit.c      kernels -> object code -> this process
+//   parts.c    kernels -> objects, on all threads
+//   jit.c      ... -> this process
 //   elf.c      objects with room for data
 //   link.c     runs the linker
 //   libc.c     what a library takes from libc, to link against
@@ -76,7 +77,7 @@ struct fv_device {
   bool host_features;  // `features` has all that the CPU has, not only a difference
 };
 
-// Reports `text` printed with `...` and returns status.
+// Reports what `...` prints, unless r is NULL, and returns status.
 int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -107,12 +108,16 @@ typedef struct llvm_errors {
 void llvm_catch_errors(LLVMContextRef cx, llvm_errors *errors);
 int32_t llvm_report_error(fv_device *d, fv_report *r, LLVMErrorRef err);
 
+// One for a thread: d->machine is that of the thread that the host calls from.
+int32_t llvm_new_machine(const fv_device *d, fv_report *r, LLVMTargetMachineRef *out);
 // Code of a module. The module is changed by this (lowered) and must not be
 // used again. *out is released with LLVMDisposeMemoryBuffer.
-int32_t llvm_codegen(fv_device *d, LLVMModuleRef module, LLVMCodeGenFileType type,
-                     const llvm_errors *errors, fv_report *r, LLVMMemoryBufferRef *out);
+int32_t llvm_codegen(fv_device *d, LLVMTargetMachineRef machine, LLVMModuleRef module,
+                     LLVMCodeGenFileType type, const llvm_errors *errors, fv_report *r,
+                     LLVMMemoryBufferRef *out);
 // Verifies, then runs a pass pipeline.
-int32_t llvm_optimise(fv_device *d, LLVMModuleRef module, const char *passes, fv_report *r);
+int32_t llvm_optimise(fv_device *d, LLVMTargetMachineRef machine, LLVMModuleRef module,
+                      const char *passes, fv_report *r);
 
 //===-- Printing --------------------------------------------------------===//
 
@@ -170,13 +175,20 @@ typedef struct llvm_symbol {
   char text[LLVM_SYMBOL_SIZE];
 } llvm_symbol;
 
+// Kernels first..end that are no others' equals, in a module of their own.
+typedef struct llvm_part {
+  size_t first, end, n_inst;
+  LLVMMemoryBufferRef bitcode, object;  // optimised; compiled
+  int32_t status;
+} llvm_part;
+
 struct fv_kernels {
   fv_device *device;
-  LLVMContextRef cx;
-  LLVMModuleRef module;  // optimised; only clones of it are lowered
+  llvm_part *part;
+  size_t n_part;
+  LLVMContextRef cx;  // of what is made of all parts together
   llvm_errors errors;
-  LLVMMemoryBufferRef object;
-  char *needs;          // the instruction sets that it is made of
+  char *needs;          // the instruction sets that the code is made of
   LLVMOrcLLJITRef jit;  // NULL: the code is for another machine
   size_t count;
   fv_cpu_kernel_fn *entry;  // of each kernel
@@ -184,6 +196,12 @@ struct fv_kernels {
   llvm_symbol *symbol;      // name of each kernel's function
 };
 
+LLVMModuleRef llvm_new_module(fv_kernels *k, const char *name);  // empty, in k->cx
+// Fills part, unit and symbol.
+int32_t llvm_make_parts(fv_kernels *k, const fv_kernel_code *const *kernels, fv_report *r);
+void llvm_drop_parts(fv_kernels *k);
+// Adds all kernels to a module of k->cx.
+int32_t llvm_whole_module(fv_kernels *k, LLVMModuleRef whole, fv_report *r);
 int32_t llvm_compile(fv_device *d, const fv_kernel_code *const *kernels, size_t count, fv_report *r,
                      fv_kernels **out);
 void llvm_release(fv_kernels *k);
@@ -242,7 +260,7 @@ typedef struct llvm_linker {
 
 // `program`: path of ld.lld, or NULL to search. Close it in any case.
 int32_t llvm_linker_open(llvm_linker *l, const fv_host *host, fv_report *r, const char *program);
-// Makes an input of pieces, one after another.
+// Puts pieces into an input, behind what it has.
 int32_t llvm_linker_add(llvm_linker *l, llvm_file f, const llvm_piece *piece, size_t count);
 int32_t llvm_linker_add_buffer(llvm_linker *l, llvm_file f, LLVMMemoryBufferRef b);
 int32_t llvm_linker_add_text(llvm_linker *l, llvm_file f, const char *text);

@@ -128,9 +128,10 @@ bool llvm_find_needs(fv_kernels *k) {
   const char *const *name = d->arch->features;
   uint64_t set = 0;
   size_t room = 1;
-  if (!find_uses(d, (const uint8_t *)LLVMGetBufferStart(k->object), LLVMGetBufferSize(k->object),
-                 &set))
-    return (k->needs = strdup(d->has)) != NULL;
+  for (size_t i = 0; i < k->n_part; i++)
+    if (!find_uses(d, (const uint8_t *)LLVMGetBufferStart(k->part[i].object),
+                   LLVMGetBufferSize(k->part[i].object), &set))
+      return (k->needs = strdup(d->has)) != NULL;
   // Not only names in d->has: those bring others with them, as fma does avx.
   for (int i = 0; name[i]; i++)
     room += strlen(name[i]) + 1;

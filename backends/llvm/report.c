@@ -9,6 +9,8 @@
 int32_t llvm_report(const fv_host *host, fv_report *r, int32_t status, const char *fmt, ...) {
   char text[2048];
   va_list ap;
+  if (!r)
+    return status;
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);

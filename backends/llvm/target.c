@@ -235,7 +235,7 @@ static int32_t choose(fv_device *d, const choice *c, fv_report *r) {
   return status;
 }
 
-static int32_t open_machine(fv_device *d, fv_report *r) {
+int32_t llvm_new_machine(const fv_device *d, fv_report *r, LLVMTargetMachineRef *out) {
   LLVMTargetRef target = NULL;
   char *text = NULL;
   if (LLVMGetTargetFromTriple(d->triple, &target, &text)) {
@@ -245,11 +245,17 @@ static int32_t open_machine(fv_device *d, fv_report *r) {
     return status;
   }
   // Position independent: the same code serves the JIT and a library.
-  d->machine =
-      LLVMCreateTargetMachine(target, d->triple, d->cpu, d->features, LLVMCodeGenLevelAggressive,
-                              LLVMRelocPIC, LLVMCodeModelSmall);
-  if (!d->machine)
-    return llvm_report(d->host, r, FV_PLUGIN_FAILED, "llvm: cannot make code for '%s'", d->triple);
+  *out = LLVMCreateTargetMachine(target, d->triple, d->cpu, d->features, LLVMCodeGenLevelAggressive,
+                                 LLVMRelocPIC, LLVMCodeModelSmall);
+  return *out ? FV_PLUGIN_OK
+              : llvm_report(d->host, r, FV_PLUGIN_FAILED, "llvm: cannot make code for '%s'",
+                            d->triple);
+}
+
+static int32_t open_machine(fv_device *d, fv_report *r) {
+  const int32_t status = llvm_new_machine(d, r, &d->machine);
+  if (status != FV_PLUGIN_OK)
+    return status;
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(d->machine);
   d->layout = copy_message(LLVMCopyStringRepOfTargetData(layout));
   LLVMDisposeTargetData(layout);

@@ -86,7 +86,7 @@ FV_RT_API int32_t fv_rt_symbol_at(const fv_rt_model *m, uint32_t entry, uint32_t
 
 typedef struct fv_rt_options {
   uint32_t struct_size;  // sizeof(fv_rt_options); members of newer versions must be 0
-  uint32_t threads;  // 0 = as many as this process may use; 1 creates none
+  uint32_t threads;      // 0 = as many as this process may use; 1 creates none
   // optional: the caller's threads. Calls task(arg, i) for each i < count and
   // returns when all have returned.
   void (*parallel_for)(void *user, uint32_t count, void (*task)(void *arg, uint32_t i), void *arg);

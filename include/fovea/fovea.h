@@ -127,6 +127,7 @@ typedef struct fv_compile_options {
   const char *const *backend_option;  // "key=value"
   size_t n_backend_option;
   fv_stage until;
+  int threads;  // 0 = as many as the process may use; what is made does not depend on it
 } fv_compile_options;
 
 // Whether there are these passes, and this backend (unless it is NULL) with these options:

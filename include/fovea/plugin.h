@@ -46,6 +46,10 @@ struct fv_host {
   // NULL past the end, else text that lives until the next call.
   void (*did_you_mean)(fv_report *r, const char *word, const char *(*candidate)(void *user, int i),
                        void *user);
+  // Calls task(arg, i) for each i below count, in any order, on as many threads as this call may
+  // use, and returns when all have returned. Tasks call nothing of the host.
+  void (*parallel_for)(fv_report *r, uint32_t count, void (*task)(void *arg, uint32_t index),
+                       void *arg);
 };
 
 // The part of the status codes that plugins return. REFUSED: a run whose data failed a

@@ -127,7 +127,27 @@ static void test_options(void **state) {
   assert_non_null(strstr(s.text, "struct_size"));
 }
 
+static void count_task(void *arg, uint32_t index) {
+  _Atomic uint32_t *made = arg;
+  made[index]++;
+}
+
+// Each task once, whatever the threads.
+static void test_parallel_for(void **state) {
+  (void)state;
+  static const uint32_t threads[] = {0, 1, 3, 5000}, counts[] = {0, 1, 2, 100};
+  for (size_t t = 0; t < FV_COUNTOF(threads); t++)
+    for (size_t c = 0; c < FV_COUNTOF(counts); c++) {
+      _Atomic uint32_t made[101] = {0};
+      fv_report r = {.threads = threads[t]};
+      fv_host_table()->parallel_for(&r, counts[c], count_task, made);
+      for (uint32_t i = 0; i < FV_COUNTOF(made); i++)
+        assert_int_equal(made[i], i < counts[c]);
+    }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_options)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_options),
+                                     cmocka_unit_test(test_parallel_for)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
