@@ -22,8 +22,8 @@ bool lw_is_written(const lw *l, const fv_value *v) {
   return g && (g->root == v->def || l->stored[v->id]);
 }
 
-bool lw_is_map(const fv_node *n) {
-  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == FV_NEST_MAP;
+bool lw_is_nest(const fv_node *n, fv_nest_form form) {
+  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == form;
 }
 
 //===-- Cost ----------------------------------------------------------------===//
@@ -76,6 +76,16 @@ lw_why lw_repeats_work(lw *l, const fv_node *n) {
     if (points(l, u->node) != count && !once_a_row(n, u->node) && !picks_little(l, n, u->node))
       return "its users would compute each of its elements more than once";
   return NULL;
+}
+
+lw_why lw_takes_once(lw *l, const lw_group *g, const fv_node *n) {
+  (void)g;
+  return lw_repeats_work(l, n);
+}
+
+bool lw_composes_all(lw *l, const fv_node *n, int operand) {
+  (void)l, (void)n, (void)operand;
+  return true;
 }
 
 // Epilogues are looked for this far.

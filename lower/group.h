@@ -119,12 +119,18 @@ FV_NODISCARD fv_status lw_test_expect(lw *l, fv_graph *g);
 
 //===-- For families: what may join -------------------------------------===//
 
-bool lw_is_map(const fv_node *n);  // a nest without a reduction
+bool lw_is_nest(const fv_node *n, fv_nest_form form);
+static inline bool lw_is_map(const fv_node *n) {
+  return lw_is_nest(n, FV_NEST_MAP);
+}
 // Computed where the kernel of g uses it. What g stores is virtual in g alone.
 bool lw_is_virtual(const lw *l, const lw_group *g, const fv_value *v);
 bool lw_is_written(const lw *l, const fv_value *v);  // a kernel writes its buffer
 // Would users of n that run over other points compute it again and again, at a cost?
 lw_why lw_repeats_work(lw *l, const fv_node *n);
+// Of families: `takes`, where only that counts, and `composes`, where all operands are.
+lw_why lw_takes_once(lw *l, const lw_group *g, const fv_node *n);
+bool lw_composes_all(lw *l, const fv_node *n, int operand);
 // Is n behind an anchor that takes it as its epilogue?
 bool lw_is_epilogue(lw *l, const fv_node *n);
 bool lw_use_composes(lw *l, const fv_use *u);

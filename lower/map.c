@@ -234,14 +234,7 @@ static lw_why match_map(lw *l, const fv_node *n) {
 
 static lw_why match_row(lw *l, const fv_node *n) {
   (void)l;
-  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == FV_NEST_REDUCE
-             ? NULL
-             : lw_other_kind;
-}
-
-static lw_why map_takes(lw *l, const lw_group *g, const fv_node *n) {
-  (void)g;
-  return lw_repeats_work(l, n);
+  return lw_is_nest(n, FV_NEST_REDUCE) ? NULL : lw_other_kind;
 }
 
 static lw_why row_takes(lw *l, const lw_group *g, const fv_node *n) {
@@ -252,11 +245,6 @@ static lw_why row_takes(lw *l, const lw_group *g, const fv_node *n) {
 static lw_why row_leads(lw *l, const lw_group *g) {
   (void)l;
   return g->anchor ? "a kernel computes one product, and no reduction with it" : NULL;
-}
-
-static bool composes(lw *l, const fv_node *n, int operand) {
-  (void)l, (void)n, (void)operand;
-  return true;
 }
 
 // That of an operand of the same dims.
@@ -284,8 +272,8 @@ static int blocked_axis(lw *l, const lw_group *g) {
 
 const lw_family lw_family_map = {.name = "map",
                                  .match = match_map,
-                                 .takes = map_takes,
-                                 .composes = composes,
+                                 .takes = lw_takes_once,
+                                 .composes = lw_composes_all,
                                  .blocked_axis = blocked_axis,
                                  .emit = emit};
 
@@ -293,7 +281,7 @@ const lw_family lw_family_row = {.name = "row",
                                  .match = match_row,
                                  .takes = row_takes,
                                  .leads = row_leads,
-                                 .composes = composes,
+                                 .composes = lw_composes_all,
                                  .emit = emit,
                                  .stores = true};
 

@@ -5,6 +5,7 @@
 // the number of threads; lines that lie side by side in memory run over the lanes. A float sum
 // carries what its roundings lost beside it (TwoSum), so that entry 10^7 of a line is as exact
 // as the first.
+#include "lower/lines.h"
 #include "lower/map.h"
 
 typedef struct scan {
@@ -12,10 +13,8 @@ typedef struct scan {
   const fv_nest *nest;
   const fv_expr *value, *offset, *check;
   const fv_expr *along;  // the index
-  lw_loops lines;        // the other indices; the last runs over lanes if there are columns
-  bool columns;
-  int lanes;
-  fv_dtype t;  // in which it is computed
+  lw_lines lines;        // the other indices
+  fv_dtype t;            // in which it is computed
 } scan;
 
 static bool is_float_sum(const scan *s) {
@@ -78,12 +77,7 @@ static void line(void *user, lw_emit *at) {
 
 static void block(void *user, lw_emit *e, fv_kv lo, fv_kv hi) {
   scan *s = user;
-  if (!s->columns) {
-    line(s, e);
-    return;
-  }
-  const int last = s->lines.n;  // taken off the rows
-  lw_lane_loop(e, s->lanes, s->lines.index[last], lo, s->lines.extent[last], hi, line, s);
+  lw_each_line(&s->lines, e, lo, hi, line, s);
 }
 
 static fv_status emit(lw *l, const lw_group *g) {
@@ -95,52 +89,31 @@ static fv_status emit(lw *l, const lw_group *g) {
   for (int i = 0; i < t->n_par; i++) {
     index[i] = lw_new_index(&s.k, t->extent[i]);
     if (i != t->along)
-      lw_add_loop(&s.lines, index[i], t->extent[i]);
+      lw_add_loop(&s.lines.loops, index[i], t->extent[i]);
   }
   s.along = index[t->along];
   const fv_expr *all[] = {lw_nest_value(&s.k, g->root, index),
                           fv_type_offset(p, &s.k.out_type, index),
                           t->check ? lw_inline(&s.k, g->root, t->check, index) : NULL};
-  lw_collapse(l, &s.lines, all, 3);
+  lw_collapse(l, &s.lines.loops, all, 3);
   s.value = all[0], s.offset = all[1], s.check = all[2];
   s.t = fv_dtype_compute((fv_dtype)s.value->dtype);
-  s.columns = s.lines.n && t->along != t->n_par - 1;
-  const fv_expr *columns = s.columns ? s.lines.extent[--s.lines.n] : NULL;
-  s.lanes = columns ? lw_choose_lanes(&s.k, s.value, s.k.out_type.dtype, columns) : 1;
-  int64_t length, step;
-  if (!fv_x_is_lit(t->extent[t->along], &length))
-    length = 64;
-  step = length < 1 ? LW_BLOCK_POINTS : LW_BLOCK_POINTS / length;
-  const int64_t least = columns ? 4 * s.lanes : 1;  // whole cache lines
-  const fv_expr *grid =
-      lw_blocks(&s.k, &s.lines, columns, step < least ? least : step / least * least, block, &s);
-  lw_kernel_launch(&s.k, g->family->name, grid);
+  s.lines.columns = s.lines.loops.n && t->along != t->n_par - 1;
+  lw_launch_lines(&s.k, &s.lines, s.value, t->extent[t->along], block, &s);
   return FV_OK;
 }
 
 static lw_why match(lw *l, const fv_node *n) {
   (void)l;
-  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == FV_NEST_SCAN
-             ? NULL
-             : lw_other_kind;
-}
-
-static lw_why takes(lw *l, const lw_group *g, const fv_node *n) {
-  (void)g;
-  return lw_repeats_work(l, n);
-}
-
-static bool composes(lw *l, const fv_node *n, int operand) {
-  (void)l, (void)n, (void)operand;
-  return true;
+  return lw_is_nest(n, FV_NEST_SCAN) ? NULL : lw_other_kind;
 }
 
 const lw_family lw_family_scan = {
     .name = "scan",
     .match = match,
-    .takes = takes,
+    .takes = lw_takes_once,
     .takes_nothing = "a scan is made entry by entry: only maps are computed within it",
     .alone = "it is made entry by entry, by a kernel of its own",
-    .composes = composes,
+    .composes = lw_composes_all,
     .emit = emit,
     .maps_only = true};

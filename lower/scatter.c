@@ -5,14 +5,14 @@
 // for all points: points that differ in it never meet. Blocks and lanes run over free indices;
 // the others are gone through in row-major order within a block, so that what points do that
 // meet depends on no number of threads and on no vector width.
+#include "lower/lines.h"
 #include "lower/map.h"
 
 typedef struct scatter {
   lw_kernel k;
   const fv_expr *value, *offset, *check;
-  lw_loops free, ordered;
-  bool columns;
-  int lanes;
+  lw_lines free;
+  lw_loops ordered;
 } scatter;
 
 // The axis of the result that moves with a free index, or -1.
@@ -38,11 +38,7 @@ static void block(void *user, lw_emit *e, fv_kv lo, fv_kv hi) {
     lw_bind(&in, s->ordered.index[i],
             fv_kb_for(kb, fv_kb_i64(kb, 0), lw_emit_host(&s->k, s->ordered.extent[i]), 1));
   }
-  const int last = s->free.n;  // taken off the rows
-  if (s->columns)
-    lw_lane_loop(&in, s->lanes, s->free.index[last], lo, s->free.extent[last], hi, point, s);
-  else
-    point(s, &in);
+  lw_each_line(&s->free, &in, lo, hi, point, s);
   for (int i = 0; i < s->ordered.n; i++)
     fv_kb_end(kb);
 }
@@ -50,7 +46,7 @@ static void block(void *user, lw_emit *e, fv_kv lo, fv_kv hi) {
 static void write_points(lw *l, const lw_group *g) {
   fv_xpool *p = l->pool;
   const fv_nest *t = &g->root->meaning->nest;
-  scatter s = {.columns = false};
+  scatter s = {.check = NULL};
   const fv_expr *index[FV_MAX_LOOPS], *target[FV_MAX_RANK];
   lw_kernel_begin(&s.k, l, g, false);
   const int rank = s.k.out_type.rank;
@@ -60,8 +56,8 @@ static void write_points(lw *l, const lw_group *g) {
     target[d] = lw_inline(&s.k, g->root, t->target[d], index);
   for (int i = 0; i < t->n_par; i++) {
     const int axis = free_axis(p, rank, target, index[i]);
-    lw_add_loop(axis < 0 ? &s.ordered : &s.free, index[i], t->extent[i]);
-    s.columns = axis < 0 ? s.columns : axis == rank - 1;
+    lw_add_loop(axis < 0 ? &s.ordered : &s.free.loops, index[i], t->extent[i]);
+    s.free.columns = axis < 0 ? s.free.columns : axis == rank - 1;
   }
   const fv_expr *offset = fv_type_offset(p, &s.k.out_type, target);
   const fv_expr *value = lw_nest_value(&s.k, g->root, index);
@@ -72,18 +68,9 @@ static void write_points(lw *l, const lw_group *g) {
   }
   const fv_expr *all[] = {value, offset,
                           t->check ? lw_inline(&s.k, g->root, t->check, index) : NULL};
-  lw_collapse(l, &s.free, all, 3);
+  lw_collapse(l, &s.free.loops, all, 3);
   s.value = all[0], s.offset = all[1], s.check = all[2];
-  const fv_expr *columns = s.columns ? s.free.extent[--s.free.n] : NULL;
-  s.lanes = columns ? lw_choose_lanes(&s.k, s.value, s.k.out_type.dtype, columns) : 1;
-  int64_t order;
-  if (!fv_x_is_lit(lw_points(p, &s.ordered), &order))
-    order = 64;
-  const int64_t step = order < 1 ? LW_BLOCK_POINTS : LW_BLOCK_POINTS / order;
-  const int64_t least = columns ? 4 * s.lanes : 1;
-  const fv_expr *grid =
-      lw_blocks(&s.k, &s.free, columns, step < least ? least : step / least * least, block, &s);
-  lw_kernel_launch(&s.k, g->family->name, grid);
+  lw_launch_lines(&s.k, &s.free, s.value, lw_points(p, &s.ordered), block, &s);
 }
 
 static fv_status emit(lw *l, const lw_group *g) {
@@ -95,27 +82,15 @@ static fv_status emit(lw *l, const lw_group *g) {
 
 static lw_why match(lw *l, const fv_node *n) {
   (void)l;
-  return n->meaning && n->meaning->kind == FV_MEANS_NEST && n->meaning->nest.form == FV_NEST_SCATTER
-             ? NULL
-             : lw_other_kind;
-}
-
-static lw_why takes(lw *l, const lw_group *g, const fv_node *n) {
-  (void)g;
-  return lw_repeats_work(l, n);
-}
-
-static bool composes(lw *l, const fv_node *n, int operand) {
-  (void)l, (void)n, (void)operand;
-  return true;
+  return lw_is_nest(n, FV_NEST_SCATTER) ? NULL : lw_other_kind;
 }
 
 const lw_family lw_family_scatter = {
     .name = "scatter",
     .match = match,
-    .takes = takes,
+    .takes = lw_takes_once,
     .takes_nothing = "a scatter is made point by point: only maps are computed within it",
     .alone = "it is made point by point, by a kernel of its own",
-    .composes = composes,
+    .composes = lw_composes_all,
     .emit = emit,
     .maps_only = true};

@@ -166,13 +166,13 @@ static fv_status widened(fv_sem *s) {
   return fv_sem_results(s, 1, &y);
 }
 
-// Writes operand 2, at the points index[0..), into operand 0 at `target`.
-static fv_status scatter(fv_sem *s, fv_combine c, const fv_expr *const *index,
+// Writes operand `updates`, at the points index[0..), into operand 0 at `target`.
+static fv_status scatter(fv_sem *s, fv_combine c, int updates, const fv_expr *const *index,
                          const fv_expr *const *target) {
   const fv_expr *own[FV_MAX_RANK];
   for (int i = 0; i < fv_sem_rank(s, 0); i++)
     own[i] = fv_sem_index(s, i);
-  return fv_sem_scatter(s, c, fv_sem_load(s, 0, own), target, fv_sem_load(s, 2, index));
+  return fv_sem_scatter(s, c, fv_sem_load(s, 0, own), target, fv_sem_load(s, updates, index));
 }
 
 fv_status fv_sem_scatter_nd(fv_sem *s) {
@@ -202,7 +202,7 @@ fv_status fv_sem_scatter_nd(fv_sem *s) {
   at_tuple(s, index, 0, tuple, target);
   for (int i = tuple; i < x.rank; i++)
     target[i] = index[lead + i - tuple];
-  return scatter(s, c, index, target);
+  return scatter(s, c, 2, index, target);
 }
 
 fv_status fv_sem_scatter_elements(fv_sem *s) {
@@ -224,5 +224,31 @@ fv_status fv_sem_scatter_elements(fv_sem *s) {
   for (int i = 0; i < x.rank; i++)
     index[i] = fv_sem_index(s, i);
   FV_TRY(at_element(s, index, axis, target));
-  return scatter(s, c, index, target);
+  return scatter(s, c, 2, index, target);
+}
+
+// Rows from `position` on: a target that no data decides, so no two points meet.
+fv_status fv_sem_tensor_scatter(fv_sem *s) {
+  const fv_type past = *fv_sem_type(s, 0), update = *fv_sem_type(s, 1);
+  int axis;
+  const fv_expr *position, *index[FV_MAX_RANK], *target[FV_MAX_RANK];
+  FV_TRY(fv_sem_same_dtype(s, 0, 1));
+  FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
+  FV_TRY(fv_sem_want_rank(s, 1, past.rank, past.rank));
+  FV_TRY(fv_sem_axis(s, "axis", past.rank, &axis));
+  FV_TRY(fv_sem_expr(s, "position", &position));
+  for (int i = 0; i < past.rank; i++)
+    if (i != axis)
+      FV_TRY(fv_sem_same_dim(s, past.dim[i], update.dim[i],
+                             fv_arena_printf(s->arena, "the dims of axis %d", i)));
+  fv_sem_result(s, past.dtype, past.rank, past.dim);
+  fv_sem_points(s, update.rank, update.dim);
+  const fv_expr *room =
+      fv_x_add(s->pool, fv_x_sub(s->pool, past.dim[axis], update.dim[axis]), fv_x_i64(s->pool, 1));
+  FV_TRY(fv_sem_want_in_range(s, position, room, "position"));
+  for (int i = 0; i < past.rank; i++) {
+    index[i] = fv_sem_index(s, i);
+    target[i] = i == axis ? fv_x_add(s->pool, index[i], position) : index[i];
+  }
+  return scatter(s, FV_COMBINE_NONE, 1, index, target);
 }

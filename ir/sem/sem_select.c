@@ -90,30 +90,3 @@ fv_status fv_sem_trilu(fv_sem *s) {
                                                        : fv_sem_x2(s, FV_X_LE, column, diagonal);
   return fv_sem_yield(s, fv_sem_pick(s, keep, fv_sem_arg(s, 0), fv_x_lit(s->pool, x.dtype, 0)));
 }
-
-fv_status fv_sem_tensor_scatter(fv_sem *s) {
-  const fv_type past = *fv_sem_type(s, 0);
-  int axis;
-  const fv_expr *position;
-  FV_TRY(fv_sem_same_dtype(s, 0, 1));
-  FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
-  FV_TRY(fv_sem_want_rank(s, 1, past.rank, past.rank));
-  FV_TRY(fv_sem_axis(s, "axis", past.rank, &axis));
-  FV_TRY(fv_sem_expr(s, "position", &position));
-  for (int i = 0; i < past.rank; i++)
-    if (i != axis)
-      FV_TRY(fv_sem_same_dim(s, past.dim[i], fv_sem_dim(s, 1, i),
-                             fv_arena_printf(s->arena, "the dims of axis %d", i)));
-  const fv_expr *rows = fv_sem_dim(s, 1, axis);
-  fv_sem_result(s, past.dtype, past.rank, past.dim);
-  const fv_expr *room =
-      fv_x_add(s->pool, fv_x_sub(s->pool, past.dim[axis], rows), fv_x_i64(s->pool, 1));
-  FV_TRY(fv_sem_want_in_range(s, position, room, "position"));
-  const fv_expr *at[FV_MAX_RANK];
-  for (int i = 0; i < past.rank; i++)
-    at[i] = fv_sem_index(s, i);
-  const fv_expr *old = fv_sem_load(s, 0, at);
-  at[axis] = fv_x_sub(s->pool, at[axis], position);
-  const fv_expr *fresh = fv_sem_load(s, 1, at);
-  return fv_sem_yield(s, fv_sem_pick(s, fv_sem_bounds(s, at[axis], rows), fresh, old));
-}

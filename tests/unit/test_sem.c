@@ -465,7 +465,7 @@ static void symbolic(env *e) {
   eval_ctx c = eval_begin(e, values);
   for (int k = 0; k < 3; k++) {
     c.of[n->in[k]->id] = eval_new(&c, &n->in[k]->type);
-    fill(c.of[n->in[k]->id], &(fv_example_operand){0}, k);
+    fill(c.of[n->in[k]->id], &(fv_example_operand){.scale = 1}, k);
   }
   eval_node(&c, n, e->module);
   assert_null(c.fault);
