@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whole recurrent layers: a loop over time around a cell, once a direction.
+// Whole recurrent layers: a loop over time around a step, once a direction.
+#include <string.h>
+
 #include "ir/sem/sem_util.h"
 
 // Operands: x, w, r, b?, lengths?, then the states' first values (h0? and c0?).
 enum { X, W, R, B, LENGTHS, FIRST };
 
+// The cell of a layer.
+typedef struct cell_kind {
+  const char *gates;
+  int n_state, n_gate;
+  void (*step)(const fv_cell *c, fv_value *gx, fv_value **state);
+} cell_kind;
+
 typedef struct layer {
   fv_sem *s;
-  fv_op cell;
-  int n_state, n_gate;
+  const cell_kind *kind;
+  int position[4];   // of the gates
   bool batch_first;  // layout 1
   bool backward[2];
   int directions;
@@ -43,7 +52,7 @@ static fv_status check_operands(layer *y) {
   y->batch = fv_sem_dim(s, X, !y->batch_first);
   y->hidden = fv_sem_dim(s, R, 2);
   const fv_expr *way = fv_x_i64(s->pool, y->directions);
-  const fv_expr *rows = fv_x_mul(s->pool, y->hidden, fv_x_i64(s->pool, y->n_gate));
+  const fv_expr *rows = fv_x_mul(s->pool, y->hidden, fv_x_i64(s->pool, y->kind->n_gate));
   const fv_expr *both = fv_x_mul(s->pool, rows, fv_x_i64(s->pool, 2));
   FV_TRY(want_dims(y, W, 3, (const fv_expr *[]){way, rows, fv_sem_dim(s, X, 2)}));
   FV_TRY(want_dims(y, R, 3, (const fv_expr *[]){way, rows, y->hidden}));
@@ -52,7 +61,7 @@ static fv_status check_operands(layer *y) {
   const fv_expr *state[] = {way, y->batch, y->hidden};
   if (y->batch_first)
     state[0] = y->batch, state[1] = way;
-  for (int i = 0; i < y->n_state; i++)
+  for (int i = 0; i < y->kind->n_state; i++)
     FV_TRY(want_dims(y, FIRST + i, 3, state));
   return FV_OK;
 }
@@ -62,6 +71,7 @@ static fv_status read_attributes(layer *y) {
   int direction;
   FV_TRY(fv_sem_choice(s, "direction", "forward reverse bidirectional", &direction));
   FV_TRY(fv_sem_int_in(s, "layout", 0, 1));
+  FV_TRY(fv_sem_gates(s, y->kind->gates, y->position));
   y->batch_first = fv_attr_int(s->node, "layout") == 1;
   y->directions = direction == 2 ? 2 : 1;
   y->backward[0] = direction == 1;
@@ -94,7 +104,7 @@ static fv_value *is_inside(const layer *y, const fv_expr *at) {
 static void first_states(const layer *y, int d, fv_value **state) {
   fv_sem *s = y->s;
   const fv_expr *dims[] = {y->batch, y->hidden};
-  for (int i = 0; i < y->n_state; i++) {
+  for (int i = 0; i < y->kind->n_state; i++) {
     if (fv_sem_has(s, FIRST + i))
       state[i] = pick(s, fv_sem_param(s, FIRST + i), y->batch_first ? 1 : 0, fv_x_i64(s->pool, d));
     else
@@ -102,70 +112,49 @@ static void first_states(const layer *y, int d, fv_value **state) {
   }
 }
 
-// The weights of direction d: w, r, and the halves of b or NULL.
-static void weights(const layer *y, int d, fv_value **out) {
+// The cell of direction d, and *gx, w x + wb of all its steps: one product.
+static fv_cell cell_of(const layer *y, int d, fv_value **gx) {
   fv_sem *s = y->s;
+  fv_cell c = {.s = s, .hidden = y->hidden};
+  memcpy(c.position, y->position, sizeof c.position);
   const fv_expr *which = fv_x_i64(s->pool, d), *zero = fv_x_i64(s->pool, 0);
-  out[0] = pick(s, fv_sem_param(s, W), 0, which);
-  out[1] = pick(s, fv_sem_param(s, R), 0, which);
-  out[2] = out[3] = NULL;
-  if (!fv_sem_has(s, B))
-    return;
-  const fv_expr *rows = fv_x_mul(s->pool, y->hidden, fv_x_i64(s->pool, y->n_gate));
-  fv_value *b = pick(s, fv_sem_param(s, B), 0, which);
-  out[2] = fv_sb_slice(s, b, 0, zero, rows);
-  out[3] = fv_sb_slice(s, b, 0, rows, fv_x_mul(s->pool, rows, fv_x_i64(s->pool, 2)));
-}
-
-// One step of the cell: state[0..n_state) becomes the next ones. Attributes that the cell has,
-// too, are handed on.
-static void cell_step(const layer *y, fv_value *x, fv_value **state, fv_value *const *weight) {
-  fv_sem *s = y->s;
-  fv_value *in[] = {x, state[0], NULL, NULL, NULL, NULL, NULL};
-  int n = 1;
-  for (int i = 0; i < y->n_state; i++)
-    in[n++] = state[i];
-  for (int i = 0; i < 4 && (i < 2 || weight[i]); i++)
-    in[n++] = weight[i];
-  bool whole = s->failed == FV_OK;
-  for (int i = 0; i < n; i++)
-    whole = whole && in[i];
-  fv_node *node = whole ? fv_sb_node(s, y->cell, n, in) : NULL;
-  const fv_op_info *info = fv_op_get(y->cell);
-  for (int i = 0; whole && i < info->n_attr; i++) {
-    const char *name = fv_arena_strndup(s->arena, info->attr[i].name, info->attr[i].len);
-    node->attr[i] = *fv_attr_get(s->node, name);
+  const fv_expr *rows = fv_x_mul(s->pool, y->hidden, fv_x_i64(s->pool, y->kind->n_gate));
+  fv_value *w = fv_sb_widen(s, pick(s, fv_sem_param(s, W), 0, which)), *wb = NULL;
+  c.r = fv_sb_widen(s, pick(s, fv_sem_param(s, R), 0, which));
+  if (fv_sem_has(s, B)) {
+    fv_value *b = fv_sb_widen(s, pick(s, fv_sem_param(s, B), 0, which));
+    wb = fv_sb_slice(s, b, 0, zero, rows);
+    c.rb = fv_sb_slice(s, b, 0, rows, fv_x_mul(s->pool, rows, fv_x_i64(s->pool, 2)));
   }
-  whole = whole && fv_sb_done(s, node);
-  for (int i = 0; i < y->n_state; i++)
-    state[i] = whole ? node->out[i] : NULL;
+  *gx = fv_sb_linear(s, fv_sb_widen(s, fv_sem_param(s, X)), w, wb);
+  return c;
 }
 
 // Direction d: its last states, and all h as [time, batch, hidden].
 static void run_direction(const layer *y, int d, fv_value **state, fv_value **all) {
   fv_sem *s = y->s;
-  fv_value *weight[4], *next[2], *out[3];
+  fv_value *gx, *next[2], *out[3];
   const bool backward = y->backward[d];
   const fv_expr *one = fv_x_i64(s->pool, 1);
   first_states(y, d, state);
-  weights(y, d, weight);
-  fv_sb_loop l = fv_sb_begin_loop(s, y->time, y->n_state, state);
+  const fv_cell cell = cell_of(y, d, &gx);
+  fv_sb_loop l = fv_sb_begin_loop(s, y->time, y->kind->n_state, state);
   const fv_expr *at = l.counter;
   if (backward)
     at = fv_x_sub(s->pool, fv_x_sub(s->pool, y->time, one), at);
-  for (int i = 0; i < y->n_state; i++)
+  for (int i = 0; i < y->kind->n_state; i++)
     next[i] = state[i];
-  cell_step(y, pick(s, fv_sem_param(s, X), y->batch_first ? 1 : 0, at), next, weight);
+  y->kind->step(&cell, pick(s, gx, y->batch_first ? 1 : 0, at), next);
   fv_value *inside = is_inside(y, at), *each = next[0];
   if (inside) {  // a state stands still outside of its sequence, and nothing comes out
     each = fv_sb_3(s, FV_OP_where, inside, next[0], fv_sb_full_like(s, next[0], 0));
-    for (int i = 0; i < y->n_state; i++)
+    for (int i = 0; i < y->kind->n_state; i++)
       next[i] = fv_sb_3(s, FV_OP_where, inside, next[i], state[i]);
   }
   fv_sb_end_loop(s, &l, next, 1, &each, out);
-  for (int i = 0; i < y->n_state; i++)
+  for (int i = 0; i < y->kind->n_state; i++)
     state[i] = out[i];
-  *all = out[y->n_state];
+  *all = out[y->kind->n_state];
   if (backward && *all) {
     fv_node *turn = fv_sb_node(s, FV_OP_slice, 1, all);
     fv_attr_set_int(turn, "axis", 0);
@@ -184,8 +173,9 @@ static fv_value *join(const layer *y, fv_value *const *v, int axis) {
   return y->directions == 1 ? part[0] : fv_sb_concat(y->s, 2, part, axis);
 }
 
-static fv_status run_layer(fv_sem *s, fv_op cell, int n_state, int n_gate) {
-  layer y = {.s = s, .cell = cell, .n_state = n_state, .n_gate = n_gate};
+static fv_status run_layer(fv_sem *s, const cell_kind *kind) {
+  const int n_state = kind->n_state;
+  layer y = {.s = s, .kind = kind};
   FV_TRY(read_attributes(&y));
   FV_TRY(check_operands(&y));
   fv_sem_begin_expansion(s);
@@ -205,8 +195,10 @@ static fv_status run_layer(fv_sem *s, fv_op cell, int n_state, int n_gate) {
 }
 
 fv_status fv_sem_lstm(fv_sem *s) {
-  return run_layer(s, FV_OP_lstm_cell, 2, 4);
+  static const cell_kind lstm = {FV_LSTM_GATES, 2, 4, fv_sb_lstm_step};
+  return run_layer(s, &lstm);
 }
 fv_status fv_sem_gru(fv_sem *s) {
-  return run_layer(s, FV_OP_gru_cell, 1, 3);
+  static const cell_kind gru = {FV_GRU_GATES, 1, 3, fv_sb_gru_step};
+  return run_layer(s, &gru);
 }

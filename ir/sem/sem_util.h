@@ -63,6 +63,24 @@ FV_NODISCARD fv_status fv_sem_literal(fv_sem *s, const char *attr, fv_dtype t, c
 int64_t fv_sem_symbol(fv_sem *s, int k, int count, const char *name, int64_t lo, int64_t hi);
 FV_NODISCARD fv_status fv_sem_want_symbols(fv_sem *s, int count);  // that many, or none yet
 
+//===-- Recurrent cells -------------------------------------------------===//
+
+// What all steps have in common. Weights are wide (fv_sb_widen).
+typedef struct fv_cell {
+  fv_sem *s;
+  const fv_expr *hidden;
+  int position[4];   // of each gate, in the order of FV_..._GATES, in the weights
+  fv_value *r, *rb;  // rb may be NULL
+} fv_cell;
+
+#define FV_GRU_GATES "rzn"
+#define FV_LSTM_GATES "ifgo"
+// Where the gates stand in the order that the attribute `gates` names.
+FV_NODISCARD fv_status fv_sem_gates(fv_sem *s, const char *letters, int *position);
+// gx: w x + wb of all gates, wide. state[..]: h (and c), which become the next ones.
+void fv_sb_gru_step(const fv_cell *c, fv_value *gx, fv_value **state);
+void fv_sb_lstm_step(const fv_cell *c, fv_value *gx, fv_value **state);
+
 //===-- Scalars ---------------------------------------------------------===//
 
 static inline const fv_expr *fv_sem_x1(fv_sem *s, fv_scalar_op op, const fv_expr *a) {
