@@ -23,7 +23,8 @@ typedef struct scope {
   fv_arena *ar;       // of the values
   fv_arena *scratch;  // of one nest or kernel
   int64_t *symbol;
-  fv_run_io *io;  // NULL inside an expansion
+  fv_xvalues *kept;  // dims and the like, for a run of a graph
+  fv_run_io *io;     // NULL inside an expansion
   fv_diag_sink *diag;
 } scope;
 
@@ -62,7 +63,7 @@ static fv_status make_array(scope *s, const fv_value *v, fv_array *out) {
   *out = (fv_array){.dtype = v->type.dtype, .rank = v->type.rank};
   const fv_span *span = v->def ? fv_node_span(v->def) : NULL;
   for (int d = 0; d < v->type.rank; d++)
-    if (!fv_x_eval_i64(v->type.dim[d], s->symbol, &out->dim[d]))
+    if (!fv_x_eval_kept(v->type.dim[d], s->symbol, s->kept, &out->dim[d]))
       return fv_error(s->diag, FV_ERR_RUN, span, "a dim cannot be computed");
   int64_t bytes;
   if (!fv_bytes_i64(out->dim, out->rank, fv_dtype_size(out->dtype), &bytes))
@@ -182,9 +183,9 @@ static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *
   const fv_kernel *k = fv_kb_finish(kb, "op", fv_x_i64(pool, 1));
   int64_t *scalar = FV_NEW_N(s->scratch, int64_t, k->code.n_scalar), grid = 1, scratch = 0;
   for (uint32_t i = 0; i < k->code.n_scalar; i++)
-    if (!fv_x_eval_i64(k->scalar[i], s->symbol, &scalar[i]))
+    if (!fv_x_eval_kept(k->scalar[i], s->symbol, s->kept, &scalar[i]))
       return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a size cannot be computed");
-  if (k->scratch_bytes && !fv_x_eval_i64(k->scratch_bytes, s->symbol, &scratch))
+  if (k->scratch_bytes && !fv_x_eval_kept(k->scratch_bytes, s->symbol, s->kept, &scratch))
     return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a size cannot be computed");
   for (int i = 0; i < n->meaning->grid_rank; i++)
     grid *= out[0].dim[i];
@@ -238,7 +239,7 @@ static fv_status eval_expansion(scope *outer, const fv_node *n, const fv_array *
 static fv_status reserve_symbols(scope *s, const fv_node *n) {
   for (int i = 0; i < n->meaning->n_defined; i++) {
     const fv_defined *d = &n->meaning->defined[i];
-    if (!fv_x_eval_i64(d->max, s->symbol, &s->symbol[d->symbol]))
+    if (!fv_x_eval_kept(d->max, s->symbol, s->kept, &s->symbol[d->symbol]))
       return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a bound cannot be computed");
   }
   return FV_OK;
@@ -255,7 +256,7 @@ static fv_status define_symbols(scope *s, const fv_node *n, fv_array *out) {
   }
   for (int i = 0; n->meaning->n_defined && i < n->n_out; i++)
     for (int d = 0; d < out[i].rank; d++)
-      if (!fv_x_eval_i64(n->out[i]->type.dim[d], s->symbol, &out[i].dim[d]))
+      if (!fv_x_eval_kept(n->out[i]->type.dim[d], s->symbol, s->kept, &out[i].dim[d]))
         return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a dim cannot be computed");
   return FV_OK;
 }
@@ -268,7 +269,7 @@ static fv_status eval_own(scope *s, const fv_node *n, const fv_array *const *in,
   if (n->meaning->kind == FV_MEANS_KERNEL)
     FV_TRY(eval_kernel(s, n, in, out));
   else
-    FV_TRY(fv_eval_nest(n, s->scratch, s->symbol, in, &out[0], s->diag));
+    FV_TRY(fv_eval_nest(n, s->scratch, s->symbol, s->kept, in, &out[0], s->diag));
   fv_arena_clear(s->scratch);
   return FV_OK;
 }
@@ -284,7 +285,7 @@ static fv_status eval_meaning(scope *s, const fv_node *n, const fv_array *const 
 
 static int64_t member_of(const scope *s, const fv_node *n) {
   int64_t i = 0;
-  return fv_x_eval_i64(fv_attr_get(n, "member")->x, s->symbol, &i) ? i : 0;
+  return fv_x_eval_kept(fv_attr_get(n, "member")->x, s->symbol, s->kept, &i) ? i : 0;
 }
 
 static fv_status state_place(scope *s, const fv_node *n, uint8_t **out, int64_t *bytes) {
@@ -292,7 +293,7 @@ static fv_status state_place(scope *s, const fv_node *n, uint8_t **out, int64_t 
   const fv_state *st = n->region->graph->module->state[state];
   int64_t dim[FV_MAX_RANK];
   for (int d = 0; d < st->type.rank; d++)
-    if (!fv_x_eval_i64(st->type.dim[d], s->symbol, &dim[d]))
+    if (!fv_x_eval_kept(st->type.dim[d], s->symbol, s->kept, &dim[d]))
       return fv_error(s->diag, FV_ERR_RUN, st->span, "a dim of state '%s' is unknown", st->name);
   if (!fv_bytes_i64(dim, st->type.rank, fv_dtype_size(st->type.dtype), bytes))
     return fv_error(s->diag, FV_ERR_LIMIT, st->span, "state '%s' is too large", st->name);
@@ -368,7 +369,7 @@ static void add_slice(scope *s, slices *l, fv_array a) {
 
 static fv_status start_loop(scope *s, const fv_node *n, loop_run *l) {
   *l = (loop_run){.n = n};
-  if (!fv_x_eval_i64(fv_attr_get(n, "trips")->x, s->symbol, &l->trips) || l->trips < 0)
+  if (!fv_x_eval_kept(fv_attr_get(n, "trips")->x, s->symbol, s->kept, &l->trips) || l->trips < 0)
     return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "the number of trips is unknown");
   l->carry = fv_arena_take(s->ar, (size_t)n->n_in * sizeof *l->carry + 1);
   for (int i = 0; i < n->n_in; i++)
@@ -518,6 +519,7 @@ static fv_status eval_region(scope *s, const fv_region *r) {
 fv_status fv_eval_graph(const fv_graph *g, fv_run_io *io) {
   scope s = {.ar = io->arena, .symbol = io->symbol, .io = io, .diag = io->diag};
   s.scratch = fv_arena_create_child(io->arena);
+  s.kept = fv_xvalues_create(io->arena);
   begin_scope(&s, g->region, 0, g->module->n_value);
   for (int i = 0; i < g->region->n_param; i++)
     set_value(&s, g->region->param[i], io->input[i]);

@@ -338,17 +338,19 @@ static void run_loops(nest_eval *x, fv_array *out) {
 }
 
 static fv_status run_nest(const fv_node *n, const fv_nest *t, fv_arena *ar, const int64_t *symbol,
-                          const fv_array *const *in, fv_array *out, fv_diag_sink *diag) {
+                          fv_xvalues *kept, const fv_array *const *in, fv_array *out,
+                          fv_diag_sink *diag) {
   nest_eval x = {.n = n,
                  .nest = t,
                  .symbol = symbol,
+                 .kept = kept,
                  .in = in,
                  .ar = ar,
                  .pool = n->region->graph->module->pool,
                  .post = -1,
                  .check = -1};
   for (int i = 0; i < t->n_par + t->n_red; i++)
-    if (!fv_x_eval_i64(t->extent[i], symbol, &x.extent[i]) || x.extent[i] < 0)
+    if (!fv_x_eval_kept(t->extent[i], symbol, kept, &x.extent[i]) || x.extent[i] < 0)
       return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "an extent is out of range");
   if (t->n_par + t->n_red == 0)
     x.extent[0] = 1;
@@ -368,12 +370,12 @@ static fv_status run_nest(const fv_node *n, const fv_nest *t, fv_arena *ar, cons
   return FV_OK;
 }
 
-fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol,
+fv_status fv_eval_nest(const fv_node *n, fv_arena *ar, const int64_t *symbol, fv_xvalues *kept,
                        const fv_array *const *in, fv_array *out, fv_diag_sink *diag) {
   const fv_nest *t = &n->meaning->nest;
   if (t->form == FV_NEST_SCATTER) {
     const fv_nest base = fv_nest_base(t, &n->out[0]->type);
-    FV_TRY(run_nest(n, &base, ar, symbol, in, out, diag));
+    FV_TRY(run_nest(n, &base, ar, symbol, kept, in, out, diag));
   }
-  return run_nest(n, t, ar, symbol, in, out, diag);
+  return run_nest(n, t, ar, symbol, kept, in, out, diag);
 }

@@ -38,6 +38,8 @@ typedef struct want {
   const fv_expr *e;
   const fv_expr *need[3];
   int n_need;
+  bool known;  // an integer of symbols, which has a value
+  int64_t value;
   bool linear;  // a load whose offset moves linearly with the lane
 } want;
 
@@ -66,6 +68,9 @@ static want want_of(nest_eval *x, const fv_expr *e) {
   want w = {.e = e};
   if (e->kind == FV_E_LOAD && e->ref != FV_NEST_ACC) {
     want_load(x, &w);
+  } else if (e->kind == FV_E_OP && !fv_x_has(e, FV_XF_INDEX | FV_XF_LOAD) &&
+             fv_x_eval_kept(e, x->symbol, x->kept, &w.value)) {
+    w.known = true;
   } else if (e->kind == FV_E_OP) {
     w.n_need = e->n;
     memcpy(w.need, e->arg, e->n * sizeof *e->arg);
@@ -99,7 +104,7 @@ static step_form form_of_op(const fv_expr *e, const step *a, const step *b) {
 
 static void add_step(nest_eval *x, const want *w) {
   const fv_expr *e = w->e;
-  step s = {.e = e, .stale = ~UINT32_C(0), .linear = w->linear};
+  step s = {.e = e, .known = w->known, .stale = w->known ? 0 : ~UINT32_C(0), .linear = w->linear};
   int need[3] = {0, 0, 0};
   for (int i = 0; i < w->n_need; i++) {
     need[i] = known_step(x, w->need[i]);
@@ -119,13 +124,15 @@ static void add_step(nest_eval *x, const want *w) {
       s.uses |= lane;
   }
   s.vary = (s.uses & lane) != 0;
-  if (e->kind == FV_E_OP) {
+  if (e->kind == FV_E_OP && !s.known) {
     memcpy(s.arg, need, sizeof need);
     if (s.vary && e->n <= 2)
       s.form = form_of_op(e, &x->s[need[0]], &x->s[need[e->n - 1]]);
   }
   const int64_t full = x->extent[x->lane];
   s.v = FV_NEW_N(x->ar, fv_scalar, !s.vary || full < 1 ? 1 : full < CHUNK ? full : CHUNK);
+  if (s.known)
+    s.v[0].i = w->value;
   size_t n = (size_t)x->n_step;
   FV_PUSH(x->ar, x->s, n, x->cap, s);
   know_step(x, e, x->n_step++);
@@ -154,7 +161,7 @@ void fv_mark_late(nest_eval *x, int post) {
   x->s[post].late = true;
   for (int i = post; i >= 0; i--) {
     const step *s = &x->s[i];
-    if (!s->late)
+    if (!s->late || s->known)
       continue;
     if (s->e->kind == FV_E_LOAD && s->from)
       x->s[s->offset].late = x->s[s->linear ? s->by : s->offset].late = true;

@@ -23,6 +23,7 @@ typedef struct step {
   const fv_expr *e;
   int arg[3];  // steps of the arguments (of OP)
   bool vary;   // with the lane; else v[0] counts for all
+  bool known;  // v[0] is its value for good, without any argument
   bool late;   // what comes after the combined value needs it
   step_form form;
   uint32_t uses;               // bit i: loop index i; LATE_BIT: the combined value
@@ -40,6 +41,7 @@ typedef struct nest_eval {
   const fv_node *n;
   const fv_nest *nest;
   const int64_t *symbol;
+  fv_xvalues *kept;
   const fv_array *const *in;
   fv_xpool *pool;
   fv_arena *ar;

@@ -160,6 +160,11 @@ const fv_expr *fv_x_subst_syms(fv_xpool *p, const fv_expr *e, const fv_expr *con
 
 // Value of an i64 expression of symbols; false on overflow, division by zero.
 bool fv_x_eval_i64(const fv_expr *e, const int64_t *symbol_values, int64_t *out);
+// The same many times over, while only symbols of FV_XF_RUN change: what does not hang on those is
+// evaluated once. The table belongs to the arena; one a pool of expressions.
+typedef struct fv_xvalues fv_xvalues;
+fv_xvalues *fv_xvalues_create(fv_arena *ar);
+bool fv_x_eval_kept(const fv_expr *e, const int64_t *symbol_values, fv_xvalues *kept, int64_t *out);
 
 //===-- Scalars: the one evaluator ---------------------------------------===//
 

@@ -201,7 +201,7 @@ static void calls_of_a_block(fv_str *out, int n) {
 }
 
 const special_model special_models[] = {
-    {"slices_of_a_symbol", slices_of_a_symbol, 100},
+    {"slices_of_a_symbol", slices_of_a_symbol, 1000},
     {"integers_into_gather", integers_into_gather, 0},
     {"symbols", symbols, 0},
     {"loops_in_sequence", loops_in_sequence, 0},
