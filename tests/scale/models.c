@@ -201,11 +201,11 @@ static void calls_of_a_block(fv_str *out, int n) {
 }
 
 const special_model special_models[] = {
-    {"slices_of_a_symbol", slices_of_a_symbol, 1000},
-    {"integers_into_gather", integers_into_gather, 0},
-    {"symbols", symbols, 0},
-    {"loops_in_sequence", loops_in_sequence, 0},
-    {"loops_in_loops", loops_in_loops, 0},
-    {"calls_of_a_block", calls_of_a_block, 0},
-    {NULL, NULL, 0},
+    {"slices_of_a_symbol", slices_of_a_symbol},
+    {"integers_into_gather", integers_into_gather},
+    {"symbols", symbols},
+    {"loops_in_sequence", loops_in_sequence},
+    {"loops_in_loops", loops_in_loops},
+    {"calls_of_a_block", calls_of_a_block},
+    {NULL, NULL},
 };

@@ -15,8 +15,6 @@ bool model_of_op(fv_arena *ar, fv_op op, int n, fv_str *out);
 typedef struct special_model {
   const char *name;
   void (*write)(fv_str *out, int n);
-  int runs_to;  // largest n that is run and not only checked; 0: any. The extent of the n-th
-                // of nested slices has n steps, which each node that runs computes anew
 } special_model;
 extern const special_model special_models[];  // ends with a NULL name
 
