@@ -67,8 +67,11 @@ static void add_probe(LLVMModuleRef m, LLVMBuilderRef b, fv_device *d, const cha
   LLVMBuildRetVoid(b);
 }
 
-// Assembly of the probe; NULL when LLVM fails. `intrinsic` NULL: f16 to f32.
-static char *probe(fv_device *d, const char *intrinsic, unsigned lanes, unsigned n_args) {
+typedef LLVMTypeRef (*element_fn)(LLVMContextRef cx);
+
+// Assembly of the probe; NULL when LLVM fails. `intrinsic` NULL: to f32.
+static char *probe(fv_device *d, const char *intrinsic, element_fn element, unsigned lanes,
+                   unsigned n_args) {
   LLVMContextRef cx = LLVMContextCreate();
   LLVMModuleRef m = LLVMModuleCreateWithNameInContext("probe", cx);
   LLVMBuilderRef b = LLVMCreateBuilderInContext(cx);
@@ -76,8 +79,7 @@ static char *probe(fv_device *d, const char *intrinsic, unsigned lanes, unsigned
   llvm_catch_errors(cx, &errors);
   LLVMSetTarget(m, d->triple);
   LLVMSetDataLayout(m, d->layout);
-  add_probe(m, b, d, intrinsic, intrinsic ? LLVMFloatTypeInContext(cx) : LLVMHalfTypeInContext(cx),
-            lanes, n_args);
+  add_probe(m, b, d, intrinsic, element(cx), lanes, n_args);
   LLVMMemoryBufferRef out = NULL;
   char *text = NULL, *copy = NULL;
   if (LLVMTargetMachineEmitToMemoryBuffer(d->machine, m, LLVMAssemblyFile, &text, &out)) {
@@ -97,21 +99,37 @@ static char *probe(fv_device *d, const char *intrinsic, unsigned lanes, unsigned
   return copy;
 }
 
-static bool probe_isa(fv_device *d) {
-  char *fma = probe(d, "llvm.fma", 16, 3), *f16 = probe(d, NULL, 8, 1),
-       *round = probe(d, "llvm.roundeven", 8, 1);
-  const bool ok = fma && f16 && round;
-  if (ok) {
+// AVX-512 without its narrower vectors (avx512vl): LLVM ends the process on some kernels.
+static bool lacks_vl(const char *fma, const char *max) {
+  return strstr(fma, "zmm") && strstr(max, "zmm");
+}
+
+static int32_t probe_isa(fv_device *d, fv_report *r) {
+  char *fma = probe(d, "llvm.fma", LLVMFloatTypeInContext, 16, 3),
+       *f16 = probe(d, NULL, LLVMHalfTypeInContext, 8, 1),
+       *round = probe(d, "llvm.roundeven", LLVMFloatTypeInContext, 8, 1),
+       *max = probe(d, "llvm.smax", LLVMInt64TypeInContext, 4, 2);
+  int32_t status = FV_PLUGIN_OK;
+  if (!fma || !f16 || !round || !max) {
+    status = llvm_report(d->host, r, FV_PLUGIN_FAILED,
+                         "llvm: cannot make code for cpu '%s' of '%s'", d->cpu, d->triple);
+  } else {
     d->isa.fma = llvm_calls_nothing(d->arch, fma);
     d->isa.f16c = llvm_calls_nothing(d->arch, f16);
     d->isa.round = llvm_calls_nothing(d->arch, round);
     d->target.vector_bits = strstr(fma, "zmm") ? 512 : strstr(fma, "ymm") && d->isa.fma ? 256 : 128;
     d->target.registers = d->target.vector_bits == 512 ? 32 : d->arch->registers;
+    if (lacks_vl(fma, max))
+      status = llvm_report(d->host, r, FV_PLUGIN_UNSUPPORTED,
+                           "llvm: %s has avx512f but not avx512vl, which no code is made for; add "
+                           "the feature, or take avx512f away",
+                           d->cpu);
   }
   free(fma);
   free(f16);
   free(round);
-  return ok;
+  free(max);
+  return status;
 }
 
 //===-- Description for schedules ---------------------------------------===//
@@ -224,7 +242,11 @@ static int32_t choose(fv_device *d, const choice *c, fv_report *r) {
         host_cpu ? copy_message(LLVMGetHostCPUName()) : strdup(c->cpu ? c->cpu : d->arch->least);
     char *base = host_cpu ? copy_message(LLVMGetHostCPUFeatures()) : strdup("");
     const char *more = c->features ? c->features : "";
-    d->features = base ? join(base, base[0] && more[0] ? "," : "", more) : NULL;
+    // As clang does for -mavx512f: without it LLVM has no 512-bit vectors, and may end the process.
+    const char *wide = strstr(more, "+avx512") ? "+evex512," : "";
+    char *head = base ? join(base, base[0] && more[0] ? "," : "", wide) : NULL;
+    d->features = head ? join(head, more, "") : NULL;
+    free(head);
     free(base);
     status = d->cpu && d->features ? FV_PLUGIN_OK : FV_PLUGIN_OOM;
   }
@@ -278,9 +300,8 @@ int32_t llvm_open(const fv_host *host, const fv_option *options, size_t n_option
     status = FV_PLUGIN_OOM;
   if (status == FV_PLUGIN_OK)
     status = open_machine(d, r);
-  if (status == FV_PLUGIN_OK && !probe_isa(d))
-    status = llvm_report(host, r, FV_PLUGIN_FAILED, "llvm: cannot make code for cpu '%s' of '%s'",
-                         d->cpu, d->triple);
+  if (status == FV_PLUGIN_OK)
+    status = probe_isa(d, r);
   if (status == FV_PLUGIN_OK) {
     describe_target(d);
     if (!describe_text(d))

@@ -38,6 +38,9 @@ for cpu in x86-64 x86-64-v2 x86-64-v4 znver4; do
   fovea inspect libp.so --json | grep cpu_features
 done
 fovea run libp.so -i x=6
+# AVX-512 on top of a CPU that has none is 512 bits wide; the first of its kind alone is refused.
+fovea compile small.xml -o libw.so --name=small -b llvm:cpu=x86-64-v3:features=+avx512f
+fovea compile small.xml --emit=asm -o w.s -b llvm:cpu=x86-64-v3:features=+avx512vl && grep -q zmm w.s && echo "512 bits"
 # Tools that strip libraries leave the seal whole; others spoil it.
 fovea compile small.xml -o libs.so --name=small >/dev/null
 if command -v strip >/dev/null; then
