@@ -87,6 +87,49 @@ fv_status fv_sem_state_write(fv_sem *s) {
                    fv_sem_type(s, 0), &want);
 }
 
+//===-- Symbols that regions set ------------------------------------------===//
+
+typedef struct dependence {
+  const bool *on;  // by symbol
+  bool found;
+} dependence;
+
+static const fv_expr *note_dependence(void *user, const fv_expr *e) {
+  dependence *d = user;
+  d->found = d->found || (e->kind == FV_E_SYM && d->on[e->ref]);
+  return e;
+}
+
+// Those that have a value in the regions of the node alone: the counter of a loop, and what
+// nodes in them define.
+static const bool *symbols_inside(fv_sem *s) {
+  const fv_node *owner = s->node;
+  bool *set = FV_NEW_N(s->arena, bool, fv_symbol_count(s->pool));
+  if (owner->op == FV_OP_loop)
+    set[fv_attr_int(owner, "counter")] = true;
+  for (int b = 0; b < owner->n_body; b++) {
+    for (fv_node *n = fv_walk_first(owner->body[b]); n; n = fv_walk_next(owner->body[b], n)) {
+      const int64_t *symbol;
+      const int count = fv_node_defines(n, &symbol);
+      for (int i = 0; i < count; i++)
+        if (symbol[i] >= 0)
+          set[symbol[i]] = true;
+    }
+  }
+  return set;
+}
+
+// Does x depend on one of these? *inside is found when it is needed.
+static bool is_inside(fv_sem *s, const fv_expr *x, const bool **inside) {
+  if (!fv_x_has(x, FV_XF_RUN))
+    return false;
+  if (!*inside)
+    *inside = symbols_inside(s);
+  dependence d = {.on = *inside};
+  (void)fv_x_rewrite(s->pool, x, note_dependence, &d);
+  return d.found;
+}
+
 //===-- Loop --------------------------------------------------------------===//
 
 static fv_status check_trips(fv_sem *s) {
@@ -110,48 +153,16 @@ static fv_status check_while(fv_sem *s) {
   return FV_OK;
 }
 
-// Symbols that have another value in each trip: the counter, and what the body defines.
-static const bool *symbols_of_trip(fv_sem *s) {
-  fv_region *body = s->node->body[0];
-  bool *set = FV_NEW_N(s->arena, bool, fv_symbol_count(s->pool));
-  set[fv_attr_int(s->node, "counter")] = true;
-  for (const fv_node *n = fv_walk_first(body); n; n = fv_walk_next(body, (fv_node *)n)) {
-    const int64_t *symbol;
-    const int count = fv_node_defines(n, &symbol);
-    for (int i = 0; i < count; i++)
-      if (symbol[i] >= 0)
-        set[symbol[i]] = true;
-  }
-  return set;
-}
-
-typedef struct dependence {
-  const bool *on;
-  bool found;
-} dependence;
-
-static const fv_expr *note_dependence(void *user, const fv_expr *e) {
-  dependence *d = user;
-  d->found = d->found || (e->kind == FV_E_SYM && d->on[e->ref]);
-  return e;
-}
-
 // The trips are stored one after another, so each has as many elements.
 static fv_status same_in_all_trips(fv_sem *s, int which, const fv_type *each) {
-  dependence d = {0};
-  for (int i = 0; i < each->rank; i++) {
-    if (!fv_x_has(each->dim[i], FV_XF_RUN))
-      continue;
-    if (!d.on)
-      d.on = symbols_of_trip(s);
-    (void)fv_x_rewrite(s->pool, each->dim[i], note_dependence, &d);
-  }
-  if (d.found)
-    return fv_sem_error(
-        s,
-        "collected value %d is %s, whose dims may differ from trip to trip; what is "
-        "collected has dims that are known before the loop",
-        which, fv_sem_type_text(s, each));
+  const bool *inside = NULL;
+  for (int i = 0; i < each->rank; i++)
+    if (is_inside(s, each->dim[i], &inside))
+      return fv_sem_error(
+          s,
+          "collected value %d is %s, whose dims may differ from trip to trip; what is "
+          "collected has dims that are known before the loop",
+          which, fv_sem_type_text(s, each));
   return FV_OK;
 }
 
@@ -209,12 +220,21 @@ fv_status fv_sem_loop(fv_sem *s) {
 
 //===-- If ----------------------------------------------------------------===//
 
+// What two equal dims are called behind the arms; NULL: only an arm can say it.
+static const fv_expr *common_dim(fv_sem *s, const fv_expr *a, const fv_expr *b) {
+  const bool *inside = NULL;
+  if (fv_prove_eq(s->pool, a, b) != FV_YES)
+    return NULL;
+  return !is_inside(s, a, &inside) ? a : !is_inside(s, b, &inside) ? b : NULL;
+}
+
 // The dim of axis number `at` (over all results). Where the arms differ it is a symbol, made
 // when the node is inferred first, so that it stays when it is inferred again.
 static const fv_expr *arm_dim(fv_sem *s, int at, int axes, const fv_expr *a, const fv_expr *b) {
   const fv_attr *have = fv_attr_get(s->node, "symbols");
-  if ((at >= have->n || have->ints[at] < 0) && fv_prove_eq(s->pool, a, b) == FV_YES)
-    return a;
+  const fv_expr *common = common_dim(s, a, b);
+  if ((at >= have->n || have->ints[at] < 0) && common)
+    return common;
   const fv_range ra = fv_x_range(s->pool, a, NULL, 0), rb = fv_x_range(s->pool, b, NULL, 0);
   const int64_t symbol = fv_sem_symbol(s, at, axes, "if.dim", ra.lo < rb.lo ? ra.lo : rb.lo,
                                        ra.hi > rb.hi ? ra.hi : rb.hi);
