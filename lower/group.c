@@ -9,6 +9,7 @@
 #include "lower/group.h"
 
 #include "lower/compose.h"
+#include "lower/variant.h"
 
 const lw_group lw_rematerialised = {.root = NULL};
 
@@ -71,9 +72,10 @@ static bool picks_little(lw *l, const fv_node *n, const fv_node *user) {
 lw_why lw_repeats_work(lw *l, const fv_node *n) {
   if (n->meaning->nest.value->cost <= CHEAP)
     return NULL;
-  const fv_expr *count = points(l, n);
+  const fv_expr *count = lw_common(l, points(l, n));
   for (const fv_use *u = fv_uses_of(&l->uses, n->out[0]); u; u = u->next)
-    if (points(l, u->node) != count && !once_a_row(n, u->node) && !picks_little(l, n, u->node))
+    if (lw_common(l, points(l, u->node)) != count && !once_a_row(n, u->node) &&
+        !picks_little(l, n, u->node))
       return "its users would compute each of its elements more than once";
   return NULL;
 }

@@ -67,6 +67,7 @@ struct lw_family {
   bool maps_only;     // what joins its groups are maps
   bool stores;        // its kernel can write each reduction that it makes
   bool in_place;      // it writes into the buffer of operand 0
+  bool emits_twice;   // its kernels read all they read through expressions: see lower/variant.h
 };
 
 #define X(name, doc) extern const lw_family lw_family_##name;
@@ -105,6 +106,15 @@ struct lw {
   fv_index packed_index;
   fv_index constants, kernels;  // those of `out`
   fv_region *region;            // being lowered
+  // lower/variant.c: by symbol below n_common what a dim is in the common case, or NULL; which of
+  // them were replaced; by value id, the walk that saw it.
+  const fv_expr **common;
+  uint32_t n_common;
+  bool *assumed;
+  uint32_t *assumption;
+  size_t n_assumption, cap_assumption;
+  uint32_t *seen, walk;
+  struct lw_variant *variant;  // being emitted
 };
 
 // expand.c: inlines definitions, but for nodes that a family takes whole; drops dead nodes.

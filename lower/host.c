@@ -4,6 +4,7 @@
 #include "lower/host.h"
 
 #include "lower/regions.h"
+#include "lower/variant.h"
 
 //===-- States ------------------------------------------------------------------------===//
 
@@ -28,7 +29,7 @@ static fv_status emit_node(lw *l, fv_node *n) {
   if (!n->meaning || !n->n_out)
     return FV_OK;
   const lw_group *g = l->group[n->out[0]->id];
-  return g && g->root == n ? g->family->emit(l, g) : FV_OK;
+  return g && g->root == n ? lw_emit_group(l, g) : FV_OK;
 }
 
 static fv_status emit_graph_body(lw *l, fv_graph *g) {

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "lower/host.h"
+#include "lower/variant.h"
 
 static fv_status lower_graph(lw *l, fv_graph *g, bool groups_only) {
   l->layout = NULL;
+  lw_assume_equal(l, g);
   FV_TRY(lw_group_graph(l, g));
   FV_TRY(lw_test_expect(l, g));
   lw_record_groups(l, g);

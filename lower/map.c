@@ -275,7 +275,8 @@ const lw_family lw_family_map = {.name = "map",
                                  .takes = lw_takes_once,
                                  .composes = lw_composes_all,
                                  .blocked_axis = blocked_axis,
-                                 .emit = emit};
+                                 .emit = emit,
+                                 .emits_twice = true};
 
 const lw_family lw_family_row = {.name = "row",
                                  .match = match_row,
@@ -283,7 +284,8 @@ const lw_family lw_family_row = {.name = "row",
                                  .leads = row_leads,
                                  .composes = lw_composes_all,
                                  .emit = emit,
-                                 .stores = true};
+                                 .stores = true,
+                                 .emits_twice = true};
 
 //===-- Copies ------------------------------------------------------------------===//
 
