@@ -179,6 +179,10 @@ class Run:
         if self.scope is not self.shared and not self.scope.has(e.get("name")):
             self.scope.bind(e.get("name"), self.integer(e.get("value")))
 
+    def run_require(self, e):
+        if not self.integer(e.get("that")):
+            raise Refused("a requirement")
+
     def run_const(self, e):
         if not self.scope.has(e.get("name")):
             self.scope.bind(e.get("name"), self.constant(e))

@@ -18,6 +18,10 @@ class Generator(Weights):
         self.r = random.Random(seed)
         self.weights, self.families, self.blocks, self.states = {}, [], [], []
         self.dims = {"B": self.r.randint(1, 3), "S": self.r.randint(1, 5)}
+        # Dims that only a requirement makes equal, or that may be anything: the ops' needs are checked.
+        self.unproved = self.r.choice([None, None, "require", "check"])
+        if self.unproved:
+            self.dims["M"] = self.dims["B"] if self.chance(.5) else self.r.randint(1, 3)
         self.lets = {"D": 4, "n": self.r.randint(1, 3)}
         self.lines, self.graphs, self.runs = [], {}, []
         self.consts, self.past = [], None
@@ -170,6 +174,31 @@ class Generator(Weights):
             element = f'linear x="{v.name}" w="{self.weight(code, (n, k))}"{bias}'
         self.define(code, element, v.shape[:-1] + (n,), v.bound * int(k) * 3 + 3)
 
+    def meet(self, code):
+        """Two values whose first dims are not known to be one."""
+        v = self.some(code, lambda v: v.shape == ("B", "4"))
+        w = self.some(code, lambda v: v.shape == ("M", "4"))
+        if not v or not w:
+            return
+        if self.chance(.3):
+            self.define(code, f'concat x="{v.name}, {w.name}" axis="1"', ("B", "8"), max(v.bound, w.bound))
+            return
+        name, bound = code.fresh(), v.bound + w.bound
+        a, b = self.r.sample([v.name, w.name], 2)
+        code.put(f'<{self.r.choice(["add", "sub", "max"])} a="{a}" b="{b}" out="{name}"/>')
+        if self.chance(.5):
+            more = code.fresh()
+            code.put(f'<{self.r.choice(["add", "min"])} a="{name}" b="{self.r.choice([v, w]).name}" out="{more}"/>')
+            name, bound = more, 2 * bound
+        self.define(code, f'reduce_sum x="{name}" axes="0" keepdims="false"', ("4",), 6 * bound)
+
+    def requirements(self, code):
+        some = ["M &lt;= S", "S + B &gt;= 3", "S % 2 == 0", "M != S + 1", "2*B &gt; M"]
+        if self.unproved == "require":
+            code.put('<require that="M == B"/>')
+        if self.unproved and self.chance(.3):
+            code.put(f'<require that="{self.r.choice(some)}"/>')
+
     def named(self, code):
         kind = self.r.randrange(3)
         if kind == 0:
@@ -184,6 +213,8 @@ class Generator(Weights):
 
     def statement(self, code):
         kinds = [(self.unary, 3), (self.binary, 6), (self.choose, 1), (self.move, 4), (self.product, 2), (self.named, 2), (self.family, 1 + 2 * (code.depth > 0))]
+        if self.unproved:
+            kinds.append((self.meet, 4))
         if self.blocks and code.depth < 4:
             kinds.append((self.call, 3))
         if code.depth < 2:
@@ -475,9 +506,14 @@ class Generator(Weights):
                 code.put(f'<input name="x{i}" type="f32" shape="{", ".join(shape)}"/>')
                 code.values.append(Value(f"x{i}", shape, 4))
                 inputs[f"x{i}"] = ("f32", shape)
+        if self.unproved:
+            code.put('<input name="m" type="f32" shape="M, 4"/>')
+            code.values.append(Value("m", ("M", "4"), 4))
+            inputs["m"] = ("f32", ("M", "4"))
         code.put('<input name="len" type="i64" shape="B"/>')
         inputs["len"] = ("i64", ("B",))
         code.lengths = "len"
+        self.requirements(code)
         self.statements(code, self.r.randint(2, 6))
         for s in self.states:
             if self.chance(.8):
@@ -502,7 +538,8 @@ class Generator(Weights):
 
     def model(self):
         """Fills lines, weights and runs."""
-        self.lines = ['<model name="m" xmlns="urn:fovea:model:1">', ' <weights file="m.safetensors"/>']
+        word = ' unproved="check"' if self.unproved == "check" else ""
+        self.lines = [f'<model name="m"{word} xmlns="urn:fovea:model:1">', ' <weights file="m.safetensors"/>']
         self.lines += [f' <let name="{k}" value="{v}"/>' for k, v in self.lets.items()]
         self.lines += [f' <dim name="{d}" min="1" max="6"/>' for d in self.dims]
         for i in range(self.r.randint(0, 2)):

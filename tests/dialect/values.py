@@ -54,7 +54,8 @@ def broadcast(f, *xs, dtype=None):
     shape = [max((s[i] for s in full if s[i] != 1), default=1) for i in range(rank)]
     shape = [0 if any(s[i] == 0 for s in full) else n for i, n in enumerate(shape)]
     for s in full:
-        assert all(n in (1, shape[i]) for i, n in enumerate(s)), full
+        if any(n not in (1, shape[i]) for i, n in enumerate(s)):
+            raise Refused("the shapes do not broadcast")
     dtype = dtype or xs[0].dtype
 
     def element(at):
@@ -97,6 +98,8 @@ def select(x, axis, index):
 
 def concat(xs, axis):
     axis %= len(xs[0].shape)
+    if any(n != m for x in xs for i, (n, m) in enumerate(zip(x.shape, xs[0].shape)) if i != axis):
+        raise Refused("the other dims differ")
     owner = [(x, i) for x in xs for i in range(x.shape[axis])]
     shape = [len(owner) if i == axis else n for i, n in enumerate(xs[0].shape)]
 
