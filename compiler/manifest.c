@@ -17,6 +17,18 @@ static void put_hash(fv_str *s, fv_hash128 h) {
   fv_str_printf(s, "\"%016llx%016llx\"", (unsigned long long)h.hi, (unsigned long long)h.lo);
 }
 
+// What the command line said of the model.
+static void put_integers(fv_str *s, const char *key, const fv_let *let, int n) {
+  for (int i = 0; i < n; i++) {
+    if (i == 0)
+      fv_str_printf(s, ",\n \"%s\": {", key);
+    fv_str_puts(s, i ? ", " : "");
+    fv_str_json(s, let[i].name, strlen(let[i].name));
+    fv_str_printf(s, ": %lld", (long long)let[i].value);
+  }
+  fv_str_puts(s, n ? "}" : "");
+}
+
 // Without its directory: the same input gives the same bytes wherever it lies.
 static fv_status put_model(fv_str *s, const fv_model *m, fv_diag_sink *diag) {
   const char *slash = strrchr(m->path, '/'), *name = slash ? slash + 1 : m->path;
@@ -28,16 +40,8 @@ static fv_status put_model(fv_str *s, const fv_model *m, fv_diag_sink *diag) {
   fv_str_puts(s, ", \"xxh3\": ");
   put_hash(s, fv_hash_bytes(data, size));
   fv_str_puts(s, "}");
-  if (m->options.n_let == 0)
-    return FV_OK;
-  fv_str_puts(s, ",\n \"lets\": {");
-  for (int i = 0; i < m->options.n_let; i++) {
-    const fv_let *let = &m->options.let[i];
-    fv_str_puts(s, i ? ", " : "");
-    fv_str_json(s, let->name, strlen(let->name));
-    fv_str_printf(s, ": %lld", (long long)let->value);
-  }
-  fv_str_puts(s, "}");
+  put_integers(s, "lets", m->options.let, m->options.n_let);
+  put_integers(s, "dims", m->options.dim, m->options.n_dim);
   return FV_OK;
 }
 

@@ -73,14 +73,17 @@ typedef struct load_cx {
   fv_diag_sink *diag;
 } load_cx;
 
-static fv_status copy_lets(load_cx *cx, fv_let *let) {
+static fv_status copy_integers(load_cx *cx, const char *const *texts, size_t n,
+                               const fv_let **out) {
   fv_arena *ar = cx->m->arena;
-  for (size_t i = 0; i < cx->o.n_let; i++) {
-    const char *text = cx->o.let[i], *eq = strchr(text, '=');
+  fv_let *let = FV_NEW_N(ar, fv_let, n);
+  for (size_t i = 0; i < n; i++) {
+    const char *text = texts[i], *eq = strchr(text, '=');
     if (!eq || eq == text || !fv_parse_i64(eq + 1, strlen(eq + 1), &let[i].value))
       return fv_error(cx->diag, FV_ERR_ARG, NULL, "'%s' is not NAME=INTEGER", text);
     let[i].name = fv_arena_strndup(ar, text, (size_t)(eq - text));
   }
+  *out = let;
   return FV_OK;
 }
 
@@ -88,13 +91,18 @@ static fv_status load_body(void *user) {
   load_cx *cx = user;
   fv_model *m = cx->m;
   m->path = fv_arena_strdup(m->arena, cx->path);
-  fv_let *let = FV_NEW_N(m->arena, fv_let, cx->o.n_let);
-  FV_TRY(copy_lets(cx, let));
+  const fv_let *let = NULL, *dim = NULL;
+  FV_TRY(copy_integers(cx, cx->o.let, cx->o.n_let, &let));
+  FV_TRY(copy_integers(cx, cx->o.dim, cx->o.n_dim, &dim));
   const char **w = FV_NEW_N(m->arena, const char *, cx->o.n_weights);
   for (size_t i = 0; i < cx->o.n_weights; i++)
     w[i] = fv_arena_strdup(m->arena, cx->o.weights[i]);
-  m->options = (fv_load_options){
-      .let = let, .n_let = (int)cx->o.n_let, .weights = w, .n_weights = (int)cx->o.n_weights};
+  m->options = (fv_load_options){.let = let,
+                                 .n_let = (int)cx->o.n_let,
+                                 .dim = dim,
+                                 .n_dim = (int)cx->o.n_dim,
+                                 .weights = w,
+                                 .n_weights = (int)cx->o.n_weights};
   FV_TRY(fv_load_module(m->arena, m->path, &m->options, cx->diag, &m->module));
   fv_info_from_module(m->arena, m->module, &m->info);
   return FV_OK;

@@ -27,6 +27,8 @@ typedef struct fv_load_limits {
 typedef struct fv_load_options {
   const fv_let *let;
   int n_let;
+  const fv_let *dim;  // dims of the model that are to be these numbers
+  int n_dim;
   // Weight files named by the user, who is trusted: any path. They stand in
   // place of those that the model names. 0 = as the model says.
   const char *const *weights;

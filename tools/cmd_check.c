@@ -11,6 +11,7 @@ typedef struct check_options {
 
 static const option_row rows[] = {
     MODEL_ROWS(check_options, model),
+    DIM_ROW(check_options, model),
     {"quiet", 'q', OPTION_FLAG, offsetof(check_options, quiet), NULL, NULL,
      "say nothing of models that are good"},
 };

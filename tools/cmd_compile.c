@@ -29,6 +29,7 @@ static const option_row rows[] = {
     {"dump-after", 0, OPTION_TEXT, offsetof(library_options, dump_after), "PASS", NULL,
      "print the graphs after this pass, or after all"},
     MODEL_ROWS(library_options, model),
+    DIM_ROW(library_options, model),
 };
 
 static fv_status run(tool *t) {

@@ -15,6 +15,7 @@ typedef struct inspect_options {
 
 static const option_row rows[] = {
     MODEL_ROWS(inspect_options, model),
+    DIM_ROW(inspect_options, model),
     {"emit", 0, OPTION_TEXT, offsetof(inspect_options, emit), "KIND", NULL,
      "in place of the summary: the model at a stage of its way, see KINDS OF OUTPUT"},
     {"output", 'o', OPTION_TEXT, offsetof(inspect_options, output), "FILE", "-", "where that goes"},

@@ -45,9 +45,9 @@ static bool is_library(const char *path) {
 fv_status model_open(tool *t, const char *path, const model_options *o, model *out) {
   *out = (model){.path = path};
   if (is_library(path)) {
-    if (o->let.count || o->weights.count)
-      return usage_error(t, "'%s' is compiled: --let and --weights cannot change it any more",
-                         path);
+    if (o->let.count || o->weights.count || o->dim.count)
+      return usage_error(
+          t, "'%s' is compiled: --let, --dim and --weights cannot change it any more", path);
     void **slot = fv_arena_defer(t->arena, free_executable);
     FV_TRY(fv_executable_load(path, t->diag, &out->library));
     *slot = out->library;
@@ -57,6 +57,8 @@ fv_status model_open(tool *t, const char *path, const model_options *o, model *o
   const fv_model_load_options load = {.struct_size = sizeof load,
                                       .let = o->let.item,
                                       .n_let = o->let.count,
+                                      .dim = o->dim.item,
+                                      .n_dim = o->dim.count,
                                       .weights = o->weights.item,
                                       .n_weights = o->weights.count};
   void **slot = fv_arena_defer(t->arena, free_model);

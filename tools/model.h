@@ -7,8 +7,14 @@
 
 // Options of every command that loads a model.
 typedef struct model_options {
-  text_list let, weights;
+  text_list let, weights, dim;
 } model_options;
+// Of those that make something of it for good. What runs a model binds dims instead.
+#define DIM_ROW(T, member)                                                               \
+  {                                                                                      \
+    "dim", 0, OPTION_LIST, offsetof(T, member.dim), "NAME=N", NULL,                      \
+        "make a dim of the model this number, as if it were written so; may be repeated" \
+  }
 #define MODEL_ROWS(T, member)                                             \
   {"let",                                                                 \
    0,                                                                     \

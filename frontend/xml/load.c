@@ -188,25 +188,35 @@ static void declare(fv_xml_cx *cx) {
 }
 
 static bool is_let(const fv_xml_name *n) {
-  return n->kind == FV_XML_INT;
+  return n->where && strcmp(n->where->name, "let") == 0;
 }
 
-static void check_overrides(fv_xml_cx *cx) {
-  cx->current = NULL;
-  for (int i = 0; cx->options && i < cx->options->n_let; i++) {
-    const char *name = cx->options->let[i].name;
+static bool is_dim(const fv_xml_name *n) {
+  return n->where && strcmp(n->where->name, "dim") == 0;
+}
+
+// What the command line sets, the model must have, as <let> or <dim>.
+static void check_integers(fv_xml_cx *cx, const char *element, bool (*fits)(const fv_xml_name *n),
+                           const fv_let *set, int n) {
+  for (int i = 0; i < n; i++) {
+    const char *name = set[i].name;
     const fv_xml_name *e = fv_xml_scope_get(cx->model, name, strlen(name));
-    if (e && (e->kind == FV_XML_POISON || (e->where && strcmp(e->where->name, "let") == 0)))
+    if (e && (e->kind == FV_XML_POISON || fits(e)))
       continue;
     (void)fv_xml_fault(cx, FV_ERR_ARG, fv_xml_at(cx, cx->file->root),
-                       "the model has no <let name=\"%s\">%s", name,
-                       fv_xml_suggest_name(cx, cx->model, name, is_let));
+                       "the model has no <%s name=\"%s\">%s", element, name,
+                       fv_xml_suggest_name(cx, cx->model, name, fits));
   }
-  if (cx->options && cx->options->n_weights > 0 && fv_weights_count(cx->weights) == 0 &&
-      !cx->weights_failed)
+}
+
+static void check_overrides(fv_xml_cx *cx, const fv_load_options *o) {
+  cx->current = NULL;
+  check_integers(cx, "let", is_let, o->let, o->n_let);
+  check_integers(cx, "dim", is_dim, o->dim, o->n_dim);
+  if (o->n_weights > 0 && fv_weights_count(cx->weights) == 0 && !cx->weights_failed)
     (void)fv_xml_fault(cx, FV_ERR_ARG, fv_xml_at(cx, cx->file->root),
                        "the model has no <weights>, so '%s' would stand in place of nothing",
-                       cx->options->weights[0]);
+                       o->weights[0]);
 }
 
 static void declare_verify(fv_xml_cx *cx, const fv_xml_elem *e) {
@@ -261,7 +271,8 @@ static void lower(fv_xml_cx *cx) {
     return;  // the root is no model: what follows would be noise
   set_unproved(cx);
   declare(cx);
-  check_overrides(cx);
+  if (cx->options)
+    check_overrides(cx, cx->options);
   run_graphs(cx);
   declare_verifies(cx);
 }

@@ -46,6 +46,19 @@ void fv_xml_run_dim(fv_xml_cx *cx, const fv_xml_elem *e) {
                        (long long)FV_MAX_BYTES, (long long)lo, (long long)hi);
     good = false;
   }
+  const fv_let *fixed = NULL;
+  for (int i = 0; cx->options && i < cx->options->n_dim; i++)
+    fixed = strcmp(cx->options->dim[i].name, name) == 0 ? &cx->options->dim[i] : fixed;
+  if (good && fixed && (fixed->value < lo || fixed->value > hi)) {
+    (void)fv_xml_fault(cx, FV_ERR_ARG, fv_xml_at(cx, e),
+                       "dim %s is to be %lld, but the model allows %lld to %lld", name,
+                       (long long)fixed->value, (long long)lo, (long long)hi);
+    good = false;
+  }
+  if (good && fixed) {
+    bind_here(cx, e, FV_XML_INT, fv_x_i64(cx->pool, fixed->value));
+    return;
+  }
   uint32_t sym;
   if (!good || !fv_xml_is_name(name) || fv_symbol_find(cx->pool, name, &sym)) {
     bind_here(cx, e, FV_XML_POISON, good ? e : NULL);  // says what is wrong with the name

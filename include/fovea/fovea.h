@@ -47,6 +47,8 @@ typedef struct fv_model_load_options {
   size_t n_let;
   const char *const *weights;  // weight files used instead of the model's own
   size_t n_weights;
+  const char *const *dim;  // "B=1": dims of the model that are to be numbers, as if written so
+  size_t n_dim;
 } fv_model_load_options;
 
 // Loads and checks a model description (not a compiled library).

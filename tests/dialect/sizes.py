@@ -43,6 +43,13 @@ KINDS = {
     "lets": lambda n: '<let name="vx" value="1"/>' + X
             + "\n".join(f'<let name="l{i}" value="{f"l{i - 1}" if i else 0} + {i}"/>' for i in range(n)) + END,
     "dims": lambda n: lines('<dim name="d{i}" max="9"/>', n) + X + END,
+    # Dims that are required equal, in a chain; and such as the ops need, each once or many times.
+    "requirements": lambda n: lines('<dim name="d{i}" max="9"/><input name="v{i}" type="f32" shape="d{i}"/>', n) + X
+                    + "\n".join(f'<require that="d{i} == d{i + 1}"/>' for i in range(n - 1)) + END,
+    "needs": lambda n: lines('<dim name="d{i}" max="9"/><input name="v{i}" type="f32" shape="d{i}, 4"/>', n) + X
+             + "\n".join(f'<concat x="v{i}, v{i + 1}" axis="1" out="c{i}"/>' for i in range(n - 1)) + END,
+    "broadcasts": lambda n: lines('<dim name="d{i}" max="9"/><input name="v{i}" type="f32" shape="d{i}"/>', n) + X
+                  + "\n".join(f'<add a="v{i}" b="v{i + 1}" out="c{i}"/>' for i in range(n - 1)) + END,
     "consts": lambda n: X + lines('<const name="c{i}" type="f32">{i}</const><add a="{p}" b="c{i}" out="v{i}"/>', n) + END,
     "elements": lambda n: X + f'<const name="c" type="f32">{", ".join(["1"] * 20 * n)}</const>' + END,
     "states": lambda n: lines('<state name="s{i}" type="f32" shape="4"/>', n) + X
@@ -71,7 +78,7 @@ def limits():
 
 def seconds(fovea, command, body, code):
     with open("m.xml", "w", encoding="utf-8") as f:
-        f.write(f'<model name="m" xmlns="urn:fovea:model:1">\n{body}\n</model>\n')
+        f.write(f'<model name="m" unproved="check" xmlns="urn:fovea:model:1">\n{body}\n</model>\n')
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([fovea, command, "m.xml"], capture_output=True, text=True, preexec_fn=limits)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
