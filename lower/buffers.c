@@ -68,16 +68,32 @@ static uint64_t align64(uint64_t n) {
   return (n + 63) & ~(uint64_t)63;
 }
 
+// The same bytes in the same form: equal parts of constants are not one tensor.
 static bool is_constant_of(const fv_lconst *c, const fv_node *n, const fv_layout *layout) {
-  return c->n_member == n->n_data &&
-         memcmp(c->member, n->data, sizeof *n->data * (size_t)n->n_data) == 0 &&
-         fv_layout_eq(&c->type.layout, layout);
+  const fv_type *t = &n->out[0]->type;
+  if (c->n_member != n->n_data || c->type.dtype != t->dtype || c->type.rank != t->rank ||
+      !fv_layout_eq(&c->type.layout, layout))
+    return false;
+  for (int d = 0; d < t->rank; d++)
+    if (c->type.dim[d] != t->dim[d])
+      return false;
+  for (int i = 0; i < c->n_member; i++)
+    if (c->member[i]->data != n->data[i]->data)
+      return false;
+  return true;
+}
+
+static uint64_t constant_hash(const fv_node *n, const fv_layout *layout) {
+  uint64_t h = layout->n;
+  for (int i = 0; i < n->n_data; i++)
+    h = fv_hash64(&n->data[i]->data, sizeof n->data[i]->data, h);
+  return h;
 }
 
 // The constant of a node's tensors in a layout; equal ones are shared.
 static fv_lconst *constant_of(lw *l, const fv_node *n, const fv_layout *layout) {
   fv_lowered *o = l->out;
-  const uint64_t hash = fv_hash64(n->data, sizeof *n->data * (size_t)n->n_data, layout->n);
+  const uint64_t hash = constant_hash(n, layout);
   for (int64_t i = fv_index_first(&l->constants, hash); i != FV_INDEX_END;
        i = fv_index_next(&l->constants, i))
     if (is_constant_of(&o->constant[i], n, layout))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inlines the definitions of composite ops, except those that a schedule
-// family takes whole, and drops what nobody uses.
+// family takes whole, makes constants of parts of constants, and drops what nobody uses.
 #include <string.h>
 
 #include "lower/group.h"
@@ -62,6 +62,74 @@ static fv_status expand_round(lw *l, fv_graph *g, fv_value **copy, bool *changed
   return FV_OK;
 }
 
+//===-- Parts of constants ------------------------------------------------------------===//
+
+// What n picks of a constant, as indices of that: fixed ones in front, then a stretch of one
+// axis, the others whole. So it lies together. NULL, or its constant.
+static const fv_node *part_of_constant(lw *l, const fv_node *n, fv_value *const *forward,
+                                       int64_t *offset) {
+  if (!lw_is_nest(n, FV_NEST_MAP) || n->meaning->nest.check ||
+      n->meaning->nest.value->kind != FV_E_LOAD)
+    return NULL;
+  const fv_expr *x = n->meaning->nest.value, *first[FV_MAX_RANK];
+  const fv_type *t = &n->out[0]->type;
+  const fv_value *v = n->in[x->ref];
+  const fv_node *c = forward[v->id] ? forward[v->id]->def : v->def;
+  const int lead = x->n - t->rank;
+  if (!c || c->op != FV_OP_constant || lead < 0 || t->rank == 0)
+    return NULL;
+  for (int i = 0; i < x->n; i++) {
+    const int axis = i - lead;  // of the part
+    int64_t at;
+    first[i] =
+        axis < 0 ? x->arg[i] : fv_x_sub(l->pool, x->arg[i], fv_x_index(l->pool, (uint32_t)axis));
+    if (!fv_x_is_lit(first[i], &at) ||
+        (axis > 0 && (at != 0 || t->dim[axis] != c->out[0]->type.dim[i])))
+      return NULL;
+  }
+  const fv_expr *o = fv_type_offset(l->pool, &c->out[0]->type, first);
+  return fv_x_is_lit(o, offset) && fv_type_static(t, (int64_t[FV_MAX_RANK]){0}) ? c : NULL;
+}
+
+static fv_status replace_part(lw *l, fv_node *n, const fv_node *of, int64_t offset,
+                              fv_value **forward) {
+  const fv_type *t = &n->out[0]->type;
+  fv_node *c = fv_node_create(n->region, FV_OP_constant, 0, NULL, NULL);
+  memcpy(c->attr, of->attr, sizeof *c->attr * (size_t)fv_op_get(c->op)->n_attr);
+  fv_node_copy_spans(c, n);
+  const fv_tensor **data = FV_NEW_N(l->arena, const fv_tensor *, of->n_data);
+  for (int i = 0; i < of->n_data; i++) {
+    fv_tensor *part = fv_arena_dup(l->arena, of->data[i], sizeof *part);
+    part->rank = t->rank;
+    part->data = (const char *)part->data + offset * fv_dtype_size(t->dtype);
+    (void)fv_type_static(t, part->dim);
+    data[i] = part;
+  }
+  c->data = data;
+  c->n_data = of->n_data;
+  fv_node_insert_before(c, n);
+  FV_TRY(fv_infer_node(c, l->diag));
+  forward[n->out[0]->id] = c->out[0];
+  fv_node_remove(n);
+  return FV_OK;
+}
+
+// Definitions pick parts of weights (those of one direction of a layer), which passes have not
+// seen: such a part is a constant, so that it is packed when the model is compiled.
+static fv_status find_parts(lw *l, fv_graph *g) {
+  const uint32_t n_value = l->module->n_value;
+  fv_value **forward = FV_NEW_N(l->arena, fv_value *, n_value);
+  for (fv_node *n = fv_walk_first(g->region), *next; n; n = next) {
+    int64_t offset;
+    next = fv_walk_next(g->region, n);
+    const fv_node *c = part_of_constant(l, n, forward, &offset);
+    if (c)
+      FV_TRY(replace_part(l, n, c, offset, forward));
+  }
+  fv_graph_forward(g, forward, n_value);
+  return FV_OK;
+}
+
 fv_status lw_expand(lw *l, fv_graph *g, fv_value **copy) {
   l->family = NULL;
   l->uses = (fv_uses){0};
@@ -69,6 +137,7 @@ fv_status lw_expand(lw *l, fv_graph *g, fv_value **copy) {
   // another op, or a smaller one of its kind.
   for (bool changed = true; changed;)
     FV_TRY(expand_round(l, g, copy, &changed));
+  FV_TRY(find_parts(l, g));
   fv_graph_drop_dead(g);
   return FV_OK;
 }
