@@ -109,7 +109,7 @@ static void absorb(fv_hash128 *h, const void *data, uint64_t size) {
   *h = fv_hash_bytes(both, sizeof both);
 }
 
-// What the loader reads of the headers: they are copied without the places of the sections.
+// What the loader reads of the headers: they are copied without the offsets of the sections.
 static void absorb_headers(const elf *e, fv_hash128 *h) {
   Elf64_Ehdr head = e->head;
   head.e_shoff = 0;
@@ -182,7 +182,7 @@ const char *fv_library_seal(const void *data, size_t size, fv_seal *out) {
   const char *why = size < FV_SEAL_BYTES ? "it is no shared library" : check_whole(&e);
   const uint64_t at = why ? 0 : find_seal(&e);
   if (why || !at)
-    return why ? why : "it has no place for a seal: it is without the artifact runtime";
+    return why ? why : "it has no room for a seal: it is without the artifact runtime";
   if (!hash_file(&e, size, at, &s.loaded, &rest))
     return "its segments are out of order";
   _Static_assert(sizeof s == sizeof out->note, "the seal is what the note holds");

@@ -22,7 +22,7 @@ typedef struct fv_seal {
   uint64_t note_at;
   unsigned char note[24], end[FV_SEAL_BYTES];
 } fv_seal;
-// The seal of a file of `size` bytes, the last ones included; what stands in its place does not
+// The seal of a file of `size` bytes, the last ones included; what stands there does not
 // count. Returns NULL or why there is none.
 const char *fv_library_seal(const void *data, size_t size, fv_seal *out);
 

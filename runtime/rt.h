@@ -10,7 +10,7 @@
 #include "fovea/fovea-rt.h"
 #include "runtime/exec/exec.h"
 
-// A name and its place, in order of the names.
+// A name and its index in the model or entry; lists are sorted by name.
 typedef struct rt_name {
   const char *name;
   uint32_t at;

@@ -29,11 +29,11 @@ typedef enum fv_status {
 #undef X
 } fv_status;
 
-// A place in a source file. Lives as long as the arena it was made in.
-// `outer` is the place from which a block was called or a region repeated:
+// A location in a source file. Lives as long as the arena it was made in.
+// `outer` is the location from which a block was called or a region repeated:
 // following it gives the expansion trace.
 typedef struct fv_span {
-  const char *file;             // NULL: no place known
+  const char *file;             // NULL: no location known
   uint32_t line;                // 1-based, 0 = unknown
   uint32_t col;                 // 1-based, in bytes, 0 = unknown
   const char *what;             // optional: "in block 'layer'", used for outer spans
@@ -46,7 +46,7 @@ typedef struct fv_diag {
   fv_severity severity;
   fv_status code;
   const fv_span *span;  // optional
-  const char *text;     // without place, without newline
+  const char *text;     // without location, without newline
 } fv_diag;
 
 typedef struct fv_diag_sink {

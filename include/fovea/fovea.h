@@ -10,7 +10,7 @@
 //
 // Structs of options begin with struct_size, their size; NULL in place of one means all defaults.
 // Members of newer versions that this one does not know must be 0.
-// Errors: a status, and diagnostics with places through the sink. The library
+// Errors: a status, and diagnostics with locations through the sink. The library
 // prints nothing. Threads: a model and an executable are immutable and may be
 // shared; a context is used by one thread at a time. The model may go before
 // the executable; the executable outlives its contexts.

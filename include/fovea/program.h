@@ -25,7 +25,7 @@ typedef struct fv_program {
   uint32_t magic, version;
   uint64_t image_bytes;
   uint64_t const_bytes;       // size of the constants that belong to the image
-  uint64_t hash_lo, hash_hi;  // of the image (these fields 0) and the constants
+  uint64_t hash_lo, hash_hi;  // of the image, these fields 0; the constants have none here
   uint32_t name;              // string offset, like all names below
   uint32_t reserved;
   fv_table symbols;  // fv_prog_symbol
@@ -109,7 +109,7 @@ typedef struct fv_prog_buffer {
     "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); " \
     "with slot d != FV_NO_SLOT: also when it is 0, before each trip")                     \
   X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)") \
-  X(SWAP, "buffers a and b change places (both ARENA, equal sizes)")                      \
+  X(SWAP, "buffers a and b exchange their memory (both ARENA, equal sizes)")              \
   X(IF, "skip to instruction b when slot a is 0")                                         \
   X(CHECK, "slot a must not be 0, else the run fails with sites[b]")
 

@@ -33,10 +33,10 @@ typedef struct fv_artifact_desc {
   uint64_t const_bytes;             // 40: at least the image's const_bytes
   const fv_cpu_kernel_fn *kernels;  // 48: in the order of the image's kernels; NULL: the program
                                     //     runs on a device of its own
-  const char *cpu_features;         // 56: that the code is made of beyond what every CPU of its kind
-                                    //     has, in LLVM's spelling: "avx2,fma"; "" or NULL: none
-  const char *manifest;             // 64: JSON text, or NULL
-  const void *reserved;             // 72: NULL
+  const char *cpu_features;  // 56: that the code is made of beyond what every CPU of its kind
+                             //     has, in LLVM's spelling: "avx2,fma"; "" or NULL: none
+  const char *manifest;      // 64: JSON text, or NULL
+  const void *reserved;      // 72: NULL
 } fv_artifact_desc;
 
 // Statuses of all functions below, and of M.h. 0 is success.

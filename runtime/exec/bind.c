@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bind: from the values of the symbols to sizes, states and a place in the arena
+// Bind: from the values of the symbols to sizes, states and offsets in the arena
 // for every buffer.
 #include "runtime/exec/internal.h"
 

@@ -49,7 +49,7 @@ static void *zeroed(size_t count, size_t size) {
   return calloc(count ? count : 1, size);
 }
 
-// Which buffers, and on devices which ports, have a place in the arena.
+// Which buffers, and on devices which ports, lie in the arena.
 static void number_items(const fv_exec_ctx *c, ex_entry *e) {
   const fv_prog_entry *p = e->prog;
   const uint32_t ports = p->inputs.count + p->outputs.count;
@@ -116,13 +116,13 @@ static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   e->item_of = zeroed(items, sizeof *e->item_of);
   e->item = zeroed(items, sizeof *e->item);
   e->order = zeroed(items, 2 * sizeof *e->order);
-  e->place = zeroed(p->buffers.count, sizeof *e->place);
+  e->storage = zeroed(p->buffers.count, sizeof *e->storage);
   e->loop = zeroed(deepest_nest(e), sizeof *e->loop);
   e->spare = zeroed(out, sizeof *e->spare);
   e->spare_bytes = zeroed(out, sizeof *e->spare_bytes);
   if (!e->slot || !e->set_at_bind || !e->given || !e->wanted || !e->known || !e->wanted_known ||
       !e->in_dim || !e->out_dim || !e->in_bytes || !e->out_bytes || !e->size || !e->item_of ||
-      !e->item || !e->order || !e->place || !e->loop || !e->spare || !e->spare_bytes)
+      !e->item || !e->order || !e->storage || !e->loop || !e->spare || !e->spare_bytes)
     return false;
   number_items(c, e);
   note_bind_slots(c, e);
@@ -133,9 +133,9 @@ static void free_entry(fv_exec_ctx *c, ex_entry *e) {
   for (uint32_t i = 0; e->spare && e->spare_bytes && i < e->prog->outputs.count; i++)
     if (e->spare[i])
       c->opt.ops->free(c->opt.dev, e->spare[i], e->spare_bytes[i]);
-  void *const own[] = {e->set_at_bind,  e->slot,      e->given,      e->wanted, e->known,
-                       e->wanted_known, e->in_dim,    e->out_dim,    e->size,   e->item_of,
-                       e->item,         e->order,     e->in_bytes,   e->place,  e->loop,
+  void *const own[] = {e->set_at_bind,  e->slot,      e->given,      e->wanted,  e->known,
+                       e->wanted_known, e->in_dim,    e->out_dim,    e->size,    e->item_of,
+                       e->item,         e->order,     e->in_bytes,   e->storage, e->loop,
                        e->spare,        e->out_bytes, e->spare_bytes};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     free(own[i]);

@@ -30,8 +30,9 @@ int32_t fv_cpu_zero(void *dev, fv_memref dst, int64_t bytes);
 int32_t fv_cpu_write(void *dev, fv_memref dst, const void *src, int64_t bytes);
 int32_t fv_cpu_read(void *dev, void *dst, fv_memref src, int64_t bytes);
 
-// features.c: does this machine have the features (comma-separated, LLVM's names)? If not, those that
-// are missing, or that features.def does not know, are copied to `missing`, as many as have room.
+// features.c: does this machine have the features (comma-separated, LLVM's names)? If not, those
+// that are missing, or that features.def does not know, are copied to `missing`, as many as have
+// room.
 int fv_cpu_has(const char *features, char *missing, uint64_t size);
 
 #endif  // FOVEA_RUNTIME_EXEC_CPU_H_

@@ -97,7 +97,7 @@ typedef struct fv_plan_item {
   int64_t offset;        // out: multiple of 64
 } fv_plan_item;
 
-// Places the items so that no two that live at the same time overlap; each gets
+// Assigns offsets to the items so that no two that live at the same time overlap; each gets
 // at least 64 bytes. Greedy, largest first, lowest gap. `order` has 2 * n
 // entries of workspace. Returns the bytes of the whole, or -1 on overflow.
 int64_t fv_plan_arena(fv_plan_item *item, uint32_t n, uint32_t *order);

@@ -53,9 +53,9 @@ typedef struct ex_entry {
   uint32_t *item_of;   // per buffer, then per input, per output: its item, or FV_NO_SLOT
   fv_plan_item *item;  // arena buffers; staging of inputs and outputs (device memory only)
   uint32_t n_item;
-  uint32_t *order;  // workspace of the planner
-  uint32_t *place;  // per buffer: whose memory it has at the moment (SWAP)
-  ex_loop *loop;    // those that a run is in, from the outermost on: room for the deepest nest
+  uint32_t *order;    // workspace of the planner
+  uint32_t *storage;  // per buffer: the one whose memory it has at the moment (SWAP)
+  ex_loop *loop;      // those that a run is in, from the outermost on: room for the deepest nest
   uint32_t depth;
   void **spare;  // per output: memory for one that the caller does not want
   int64_t *spare_bytes;

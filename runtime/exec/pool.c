@@ -11,7 +11,7 @@
 #include "runtime/exec/libc.h"
 
 enum { SPINS = 2000, COUNT_BITS = 16 };
-_Static_assert(FV_POOL_MAX < 1 << COUNT_BITS, "the count of tasks has its place in the ticket");
+_Static_assert(FV_POOL_MAX < 1 << COUNT_BITS, "the count of tasks fits into the ticket");
 
 typedef struct worker {
   fv_pool *pool;

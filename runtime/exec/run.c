@@ -28,10 +28,10 @@ int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
 
 //===-- Where buffers are ---------------------------------------------------===//
 
-typedef struct place {
+typedef struct region {
   fv_memref ref;
   int64_t left;  // bytes from there to the end of the buffer
-} place;
+} region;
 
 // The next version of a double-buffered state is about to be written: the member at an offset, or
 // through a buffer without a stride all of them.
@@ -57,7 +57,7 @@ static fv_memref base_of(fv_exec_ctx *c, const ex_entry *e, uint32_t i, int64_t 
   const fv_prog_buffer *b = &e->buffer[i];
   const bool host = c->opt.ops->host_memory;
   switch (b->space) {
-  case FV_SPACE_ARENA: return (fv_memref){c->arena, e->item[e->item_of[e->place[i]]].offset};
+  case FV_SPACE_ARENA: return (fv_memref){c->arena, e->item[e->item_of[e->storage[i]]].offset};
   case FV_SPACE_CONST: return (fv_memref){c->constants, (int64_t)b->offset};
   case FV_SPACE_INPUT:
     return host ? (fv_memref){(void *)(uintptr_t)c->inputs[b->index], 0} : staged(c, e, b->index);
@@ -72,7 +72,7 @@ static fv_memref base_of(fv_exec_ctx *c, const ex_entry *e, uint32_t i, int64_t 
   }
 }
 
-static bool resolve(fv_exec_ctx *c, const ex_entry *e, uint32_t i, place *out) {
+static bool resolve(fv_exec_ctx *c, const ex_entry *e, uint32_t i, region *out) {
   int64_t offset = 0;
   for (;; i = e->buffer[i].index) {
     const fv_prog_buffer *b = &e->buffer[i];
@@ -82,7 +82,7 @@ static bool resolve(fv_exec_ctx *c, const ex_entry *e, uint32_t i, place *out) {
     if (b->space != FV_SPACE_VIEW)
       break;
   }
-  const int64_t size = e->size[e->place[i]];
+  const int64_t size = e->size[e->storage[i]];
   if (offset < 0 || offset > size)
     return false;
   out->ref = base_of(c, e, i, offset);
@@ -104,7 +104,7 @@ static int32_t launch(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   if (scratch < 0 || scratch > c->opt.max_bytes)
     return damaged(c, "scratch out of bounds");
   for (uint32_t i = 0; i < k->n_buffer; i++) {
-    place p;
+    region p;
     if (!resolve(c, e, arg[i], &p))
       return damaged(c, "a slice out of bounds");
     c->ref[i] = p.ref;
@@ -122,7 +122,7 @@ static int32_t launch(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
 
 static int32_t copy_or_zero(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   const int64_t bytes = e->slot[h->c];
-  place to, from = {{0, 0}, 0};
+  region to, from = {{0, 0}, 0};
   const bool copy = h->op == FV_H_COPY;
   if (!resolve(c, e, h->a, &to) || (copy && !resolve(c, e, h->b, &from)))
     return damaged(c, "a slice out of bounds");
@@ -136,11 +136,11 @@ static int32_t copy_or_zero(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
 }
 
 static int32_t swap(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
-  const uint32_t a = e->place[h->a], b = e->place[h->b];
+  const uint32_t a = e->storage[h->a], b = e->storage[h->b];
   if (e->size[a] != e->size[b])
     return damaged(c, "a swap of unequal buffers");
-  e->place[h->a] = b;
-  e->place[h->b] = a;
+  e->storage[h->a] = b;
+  e->storage[h->b] = a;
   return FV_MODEL_OK;
 }
 
@@ -156,7 +156,7 @@ static int64_t to_i64(const uint8_t *data, uint32_t dtype, int64_t size) {
 }
 
 static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
-  place p;
+  region p;
   uint8_t data[8];
   const uint32_t dtype = e->buffer[h->b].dtype;
   const int64_t size = fv_exec_dtype_size(dtype);
@@ -325,7 +325,7 @@ static int32_t finish_outputs(fv_exec_ctx *c, const ex_entry *e) {
 // What an earlier run, perhaps a failed one, has left behind.
 static void clean_up(fv_exec_ctx *c, ex_entry *e) {
   for (uint32_t i = 0; i < e->prog->buffers.count; i++)
-    e->place[i] = i;
+    e->storage[i] = i;
   for (uint32_t i = 0; i < c->image.head->states.count; i++)
     if (c->state[i].written)
       memset(c->state[i].written, 0, c->image.state[i].members);
