@@ -2,12 +2,15 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "dims.h"
 
-static int find_symbol(const fv_model_info *info, const char *name, size_t n) {
-  for (int i = 0; i < info->n_symbol; i++)
-    if (strlen(info->symbol[i].name) == n && memcmp(info->symbol[i].name, name, n) == 0)
-      return i;
+static int find_symbol(const dims *d, const char *name, size_t n) {
+  const fv_symbol_info *s = d->info->symbol;
+  for (int64_t i = fv_index_first(&d->index, fv_hash64(name, n, 0)); i != FV_INDEX_END;
+       i = fv_index_next(&d->index, i))
+    if (strlen(s[i].name) == n && memcmp(s[i].name, name, n) == 0)
+      return (int)i;
   return -1;
 }
 
@@ -34,15 +37,18 @@ fv_status dims_create(tool *t, const fv_model_info *info, const char *const *tex
   *out = (dims){.info = info,
                 .value = FV_NEW_N(t->arena, int64_t, info->n_symbol),
                 .by = FV_NEW_N(t->arena, const char *, info->n_symbol)};
-  for (int i = 0; i < info->n_symbol; i++)
+  for (int i = 0; i < info->n_symbol; i++) {
     out->value[i] = DIM_UNKNOWN;
+    fv_index_add(t->arena, &out->index,
+                 fv_hash64(info->symbol[i].name, strlen(info->symbol[i].name), 0));
+  }
   for (size_t i = 0; i < count; i++) {
     const char *eq = strchr(text[i], '=');
     int64_t v;
     if (!eq || !fv_parse_i64(eq + 1, strlen(eq + 1), &v) || v < 0)
       return usage_error(t, "--dim: '%s' is not NAME=NUMBER", text[i]);
     const char *name = fv_arena_strndup(t->arena, text[i], (size_t)(eq - text[i]));
-    const int s = find_symbol(info, name, strlen(name));
+    const int s = find_symbol(out, name, strlen(name));
     if (s < 0) {
       fv_model_info copy = *info;
       const fv_status bad = usage_error(t, "--dim: the model has no dim '%s'", name);
@@ -173,7 +179,7 @@ static const char *take_operand(calc *c, const char *s) {
     c->ok = false;
     return s + n;
   }
-  const int symbol = n ? find_symbol(c->d->info, s, n) : -1;
+  const int symbol = n ? find_symbol(c->d, s, n) : -1;
   c->ok = symbol >= 0 && c->d->value[symbol] != DIM_UNKNOWN;
   if (c->ok)
     push_value(c, c->d->value[symbol]);

@@ -86,21 +86,29 @@ static const char *input_name(void *user, int i) {
   return i < g->n_input ? g->input[i].name : NULL;
 }
 
+static int find_input(const fv_graph_info *g, const fv_index *index, const char *name) {
+  for (int64_t i = fv_index_first(index, fv_hash64(name, strlen(name), 0)); i != FV_INDEX_END;
+       i = fv_index_next(index, i))
+    if (strcmp(g->input[i].name, name) == 0)
+      return (int)i;
+  return -1;
+}
+
 static fv_status parse_specs(tool *t, const fv_graph_info *g, const text_list *text, spec *specs) {
+  fv_index index = {0};
   for (int i = 0; i < g->n_input; i++) {
     const bool real = dtype_is_float(g->input[i].dtype);
     specs[i] = (spec){.lo = real ? -1 : 0, .hi = 1};
     specs[i].by = fv_arena_printf(t->arena, "input '%s'", g->input[i].name);
+    fv_index_add(t->arena, &index, fv_hash64(g->input[i].name, strlen(g->input[i].name), 0));
   }
   for (size_t k = 0; k < text->count; k++) {
     const char *eq = strchr(text->item[k], '=');
     if (!eq)
       return usage_error(t, "-i: '%s' is not NAME=TENSOR", text->item[k]);
     const char *name = fv_arena_strndup(t->arena, text->item[k], (size_t)(eq - text->item[k]));
-    int i = 0;
-    while (i < g->n_input && strcmp(g->input[i].name, name) != 0)
-      i++;
-    if (i == g->n_input) {
+    const int i = find_input(g, &index, name);
+    if (i < 0) {
       fv_graph_info copy = *g;
       const fv_status s = usage_error(t, "graph '%s' has no input '%s'", g->name, name);
       fv_note_meant(t->diag, NULL, name, input_name, &copy);

@@ -7,6 +7,7 @@
 #ifndef FOVEA_TOOLS_TENSORS_H_
 #define FOVEA_TOOLS_TENSORS_H_
 
+#include "base/index.h"
 #include "files.h"
 #include "model.h"
 
@@ -30,6 +31,7 @@ typedef struct dims {
   const fv_model_info *info;
   int64_t *value;   // or DIM_UNKNOWN
   const char **by;  // who said so, for messages
+  fv_index index;   // of the symbols, by name
 } dims;
 
 // From "S=128" each.
