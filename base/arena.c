@@ -87,6 +87,10 @@ FV_NORETURN static void jump(fv_arena *ar, fv_status s, const char *bug) {
   longjmp(ar->frame->env, (int)s);
 }
 
+FV_NORETURN void fv_arena_exhausted(fv_arena *ar) {
+  jump(ar, FV_ERR_OOM, NULL);
+}
+
 static void free_blocks(fv_arena *ar, block *b) {
   for (block *next; b; b = next) {
     next = b->next;

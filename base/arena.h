@@ -64,6 +64,9 @@ void **fv_arena_defer(fv_arena *ar, void (*fn)(void *));
 FV_NODISCARD fv_status fv_arena_protect(fv_arena *ar, fv_status (*fn)(void *user), void *user,
                                         const char **bug);
 
+// Memory ran out that is not the arena's.
+FV_NORETURN void fv_arena_exhausted(fv_arena *ar);
+
 // A broken invariant of our own code: never for bad input.
 FV_NORETURN void fv_arena_bug(fv_arena *ar, const char *what);
 #define FV_STRINGIFY_(x) #x

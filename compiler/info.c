@@ -51,20 +51,28 @@ static const char **conditions(fv_arena *ar, const fv_graph *g) {
   return text;
 }
 
+// Where a weight is stored, and bytes of its type for one of its stored type.
+typedef struct place {
+  uintptr_t from, to;
+  int64_t as, stored;
+} place;
+
 static int by_address(const void *a, const void *b) {
-  const uintptr_t x = (uintptr_t)(*(const fv_tensor *const *)a)->data;
-  const uintptr_t y = (uintptr_t)(*(const fv_tensor *const *)b)->data;
-  return x < y ? -1 : x > y;
+  const place *x = a, *y = b;
+  return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static size_t tensor_bytes(const fv_tensor *t) {
-  return (size_t)fv_tensor_count(t) * (size_t)fv_dtype_size(t->dtype);
+static place place_of(const fv_tensor *t) {
+  const fv_tensor_span s = fv_tensor_stored(t);
+  const int64_t size = fv_dtype_size(s.dtype);
+  const uintptr_t from = (uintptr_t)s.data;
+  return (place){from, from + (uintptr_t)(s.count * size), fv_dtype_size(t->dtype), size};
 }
 
 // Bytes of the weights that the model uses, each once, whoever else uses it and
 // whatever part of it. Literals are no weights.
 static void add_weights(fv_arena *ar, fv_module *m, fv_model_info *out) {
-  const fv_tensor **list = NULL;
+  place *list = NULL;
   size_t n_list = 0;
   size_t cap = 0;
   for (int g = 0; g < m->n_graph; g++) {
@@ -73,7 +81,7 @@ static void add_weights(fv_arena *ar, fv_module *m, fv_model_info *out) {
       out->n_node++;
       for (int d = 0; d < n->n_data; d++)
         if (n->data[d]->name[0])
-          FV_PUSH(ar, list, n_list, cap, n->data[d]);
+          FV_PUSH(ar, list, n_list, cap, place_of(n->data[d]));
     }
   }
   if (n_list == 0)
@@ -81,10 +89,9 @@ static void add_weights(fv_arena *ar, fv_module *m, fv_model_info *out) {
   qsort(list, n_list, sizeof *list, by_address);
   uintptr_t end = 0;
   for (size_t i = 0; i < n_list; i++) {
-    const uintptr_t from = (uintptr_t)list[i]->data;
-    const uintptr_t to = from + tensor_bytes(list[i]);
-    const uintptr_t begin = from > end ? from : end;
-    out->weight_bytes += to > begin ? (int64_t)(to - begin) : 0;
+    const uintptr_t to = list[i].to, begin = list[i].from > end ? list[i].from : end;
+    if (to > begin)
+      out->weight_bytes += (int64_t)(to - begin) / list[i].stored * list[i].as;
     end = to > end ? to : end;
   }
 }

@@ -56,8 +56,12 @@ static void put_weights(fv_str *s, fv_module *m) {
       for (int d = 0; d < n->n_data; d++) {
         const fv_tensor *t = n->data[d];
         const int64_t size = fv_tensor_count(t) * fv_dtype_size(t->dtype);
-        const fv_hash128 chain[] = {all, fv_hash_bytes(t->data, (size_t)size)};
-        fv_mapping_release(t->file, t->data, (size_t)size);
+        void *own;
+        const void *data = fv_tensor_read(t, &own);
+        if (!data)
+          fv_arena_exhausted(s->arena);
+        const fv_hash128 chain[] = {all, fv_hash_bytes(data, (size_t)size)};
+        fv_tensor_done(t, own);
         all = fv_hash_bytes(chain, sizeof chain);
         bytes += size;
       }

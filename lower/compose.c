@@ -60,7 +60,7 @@ static bool literal_of(lw_kernel *k, const fv_value *v, const fv_expr **out) {
   if (!n || n->op != FV_OP_constant || n->n_data != 1 || fv_tensor_count(n->data[0]) != 1)
     return false;
   const fv_dtype t = n->data[0]->dtype;
-  const fv_scalar s = fv_scalar_load(t, n->data[0]->data);
+  const fv_scalar s = fv_scalar_load(t, fv_tensor_data(k->l->arena, n->data[0]));
   *out = fv_dtype_is_float(t) ? fv_x_lit_f(k->l->pool, t, s.f) : fv_x_lit_i(k->l->pool, t, s.i);
   return true;
 }

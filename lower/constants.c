@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/gather.h"
 #include "lower/lower.h"
 
 enum { ROOM = 1 << 18 };  // what is made at a time: it stays in the cache until it is taken
@@ -35,29 +35,12 @@ static fv_status put_zeros(stream *s, uint64_t size) {
   return FV_OK;
 }
 
-// n elements, `step` of them from one to the next.
-static void gather(uint8_t *out, const uint8_t *from, size_t size, size_t n, int64_t step) {
-#define GATHER(bytes)                                                     \
-  case bytes:                                                             \
-    for (size_t i = 0; i < n; i++)                                        \
-      memcpy(out + i * bytes, from + (int64_t)i * step * bytes, (bytes)); \
-    break
-  switch (step == 1 ? 0 : size) {
-    GATHER(1);
-    GATHER(2);
-    GATHER(4);
-    GATHER(8);
-  default: memcpy(out, from, n * size); break;
-  }
-#undef GATHER
-}
-
 static fv_status put_run(stream *s, const uint8_t *from, size_t size, int64_t n, int64_t step) {
   while (n > 0) {
     if (ROOM - s->n < size)
       FV_TRY(flush(s));
     const size_t fit = (ROOM - s->n) / size, m = (uint64_t)n < fit ? (size_t)n : fit;
-    gather(s->room + s->n, from, size, m, step);
+    fv_gather(s->room + s->n, from, size, m, step);
     s->n += m * size;
     s->at += m * size;
     from += (int64_t)m * step * (int64_t)size;
@@ -66,15 +49,16 @@ static fv_status put_run(stream *s, const uint8_t *from, size_t size, int64_t n,
   return FV_OK;
 }
 
-static fv_status put_row_major(stream *s, const fv_tensor *t, int size) {
+static fv_status put_row_major(stream *s, const fv_tensor *t, const void *data, int size) {
   const size_t bytes = (size_t)fv_tensor_count(t) * (size_t)size;
   FV_TRY(flush(s));
   s->at += bytes;
-  return bytes ? s->put(s->user, t->data, bytes) : FV_OK;
+  return bytes ? s->put(s->user, data, bytes) : FV_OK;
 }
 
 // Walks the destination in order, piece by piece like a counter; the last piece is a run.
-static fv_status put_blocked(stream *s, const fv_tensor *t, const fv_layout *y, int size) {
+static fv_status put_blocked(stream *s, const fv_tensor *t, const void *data, const fv_layout *y,
+                             int size) {
   int64_t stride[FV_MAX_RANK], extent[FV_MAX_RANK + 2], at[FV_MAX_RANK + 2] = {0};
   int64_t step = 1, runs = 1;
   for (int d = t->rank - 1; d >= 0; d--) {
@@ -104,7 +88,7 @@ static fv_status put_blocked(stream *s, const fv_tensor *t, const fv_layout *y, 
     }
     inside = inside < extent[y->n - 1] ? inside : extent[y->n - 1];
     if (inside > 0)
-      FV_TRY(put_run(s, (const uint8_t *)t->data + from * size, (size_t)size, inside,
+      FV_TRY(put_run(s, (const uint8_t *)data + from * size, (size_t)size, inside,
                      each * stride[last.axis]));
     FV_TRY(put_zeros(s, (uint64_t)(extent[y->n - 1] - inside) * (uint64_t)size));
     for (int i = y->n - 2; i >= 0 && ++at[i] == extent[i]; i--)
@@ -113,16 +97,24 @@ static fv_status put_blocked(stream *s, const fv_tensor *t, const fv_layout *y, 
   return FV_OK;
 }
 
-static fv_status put_all(const fv_lowered *l, stream *s) {
+static fv_status put_member(stream *s, const fv_lconst *c, const fv_tensor *t, fv_diag_sink *diag) {
+  const int size = fv_dtype_size(c->type.dtype);
+  void *own;
+  const void *data = fv_tensor_read(t, &own);
+  if (!data)
+    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory: weight '%s'", t->name);
+  const fv_status status = c->type.layout.n ? put_blocked(s, t, data, &c->type.layout, size)
+                                            : put_row_major(s, t, data, size);
+  fv_tensor_done(t, own);
+  return status;
+}
+
+static fv_status put_all(const fv_lowered *l, stream *s, fv_diag_sink *diag) {
   for (size_t i = 0; i < l->n_constant; i++) {
     const fv_lconst *c = &l->constant[i];
-    const int size = fv_dtype_size(c->type.dtype);
     for (int m = 0; m < c->n_member; m++) {
-      const fv_tensor *t = c->member[m];
       FV_TRY(put_zeros(s, c->offset + c->stride * (uint64_t)m - s->at));
-      FV_TRY(c->type.layout.n ? put_blocked(s, t, &c->type.layout, size)
-                              : put_row_major(s, t, size));
-      fv_mapping_release(t->file, t->data, (size_t)fv_tensor_count(t) * (size_t)size);
+      FV_TRY(put_member(s, c, c->member[m], diag));
     }
   }
   FV_TRY(put_zeros(s, l->const_bytes - s->at));
@@ -135,7 +127,7 @@ fv_status fv_lower_write_constants(const fv_lowered *l, fv_diag_sink *diag,
   stream s = {.put = put, .user = user, .room = malloc(ROOM)};
   if (!s.room)
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
-  const fv_status status = put_all(l, &s);
+  const fv_status status = put_all(l, &s, diag);
   free(s.room);
   return status;
 }

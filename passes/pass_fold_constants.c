@@ -139,7 +139,8 @@ static fv_status fold_member(folding *f, const fv_node *n, int member, fv_array 
       continue;
     const fv_node *c = constant_of(f, n->in[i]);
     const fv_tensor *t = c->data[c->n_data == 1 ? 0 : member];
-    in[i] = (fv_array){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data};
+    in[i] = (fv_array){
+        .dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)fv_tensor_data(ar, t)};
     for (int d = 0; d < t->rank; d++)
       in[i].dim[d] = t->dim[d];
   }

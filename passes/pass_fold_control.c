@@ -4,14 +4,18 @@
 // dims. The symbol of an `item` of a constant becomes its value.
 #include "passes/pass.h"
 
+static const void *elements_of(const fv_node *c, int member) {
+  return fv_tensor_data(c->region->graph->module->arena, c->data[member]);
+}
+
 // The arm that every run takes, or NULL.
 static fv_region *only_arm(const fv_node *n) {
   if (n->op != FV_OP_if || !n->in[0]->def || n->in[0]->def->op != FV_OP_constant)
     return NULL;
   const fv_node *c = n->in[0]->def;
-  const bool first = *(const uint8_t *)c->data[0]->data != 0;
+  const bool first = *(const uint8_t *)elements_of(c, 0) != 0;
   for (int i = 1; i < c->n_data; i++)
-    if ((*(const uint8_t *)c->data[i]->data != 0) != first)
+    if ((*(const uint8_t *)elements_of(c, i) != 0) != first)
       return NULL;
   return n->body[first ? 0 : 1];
 }
@@ -44,7 +48,7 @@ static bool constant_item(const fv_node *n, int64_t *out) {
   if (!c || c->op != FV_OP_constant || c->n_data != 1 ||
       !fv_x_is_lit(fv_attr_get(n, "max")->x, &max))
     return false;
-  *out = fv_scalar_load(c->data[0]->dtype, c->data[0]->data).i;
+  *out = fv_scalar_load(c->data[0]->dtype, elements_of(c, 0)).i;
   return *out >= fv_attr_int(n, "min") && *out <= max;
 }
 

@@ -100,48 +100,10 @@ const char *fv_view_reshape(fv_arena *ar, fv_view *v, int n, const int64_t *dims
   return NULL;
 }
 
-static bool row_major(const fv_view *v) {
-  int64_t step = 1;
-  for (int i = v->rank - 1; i >= 0; i--) {
-    if (v->dim[i] != 1 && v->stride[i] != step)
-      return false;
-    step *= v->dim[i];
-  }
-  return true;
-}
-
-// Copies in row-major order; an odometer over all axes but the last.
-static void copy_out(const fv_view *v, char *to, size_t elem) {
-  const char *from = (const char *)v->base->data;
-  int64_t at[FV_MAX_RANK] = {0};
-  const int last = v->rank - 1;
-  for (;;) {
-    int64_t offset = v->offset;
-    for (int i = 0; i < last; i++)
-      offset += at[i] * v->stride[i];
-    for (int64_t k = 0; k < v->dim[last]; k++, to += elem)
-      memcpy(to, from + (size_t)(offset + k * v->stride[last]) * elem, elem);
-    int i = last - 1;
-    while (i >= 0 && ++at[i] == v->dim[i])
-      at[i--] = 0;
-    if (i < 0)
-      return;
-  }
-}
-
 const fv_tensor *fv_view_tensor(fv_arena *ar, const fv_view *v, const char *name) {
-  fv_tensor *t = fv_arena_dup(ar, v->base, sizeof *t);
-  const size_t elem = (size_t)fv_dtype_size(t->dtype);
-  t->name = name;
-  t->rank = v->rank;
-  memcpy(t->dim, v->dim, sizeof t->dim);
-  const char *from = (const char *)v->base->data + (size_t)v->offset * elem;
-  if (row_major(v) || count_of(v) == 0) {
-    t->data = from;
-    return t;
-  }
-  char *to = fv_arena_alloc_n(ar, elem, (size_t)count_of(v));
-  copy_out(v, to, elem);
-  t->data = to;
-  return t;
+  fv_tensor like = *v->base;
+  like.name = name;
+  like.rank = v->rank;
+  memcpy(like.dim, v->dim, sizeof like.dim);
+  return fv_tensor_view(ar, &like, v->base, v->offset, v->stride);
 }

@@ -233,37 +233,17 @@ fv_status fv_weights_add(fv_weights *w, const char *dir, const char *name, const
 //===-- Tensors -----------------------------------------------------------===//
 
 static const fv_tensor *make_ready(fv_weights *w, const entry *e) {
-  const size_t from = (size_t)fv_dtype_size(e->stored.dtype);
-  const size_t to = (size_t)fv_dtype_size(e->as);
-  const bool aligned = (uintptr_t)e->stored.data % from == 0;
-  if (aligned && e->as == e->stored.dtype)
-    return &e->stored;
-  fv_tensor *t = fv_arena_dup(w->arena, &e->stored, sizeof *t);
-  const size_t count = (size_t)fv_tensor_count(t);
-  const char *in = t->data;
-  char *out = fv_arena_alloc_n(w->arena, to, count);
-  t->dtype = e->as;
-  t->data = out;
-  if (e->as == e->stored.dtype) {
-    memcpy(out, in, count * from);
-    return t;
-  }
-  for (size_t i = 0; i < count; i++) {
-    uint64_t word = 0;
-    memcpy(&word, in + i * from, from);
-    fv_scalar_store(e->as, out + i * to, fv_scalar_load(e->stored.dtype, &word));
-  }
-  return t;
+  const fv_view v = fv_view_of(&e->stored);
+  fv_tensor like = e->stored;
+  like.dtype = e->as;
+  return fv_tensor_of(w->arena, &like, e->stored.data, e->stored.dtype, v.stride);
 }
 
 const fv_tensor *fv_weights_find(fv_weights *w, const char *name) {
   entry *e = find(w, name);
   if (!e)
     return NULL;
-  if (!e->ready) {
-    const fv_tensor *t = make_ready(w, e);
-    e = find(w, name);
-    e->ready = t == &e->stored ? fv_arena_dup(w->arena, t, sizeof *t) : t;
-  }
+  if (!e->ready)
+    e->ready = make_ready(w, e);
   return e->ready;
 }

@@ -3,7 +3,7 @@
 //
 // A set of safetensors files, single or sharded by an index file. Tensors are
 // borrowed from the mappings, which live as long as the arena; what has to be
-// converted, transposed or cut is copied into the arena, once.
+// converted, transposed or cut is made when its elements are asked for.
 #ifndef FOVEA_FRONTEND_WEIGHTS_WEIGHTS_H_
 #define FOVEA_FRONTEND_WEIGHTS_WEIGHTS_H_
 
@@ -23,7 +23,7 @@ FV_NODISCARD fv_status fv_weights_add(fv_weights *w, const char *dir, const char
 int fv_weights_count(const fv_weights *w);
 // Tensors in the order of the files; NULL past the end.
 const char *fv_weights_name(const fv_weights *w, int i);
-// The tensor of that name, aligned for its type and converted; NULL if there is none.
+// The tensor of that name, of the type that it is used in; NULL if there is none.
 const fv_tensor *fv_weights_find(fv_weights *w, const char *name);
 // Names of the files, separated by commas, for messages.
 const char *fv_weights_files(const fv_weights *w);
@@ -45,7 +45,7 @@ const char *fv_view_slice(fv_view *v, int64_t axis, int64_t start, int64_t end);
 const char *fv_view_split(fv_view *v, int64_t axis, int64_t parts, int64_t index);
 const char *fv_view_select(fv_view *v, int64_t axis, int64_t index);
 const char *fv_view_reshape(fv_arena *ar, fv_view *v, int n, const int64_t *dims);
-// The view as a tensor of that name; borrows where the rows lie as they should.
+// The view as a tensor of that name.
 const fv_tensor *fv_view_tensor(fv_arena *ar, const fv_view *v, const char *name);
 
 #endif  // FOVEA_FRONTEND_WEIGHTS_WEIGHTS_H_

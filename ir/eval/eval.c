@@ -304,7 +304,8 @@ static fv_status state_place(scope *s, const fv_node *n, uint8_t **out, int64_t 
 static fv_status eval_builtin(scope *s, const fv_node *n, fv_array *out) {
   if (n->op == FV_OP_constant) {
     const fv_tensor *t = n->data[member_of(s, n)];
-    *out = (fv_array){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data};
+    *out = (fv_array){
+        .dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)fv_tensor_data(s->ar, t)};
     memcpy(out->dim, t->dim, sizeof t->dim);
     return FV_OK;
   }

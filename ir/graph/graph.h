@@ -64,10 +64,33 @@ typedef struct fv_tensor {
   fv_dtype dtype;
   int rank;
   int64_t dim[FV_MAX_RANK];
-  const void *data;
-  const struct fv_mapping *file;  // where data may lie, or NULL: its pages may go after use
+  const void *data;                 // its elements, unless it has a source
+  struct fv_tensor_source *source;  // stored otherwise: strides, another type, not aligned
+  const struct fv_mapping *file;    // where these may lie, or NULL: its pages may go after use
 } fv_tensor;
+typedef struct fv_tensor_source fv_tensor_source;
 int64_t fv_tensor_count(const fv_tensor *t);
+
+// A tensor like another in name, type and dims, of data that is stored as `dtype` with strides.
+fv_tensor *fv_tensor_of(fv_arena *ar, const fv_tensor *like, const void *data, fv_dtype dtype,
+                        const int64_t *stride);
+// The same of elements of `base`, by its row-major order.
+fv_tensor *fv_tensor_view(fv_arena *ar, const fv_tensor *like, const fv_tensor *base,
+                          int64_t offset, const int64_t *stride);
+// The elements in row-major order. What is stored otherwise is copied when it is first asked for,
+// and kept as long as the tensor; exhaustion is that of `ar`. From any thread.
+const void *fv_tensor_data(fv_arena *ar, const fv_tensor *t);
+// The same for who passes over them once: *own goes with fv_tensor_done(), and so do pages of a
+// file. NULL: out of memory.
+const void *fv_tensor_read(const fv_tensor *t, void **own);
+void fv_tensor_done(const fv_tensor *t, void *own);
+// From its first element to its last, as they are stored.
+typedef struct fv_tensor_span {
+  const void *data;
+  int64_t count;
+  fv_dtype dtype;
+} fv_tensor_span;
+fv_tensor_span fv_tensor_stored(const fv_tensor *t);
 
 //===-- Ops ---------------------------------------------------------------===//
 

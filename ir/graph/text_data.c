@@ -20,11 +20,11 @@ static int64_t byte_count(const fv_tensor *t) {
 
 // Does each element survive as a number? A NaN with a payload does not, nor
 // does a bool that is neither 0 nor 1.
-static bool survives(const fv_tensor *t) {
+static bool survives(const fv_tensor *t, const unsigned char *data) {
   const size_t size = (size_t)fv_dtype_size(t->dtype);
   const int64_t n = fv_tensor_count(t);
   for (int64_t i = 0; i < n; i++) {
-    const unsigned char *p = (const unsigned char *)t->data + (size_t)i * size;
+    const unsigned char *p = data + (size_t)i * size;
     unsigned char again[8];
     fv_scalar v = fv_scalar_load(t->dtype, p);
     if (fv_dtype_is_float(t->dtype) && isnan(v.f))
@@ -37,11 +37,12 @@ static bool survives(const fv_tensor *t) {
 }
 
 static void print_elements(fv_str *out, const fv_tensor *t) {
+  const unsigned char *data = fv_tensor_data(out->arena, t);
   const size_t size = (size_t)fv_dtype_size(t->dtype);
   const int64_t n = fv_tensor_count(t);
   fv_str_puts(out, " [");
   for (int64_t i = 0; i < n; i++) {
-    const fv_scalar v = fv_scalar_load(t->dtype, (const unsigned char *)t->data + (size_t)i * size);
+    const fv_scalar v = fv_scalar_load(t->dtype, data + (size_t)i * size);
     fv_str_puts(out, i ? ", " : "");
     if (!fv_dtype_is_float(t->dtype))
       fv_str_printf(out, "%lld", (long long)v.i);
@@ -55,7 +56,7 @@ static void print_elements(fv_str *out, const fv_tensor *t) {
 
 static void print_bytes(fv_str *out, const fv_tensor *t) {
   static const char digit[] = "0123456789abcdef";
-  const unsigned char *p = t->data;
+  const unsigned char *p = fv_tensor_data(out->arena, t);
   const int64_t n = byte_count(t);
   fv_str_puts(out, " x\"");
   char line[128];
@@ -80,15 +81,16 @@ void fv_text_print_tensor(fv_str *out, const fv_tensor *t) {
   if (!small && name[0]) {
     fv_str_puts(out, " @");
     fv_str_json(out, name, strlen(name));
-    fv_str_printf(out, ":%016llx",
-                  (unsigned long long)fv_hash64(t->data, (size_t)byte_count(t), 0));
+    fv_str_printf(
+        out, ":%016llx",
+        (unsigned long long)fv_hash64(fv_tensor_data(out->arena, t), (size_t)byte_count(t), 0));
     return;
   }
   if (name[0]) {
     fv_str_puts(out, " ");
     fv_str_json(out, name, strlen(name));
   }
-  if (small && survives(t))
+  if (small && survives(t, fv_tensor_data(out->arena, t)))
     print_elements(out, t);
   else
     print_bytes(out, t);
@@ -159,9 +161,11 @@ static fv_status read_reference(fv_text_reader *r, fv_tensor *t) {
     equal = w->dim[i] == t->dim[i];
   if (!equal)
     return fv_tr_fail(r, at, FV_ERR_TYPE, "weight '%s' has another type", t->name);
-  if (fv_hash64(w->data, (size_t)byte_count(w), 0) != hash)
+  if (fv_hash64(fv_tensor_data(r->arena, w), (size_t)byte_count(w), 0) != hash)
     return fv_tr_fail(r, at, FV_ERR_PARSE, "weight '%s' has other contents", t->name);
   t->data = w->data;
+  t->source = w->source;
+  t->file = w->file;
   return FV_OK;
 }
 

@@ -225,8 +225,9 @@ static void of_constant(fv_xpool *p, const fv_node *n) {
   if (n->n_data != 1 || count > MAX_ELEMENTS || fv_dtype_is_float(t->dtype))
     return;
   const fv_expr **x = FV_NEW_N(fv_xpool_arena(p), const fv_expr *, count + 1);
+  const char *data = fv_tensor_data(fv_xpool_arena(p), t);
   for (int64_t i = 0; i < count; i++) {
-    const char *at = (const char *)t->data + i * fv_dtype_size(t->dtype);
+    const char *at = data + i * fv_dtype_size(t->dtype);
     const int64_t v = fv_scalar_load(t->dtype, at).i;
     x[i] = t->dtype == FV_bool ? fv_x_lit_i(p, FV_bool, v != 0) : fv_x_i64(p, v);
   }

@@ -50,8 +50,9 @@ static fv_status safetensors(void *user) {
   for (int i = 0; i < fv_weights_count(w); i++) {
     const fv_tensor *t = fv_weights_find(w, fv_weights_name(w, i));
     const int64_t n = t ? fv_tensor_count(t) * fv_dtype_size(t->dtype) : 0;
+    const uint8_t *data = t ? fv_tensor_data(in->arena, t) : NULL;
     for (int64_t k = 0; k < n; k++)
-      sum += ((const uint8_t *)t->data)[k];
+      sum += data[k];
   }
   return sum == UINT64_MAX ? FV_ERR_NO : FV_OK;
 }

@@ -9,9 +9,19 @@ static fv_tensor matrix(const float *data) {
   return (fv_tensor){.name = "m", .dtype = FV_f32, .rank = 2, .dim = {2, 3}, .data = data};
 }
 
+// Read once, as by those that pack it, and kept, as by those that compute with it.
 static void check_floats(const fv_tensor *t, int n, const float *want) {
-  for (int i = 0; i < n; i++)
-    assert_true(((const float *)t->data)[i] == want[i]);
+  fv_arena *ar = fv_arena_create(NULL);
+  for (int kept = 0; kept < 2; kept++) {
+    void *own = NULL;
+    const float *data = kept ? fv_tensor_data(ar, t) : fv_tensor_read(t, &own);
+    assert_int_equal((uintptr_t)data % sizeof *data, 0);
+    for (int i = 0; i < n; i++)
+      assert_true(data[i] == want[i]);
+    fv_tensor_done(t, own);
+  }
+  assert_ptr_equal(fv_tensor_data(ar, t), fv_tensor_data(ar, t));
+  fv_arena_destroy(ar);
 }
 
 static void views(void **state) {
@@ -28,6 +38,8 @@ static void views(void **state) {
   check_floats(fv_view_tensor(ar, &v, "t"), 4, (float[]){1, 4, 2, 5});
   assert_null(fv_view_reshape(ar, &v, 1, (int64_t[]){4}));
   check_floats(fv_view_tensor(ar, &v, "t"), 4, (float[]){1, 4, 2, 5});
+  assert_null(fv_view_slice(&v, 0, 1, 3));  // of a copy, since no strides of the data say it
+  check_floats(fv_view_tensor(ar, &v, "t"), 2, (float[]){4, 2});
   v = fv_view_of(&m);
   assert_null(fv_view_split(&v, -1, 3, 2));
   check_floats(fv_view_tensor(ar, &v, "t"), 2, (float[]){2, 5});
@@ -130,8 +142,10 @@ static void converts(void **state) {
   assert_non_null(h);
   assert_int_equal(h->dtype, FV_f32);
   check_floats(h, 2, (float[]){1, -2});
+  fv_view v = fv_view_of(h);
+  assert_null(fv_view_slice(&v, 0, 1, 2));  // before it is converted
+  check_floats(fv_view_tensor(f.arena, &v, "v"), 1, (float[]){-2});
   const fv_tensor *x = fv_weights_find(f.set, "x");
-  assert_int_equal((uintptr_t)x->data % 4, 0);
   check_floats(x, 1, (float[]){1.5F});
   assert_ptr_equal(fv_weights_find(f.set, "x"), x);
   assert_null(fv_weights_find(f.set, "y"));
