@@ -158,7 +158,7 @@ static void run_direction(const layer *y, int d, fv_value **state, fv_value **al
   if (backward && *all) {
     fv_node *turn = fv_sb_node(s, FV_OP_slice, 1, all);
     fv_attr_set_int(turn, "axis", 0);
-    fv_attr_set_expr(turn, "start", fv_x_sub(s->pool, y->time, one));
+    fv_attr_set_expr(turn, "start", fv_x_i64(s->pool, -1));  // if there is one
     fv_attr_set_expr(turn, "end", fv_x_i64(s->pool, -(INT64_C(1) << 48)));
     fv_attr_set_int(turn, "step", -1);
     *all = fv_sb_done(s, turn);

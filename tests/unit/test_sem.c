@@ -645,6 +645,43 @@ static const bad_case bad[] = {
     {"gru_cell", "1x2 1x3 9x2 9x3", "gates=rzz", FV_f32, "each of the letters 'rzn' once"},
 };
 
+// A dim that may be 0: the op takes it, or refuses it in words of its own, not in those of an op
+// that it is defined by.
+static void dims_from_zero(env *e, fv_op op, int i, int64_t dim) {
+  fv_example ex;
+  fv_node *n;
+  const fv_op_info *info = fv_op_get(op);
+  const fv_dtype t = strchr("f-", info->dtypes[0]) ? FV_f32 : FV_i32;
+  e->graph = fv_graph_create(e->module, "g", NULL);
+  if (!fv_example_get(op, i, &ex) || fv_example_build(e->graph, op, &ex, t, &e->diag, &n) != FV_OK)
+    return;
+  const fv_expr *x =
+      fv_x_sym(e->module->pool, fv_symbol_add(e->module->pool, "N", 0, 64, FV_SYM_DIM));
+  for (int k = 0; k < e->graph->region->n_param; k++) {
+    fv_type *type = &e->graph->region->param[k]->type;
+    for (int d = 0; d < type->rank; d++) {
+      int64_t v;
+      if (fv_x_is_lit(type->dim[d], &v) && v == dim)
+        type->dim[d] = x;
+    }
+  }
+  const size_t name = strlen(info->name);
+  if (fv_infer_graph(e->graph, &e->diag) != FV_OK &&
+      (strncmp(e->text, info->name, name) != 0 || e->text[name] != ':'))
+    fail_msg("%s, example %d with %lld as N: %s", info->name, i, (long long)dim, e->text);
+}
+
+static void all_dims_from_zero(env *e) {
+  for (int op = 0; op < FV_OP_COUNT; op++)
+    for (int i = 0; i < fv_example_count((fv_op)op); i++)
+      for (int64_t dim = 2; dim < 20; dim++)
+        dims_from_zero(e, (fv_op)op, i, dim);
+}
+static void test_dims_from_zero(void **state) {
+  (void)state;
+  with_env(all_dims_from_zero);
+}
+
 static void messages(env *e) {
   fv_symbol_add(e->module->pool, "B", 1, 8, FV_SYM_DIM);
   fv_symbol_add(e->module->pool, "S", 1, 512, FV_SYM_DIM);
@@ -677,6 +714,7 @@ int main(void) {
       cmocka_unit_test(test_symbolic),
       cmocka_unit_test(test_layers),
       cmocka_unit_test(test_loop_types),
+      cmocka_unit_test(test_dims_from_zero),
       cmocka_unit_test(test_messages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
