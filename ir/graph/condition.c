@@ -84,6 +84,9 @@ void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from) {
     add_condition(to, &from->condition[i]);
   if (from->n_one)
     to->one = fv_arena_dup(to->module->arena, from->one, from->n_one * sizeof *from->one);
+  if (from->n_within)
+    to->within =
+        fv_arena_dup(to->module->arena, from->within, from->n_within * sizeof *from->within);
 }
 
 //===-- Equal dims ----------------------------------------------------------===//
@@ -141,6 +144,97 @@ static bool make_one(fv_graph *g, const fv_condition *c) {
   return a != b && (stand_for(g, b, a) || stand_for(g, a, b));
 }
 
+//===-- Ranges ------------------------------------------------------------------===//
+
+// Each symbol of an expression once; more than that are not looked at.
+enum { MOST_SYMBOLS = 16 };
+typedef struct symbols {
+  const fv_expr *item[MOST_SYMBOLS];
+  size_t n;
+} symbols;
+
+static const fv_expr *note_symbol(void *user, const fv_expr *e) {
+  symbols *s = user;
+  bool known = e->kind != FV_E_SYM || s->n == MOST_SYMBOLS;
+  for (size_t i = 0; i < s->n && !known; i++)
+    known = s->item[i] == e;
+  if (!known)
+    s->item[s->n++] = e;
+  return e;
+}
+
+static symbols symbols_of(fv_graph *g, const fv_expr *e) {
+  symbols s = {.n = 0};
+  (void)fv_x_rewrite(g->module->pool, e, note_symbol, &s);
+  return s;
+}
+
+// Of a condition like 3 <= S: the symbol and the range that it gives it.
+static bool gives_range(fv_graph *g, const fv_condition *c, const fv_expr **sym, fv_range *out) {
+  fv_xpool *p = g->module->pool;
+  const fv_expr *room = fv_x_sub(p, fv_graph_unified(g, c->b), fv_graph_unified(g, c->a));
+  const symbols s = symbols_of(g, room);
+  int64_t k;
+  *out = (fv_range){INT64_MIN, INT64_MAX};
+  if (c->relation != FV_REL_LE || s.n != 1)
+    return false;
+  *sym = s.item[0];
+  if (fv_x_is_lit(fv_x_sub(p, room, *sym), &k) && k > INT64_MIN)
+    out->lo = -k;
+  else if (fv_x_is_lit(fv_x_add(p, room, *sym), &k))
+    out->hi = k;
+  else
+    return false;
+  return true;
+}
+
+static void note_range(fv_graph *g, const fv_condition *c) {
+  const fv_expr *sym;
+  fv_range r;
+  if (!gives_range(g, c, &sym, &r))
+    return;
+  if (sym->ref >= g->n_within) {
+    const uint32_t n = fv_symbol_count(g->module->pool);
+    fv_range *wider = FV_NEW_N(g->module->arena, fv_range, n);
+    for (uint32_t i = 0; i < n; i++)
+      wider[i] = i < g->n_within ? g->within[i] : (fv_range){INT64_MIN, INT64_MAX};
+    g->within = wider;
+    g->n_within = n;
+  }
+  fv_range *have = &g->within[sym->ref];
+  have->lo = r.lo > have->lo ? r.lo : have->lo;
+  have->hi = r.hi < have->hi ? r.hi : have->hi;
+}
+
+// Does a <= b follow from the ranges? b - a is taken where they make it least: at the end of
+// the range of each symbol with which it grows, or falls, all along.
+static bool within_ranges(fv_graph *g, const fv_expr *a, const fv_expr *b) {
+  fv_xpool *p = g->module->pool;
+  const fv_expr *room = fv_x_sub(p, b, a), *one = fv_x_i64(p, 1);
+  const symbols s = symbols_of(g, room);
+  for (size_t i = 0; i < s.n; i++) {
+    const uint32_t y = s.item[i]->ref;
+    if (y >= g->n_within)
+      continue;
+    const fv_expr *next = fv_x_subst_sym(p, room, y, fv_x_add(p, s.item[i], one));
+    const fv_range step = fv_x_range(p, fv_x_sub(p, next, room), NULL, 0), r = g->within[y];
+    if (step.lo >= 0 && r.lo != INT64_MIN)
+      room = fv_x_subst_sym(p, room, y, fv_x_i64(p, r.lo));
+    else if (step.hi <= 0 && r.hi != INT64_MAX)
+      room = fv_x_subst_sym(p, room, y, fv_x_i64(p, r.hi));
+  }
+  return fv_x_range(p, room, NULL, 0).lo >= 0;
+}
+
+// Proved, with what the conditions say.
+static fv_truth follows(fv_graph *g, const fv_condition *c) {
+  const fv_expr *a = fv_graph_unified(g, c->a), *b = fv_graph_unified(g, c->b);
+  const fv_truth t = fv_prove(g->module->pool, c->relation, a, b);
+  if (t == FV_UNKNOWN && c->relation == FV_REL_LE && g->n_within && within_ranges(g, a, b))
+    return FV_YES;
+  return t;
+}
+
 //===-- Needs -----------------------------------------------------------------===//
 
 static bool in_arm(const fv_region *r) {
@@ -165,11 +259,8 @@ static fv_condition reduced(const fv_condition *c) {
 
 fv_truth fv_require(fv_region *at, const fv_condition *need, bool by_author) {
   fv_graph *g = at->graph;
-  fv_xpool *p = g->module->pool;
   const fv_condition simple = reduced(need), *c = &simple;
-  fv_truth t = fv_prove(p, c->relation, c->a, c->b);
-  if (t == FV_UNKNOWN && g->n_one)
-    t = fv_prove(p, c->relation, fv_graph_unified(g, c->a), fv_graph_unified(g, c->b));
+  const fv_truth t = follows(g, c);
   if (t != FV_UNKNOWN || (g->n_condition && is_listed(g, c)))
     return t == FV_UNKNOWN ? FV_YES : t;
   const unsigned late = FV_XF_RUN | FV_XF_INDEX | FV_XF_LOAD;
@@ -178,14 +269,36 @@ fv_truth fv_require(fv_region *at, const fv_condition *need, bool by_author) {
     return FV_UNKNOWN;
   add_condition(g, c);
   (void)make_one(g, c);
+  note_range(g, c);
   return FV_YES;
 }
 
 //===-- Unification -----------------------------------------------------------===//
 
-// Conditions that made dims one keep these; the others stay unless they follow.
+// Is it the first condition that gives a symbol an end of its range? done[] has two a symbol.
+static bool gives_end(fv_graph *g, const fv_condition *c, bool *done) {
+  const fv_expr *sym;
+  fv_range r;
+  if (!gives_range(g, c, &sym, &r))
+    return false;
+  const fv_range have = g->within[sym->ref];
+  const bool low = r.lo != INT64_MIN;
+  bool *first = &done[2 * sym->ref + low];
+  if (*first || (low ? r.lo != have.lo : r.hi != have.hi))
+    return false;
+  *first = true;
+  return true;
+}
+
+// Nothing is in the range that conditions give the symbol of this one.
+static bool leaves_nothing(fv_graph *g, const fv_condition *c) {
+  const fv_expr *sym;
+  fv_range r;
+  return gives_range(g, c, &sym, &r) && g->within[sym->ref].lo > g->within[sym->ref].hi;
+}
+
+// Conditions that made dims one or gave them their range stay; the others unless they follow.
 static fv_status drop_proved(fv_graph *g, fv_diag_sink *diag) {
-  fv_xpool *p = g->module->pool;
   fv_condition *old = g->condition;
   const size_t n = g->n_condition;
   bool *needed = FV_NEW_N(g->module->arena, bool, n);
@@ -196,16 +309,19 @@ static fv_status drop_proved(fv_graph *g, fv_diag_sink *diag) {
     g->one[i] = NULL;
   for (size_t i = 0; i < n; i++)
     needed[i] = make_one(g, &old[i]);
+  g->n_within = 0;
+  for (size_t i = 0; i < n; i++)
+    note_range(g, &old[i]);
+  bool *done = FV_NEW_N(g->module->arena, bool, 2 * (size_t)g->n_within);
   for (size_t i = 0; i < n; i++) {
     const fv_condition *c = &old[i];
-    const fv_truth t =
-        fv_prove(p, c->relation, fv_graph_unified(g, c->a), fv_graph_unified(g, c->b));
+    const fv_truth t = leaves_nothing(g, c) ? FV_NO : follows(g, c);
     if (t == FV_NO) {
       fv_str s = {.arena = g->module->arena};
-      fv_condition_print(p, &s, c, &fv_xprint_short);
+      fv_condition_print(g->module->pool, &s, c, &fv_xprint_short);
       return fv_error(diag, FV_ERR_TYPE, c->span, "%s: %s can never hold", c->text, s.data);
     }
-    if (needed[i] || t == FV_UNKNOWN)
+    if (gives_end(g, c, done) || needed[i] || t == FV_UNKNOWN)
       add_condition(g, c);
   }
   return FV_OK;
@@ -216,13 +332,14 @@ const fv_type *fv_graph_input_type(const fv_graph *g, int i) {
 }
 
 fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag) {
+  if (g->n_condition)
+    FV_TRY(drop_proved(g, diag));
   if (!g->n_one)
     return FV_OK;
   fv_type *declared = FV_NEW_N(g->module->arena, fv_type, g->region->n_param);
   for (int i = 0; i < g->region->n_param; i++)
     declared[i] = *fv_graph_input_type(g, i);
   g->declared = declared;
-  FV_TRY(drop_proved(g, diag));
   fv_xpool *p = g->module->pool;
   const fv_expr **by = FV_NEW_N(g->module->arena, const fv_expr *, g->n_one);
   for (uint32_t i = 0; i < g->n_one; i++)

@@ -276,6 +276,8 @@ struct fv_graph {
   fv_index conditions;
   const fv_expr **one;  // by symbol below n_one: the dim or number that it must equal, or NULL
   uint32_t n_one;
+  fv_range *within;  // by symbol below n_within: what conditions say of it
+  uint32_t n_within;
   fv_advance *advance;
   int n_advance;
   const fv_span *span;

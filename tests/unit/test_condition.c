@@ -93,6 +93,27 @@ static void what_follows_is_not_listed(void **state) {
   fv_arena_destroy(ar);
 }
 
+// Of ranges the narrowest is listed, whatever came first; it answers for what needs less.
+static void the_narrowest_range_is_listed(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_module *m = parse(ar, HEAD
+                       "  require 1 <= Z \"r\"\n  require Z <= 9 \"r\"\n"
+                       "  require 3 <= Z \"r\"\n  require 2 <= Z \"r\"\n"
+                       "  require 3 <= Z+N-1 \"r\"\n  require Z-N <= 8 \"r\"\n"
+                       "  require 2*Z <= 17 \"r\"\n  require N == M \"r\"\n"
+                       "  require 5 <= N \"r\"\n  require 5 <= M \"r\"\n"
+                       "  output \"x\" %a\n}\n");
+  assert_non_null(m);
+  const fv_graph *g = m->graph[0];
+  assert_int_equal(g->n_condition, 5);  // Z <= 9, 3 <= Z, 2*Z <= 17, N == M, 5 <= N
+  int64_t three;
+  assert_true(fv_x_is_lit(g->condition[1].a, &three) && three == 3);
+  assert_null(parse(ar, HEAD "  require 5 <= Z \"r\"\n  require Z <= 4 \"r\"\n"
+                             "  output \"x\" %a\n}\n"));
+  fv_arena_destroy(ar);
+}
+
 // A need of an op is listed once, wherever it stands, and under its own name.
 static void needs_are_listed_once(void **state) {
   (void)state;
@@ -149,8 +170,11 @@ static void proofs_agree_with_values(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(equal_dims_are_one),         cmocka_unit_test(the_narrower_range_stays),
-      cmocka_unit_test(what_follows_is_not_listed), cmocka_unit_test(needs_are_listed_once),
+      cmocka_unit_test(equal_dims_are_one),
+      cmocka_unit_test(the_narrower_range_stays),
+      cmocka_unit_test(what_follows_is_not_listed),
+      cmocka_unit_test(needs_are_listed_once),
+      cmocka_unit_test(the_narrowest_range_is_listed),
       cmocka_unit_test(proofs_agree_with_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
