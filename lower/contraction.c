@@ -10,137 +10,18 @@
 #include <string.h>
 
 #include "lower/blocking.h"
+#include "lower/contraction.h"
 #include "lower/copy.h"
 #include "lower/emit.h"
 
 enum { PANEL = LW_PANEL };
-
-//===-- Recognition -----------------------------------------------------------===//
-
-// What makes a nest a contraction: sum of a * b where one axis of the result
-// (the last that only b sees) runs over columns. Indices are loop numbers.
-typedef struct contraction_shape {
-  const fv_expr *a;       // a factor, as the nest has it
-  const fv_expr *b;       // in the other: the load of the columns,
-  const fv_expr *factor;  // and the factor over it (FV_NEST_ACC)
-  int b_operand;          // the node's operand that holds the columns
-  int col;                // parallel index of the columns
-  int col_axis;           // axis of the operand
-} contraction_shape;
-
-// Bare: an operand at distinct loop indices (or 0), as packing needs it.
-static bool bare_load(const fv_expr *e) {
-  if (e->kind != FV_E_LOAD || e->ref == FV_NEST_ACC)
-    return false;
-  for (int i = 0; i < e->n; i++) {
-    if (e->arg[i]->kind != FV_E_INDEX)
-      return false;
-    for (int j = 0; j < i; j++)
-      if (e->arg[i] == e->arg[j])
-        return false;
-  }
-  return true;
-}
-
-static bool reduces_in(lw *l, const fv_nest *t, const fv_expr *x) {
-  for (int i = t->n_par; i < t->n_par + t->n_red; i++)
-    if (fv_x_uses_index(l->pool, x, (uint32_t)i))
-      return true;
-  return false;
-}
-
-typedef struct columns {
-  lw *l;
-  const fv_nest *nest;
-  const fv_expr *load;
-} columns;
-
-static void look_columns(void *user, const fv_expr *load) {
-  columns *c = user;
-  if (reduces_in(c->l, c->nest, load))
-    c->load = load;
-}
-
-static const fv_expr *stand_in(void *user, const fv_expr *e) {
-  columns *c = user;
-  return e == c->load ? fv_x_load(c->l->pool, (fv_dtype)e->dtype, FV_NEST_ACC, 0, NULL) : e;
-}
-
-// The factor is a function of one bare load and of what stands still along the reduced indices
-// and the rows (an offset of its column, say). What it is over that load; NULL: it is none.
-static const fv_expr *over_columns(lw *l, const fv_nest *t, const fv_expr *x,
-                                   const fv_expr **out_load) {
-  columns c = {.l = l, .nest = t};
-  lw_each_load(l, x, look_columns, &c);
-  if (!c.load || !bare_load(c.load))
-    return NULL;
-  const fv_expr *factor = fv_x_rewrite(l->pool, x, stand_in, &c);
-  for (int i = 0; i < t->n_par + t->n_red; i++)
-    if (fv_x_uses_index(l->pool, factor, (uint32_t)i) &&
-        (i >= t->n_par || !fv_x_uses_index(l->pool, c.load, (uint32_t)i)))
-      return NULL;
-  *out_load = c.load;
-  return factor;
-}
-
-static bool match_factors(lw *l, const fv_node *n, const fv_expr *a, const fv_expr *x,
-                          contraction_shape *out) {
-  const fv_nest *t = &n->meaning->nest;
-  const fv_expr *b, *factor = over_columns(l, t, x, &b);
-  if (!factor)
-    return false;
-  for (int i = t->n_par; i < t->n_par + t->n_red; i++)
-    if (!fv_x_uses_index(l->pool, b, (uint32_t)i) || !fv_x_uses_index(l->pool, a, (uint32_t)i))
-      return false;
-  for (int i = t->n_par - 1; i >= 0; i--) {
-    int64_t extent;
-    if (fv_x_uses_index(l->pool, a, (uint32_t)i) || !fv_x_uses_index(l->pool, b, (uint32_t)i))
-      continue;
-    if (fv_x_is_lit(t->extent[i], &extent) && extent < 8)
-      continue;
-    *out =
-        (contraction_shape){.a = a, .b = b, .factor = factor, .b_operand = (int)b->ref, .col = i};
-    for (int j = 0; j < b->n; j++)
-      if (b->arg[j]->ref == (uint32_t)i)
-        out->col_axis = j;
-    return true;
-  }
-  return false;
-}
-
-static bool match_shape(lw *l, const fv_node *n, contraction_shape *out) {
-  if (!n->meaning || n->meaning->kind != FV_MEANS_NEST)
-    return false;
-  const fv_nest *t = &n->meaning->nest;
-  const fv_expr *v = t->value;
-  if (t->form != FV_NEST_REDUCE || t->combine != FV_COMBINE_SUM || t->check || v->kind != FV_E_OP ||
-      v->op != FV_X_MUL || v->dtype == FV_bool)
-    return false;
-  contraction_shape s[2];
-  const bool ok[2] = {match_factors(l, n, v->arg[0], v->arg[1], &s[0]),
-                      match_factors(l, n, v->arg[1], v->arg[0], &s[1])};
-  if (!ok[0] && !ok[1])
-    return false;
-  int pick = ok[0] ? 0 : 1;
-  if (ok[0] && ok[1]) {
-    const fv_value *w[2] = {n->in[s[0].b_operand], n->in[s[1].b_operand]};
-    const bool constant[2] = {w[0]->def && w[0]->def->op == FV_OP_constant,
-                              w[1]->def && w[1]->def->op == FV_OP_constant};
-    if (constant[0] != constant[1])
-      pick = constant[0] ? 0 : 1;
-    else
-      pick = s[0].col > s[1].col ? 0 : 1;  // columns contiguous in the result
-  }
-  *out = s[pick];
-  return true;
-}
 
 //===-- The kernel ----------------------------------------------------------------===//
 
 typedef struct tile {
   lw_kernel k;
   const lw_group *g;
-  contraction_shape shape;
+  lw_contraction shape;
   lw_loops outer, rows, red;  // grid; rows (at most one loop); reduced
   uint32_t panel, column;     // indices: the columns are panel * PANEL + column
   const fv_expr *col_extent, *row_extent, *k_extent;
@@ -161,7 +42,7 @@ typedef struct tile {
 
 // Order of the reduced indices: as the nest has them, but the one along which a
 // lies in blocks last. Returns its number, or -1.
-static int blocked_red(lw *l, const lw_group *g, const contraction_shape *shape) {
+static int blocked_red(lw *l, const lw_group *g, const lw_contraction *shape) {
   const fv_nest *t = &g->anchor->meaning->nest;
   for (int r = t->n_par; t->n_red > 1 && r < t->n_par + t->n_red; r++) {
     lw_kernel k;
@@ -239,7 +120,7 @@ static void shape_loops(tile *c, const fv_expr *const *index) {
 static uint32_t pack_b(tile *c, lw *l, const lw_group *g) {
   memset(c, 0, sizeof *c);
   c->g = g;
-  match_shape(l, g->anchor, &c->shape);
+  lw_match_contraction(l, g->anchor, &c->shape);
   c->last_red = blocked_red(l, g, &c->shape);
   const fv_layout layout = panel_layout(c, g->anchor);
   return lw_packed_buffer(l, g->anchor->in[c->shape.b_operand], &layout, &c->b_type);
@@ -606,7 +487,7 @@ static void emit_vector(lw *l, const lw_group *g) {
 static const fv_expr *row_count(lw *l, const lw_group *g, bool *one_k) {
   tile c = {.g = g};
   const fv_nest *t = &g->anchor->meaning->nest;
-  match_shape(l, g->anchor, &c.shape);
+  lw_match_contraction(l, g->anchor, &c.shape);
   const fv_expr *rows = fv_x_i64(l->pool, 1);
   for (int i = 0; i < t->n_par; i++)
     if (i != c.shape.col && fv_x_uses_index(l->pool, c.shape.a, (uint32_t)i) &&
@@ -633,8 +514,8 @@ static fv_status emit(lw *l, const lw_group *g) {
 //===-- The family ----------------------------------------------------------------===//
 
 static lw_why match(lw *l, const fv_node *n) {
-  contraction_shape shape;
-  return match_shape(l, n, &shape) ? NULL : lw_other_kind;
+  lw_contraction shape;
+  return lw_match_contraction(l, n, &shape) ? NULL : lw_other_kind;
 }
 
 static lw_why takes(lw *l, const lw_group *g, const fv_node *n) {
@@ -651,13 +532,13 @@ static lw_why leads(lw *l, const lw_group *g) {
 
 // The columns are read from panels.
 static bool composes(lw *l, const fv_node *n, int operand) {
-  contraction_shape shape;
-  return !match_shape(l, n, &shape) || n->in[shape.b_operand] != n->in[operand];
+  lw_contraction shape;
+  return !lw_match_contraction(l, n, &shape) || n->in[shape.b_operand] != n->in[operand];
 }
 
 static int blocked_axis(lw *l, const lw_group *g) {
-  contraction_shape shape;
-  return match_shape(l, g->anchor, &shape) ? shape.col : -1;
+  lw_contraction shape;
+  return lw_match_contraction(l, g->anchor, &shape) ? shape.col : -1;
 }
 
 const lw_family lw_family_contraction = {
