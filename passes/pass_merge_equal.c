@@ -41,6 +41,7 @@ static bool may_merge(const fv_node *n) {
 }
 
 static fv_status run(fv_pass_cx *cx, fv_graph *g) {
+  const uint64_t before = cx->changes;
   fv_value **forward = FV_NEW_N(cx->arena, fv_value *, g->module->n_value);
   size_t count = 0, size = 64;
   for (fv_node *n = fv_walk_first(g->region); n; n = fv_walk_next(g->region, n))
@@ -67,7 +68,7 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
     fv_node_remove(n);
     cx->changes++;
   }
-  if (cx->changes)
+  if (cx->changes != before)
     fv_graph_forward(g, forward, g->module->n_value);
   return FV_OK;
 }
