@@ -203,7 +203,7 @@ static const char *symbol_name(fv_xpool *p, const char *name) {
 uint32_t fv_symbol_add(fv_xpool *p, const char *name, int64_t min, int64_t max,
                        fv_symbol_kind kind) {
   FV_CHECK(p->arena, min <= max && p->n_symbol < UINT32_MAX - 1);
-  const fv_symbol s = {symbol_name(p, name), min, max, kind, NULL};
+  const fv_symbol s = {symbol_name(p, name), min, max, kind, NULL, NULL};
   FV_PUSH(p->arena, p->symbol, p->n_symbol, p->cap_symbol, s);
   if (p->n_symbol > p->n_symbol_slots / 2)
     grow_symbol_table(p);
@@ -214,10 +214,10 @@ uint32_t fv_symbol_add(fv_xpool *p, const char *name, int64_t min, int64_t max,
 
 void fv_symbol_bound(fv_xpool *p, uint32_t sym, const fv_expr *most) {
   FV_CHECK(p->arena, sym < p->n_symbol);
-  int64_t known;
-  if (!p->symbol[sym].most && !fv_x_is_lit(most, &known))
-    FV_PUSH(p->arena, p->bounded, p->n_bounded, p->cap_bounded, sym);
+  if (p->symbol[sym].most == most)
+    return;
   p->symbol[sym].most = most;
+  p->symbol[sym].outer = fv_xp_outer(p, most);
 }
 
 const fv_symbol *fv_symbol_get(const fv_xpool *p, uint32_t sym) {

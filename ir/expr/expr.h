@@ -71,7 +71,8 @@ typedef struct fv_symbol {
   const char *name;
   int64_t min, max;  // inclusive
   fv_symbol_kind kind;
-  const struct fv_expr *most;  // a bound over other symbols, or NULL
+  const struct fv_expr *most;   // a bound over other symbols, or NULL
+  const struct fv_expr *outer;  // the same over symbols that have no such bound, as far as known
 } fv_symbol;
 
 uint32_t fv_symbol_add(fv_xpool *p, const char *name, int64_t min, int64_t max,

@@ -16,8 +16,6 @@ struct fv_xpool {
   fv_arena *arena;
   const fv_expr **table;  // open addressing, a power of two of slots
   size_t n_slots;
-  uint32_t *bounded;  // symbols with a bound over others
-  size_t n_bounded, cap_bounded;
   fv_xmeta *meta;
   size_t cap_meta;
   uint32_t count;
@@ -80,5 +78,7 @@ const fv_expr *fv_xp_mod(fv_xpool *p, const fv_expr *a, const fv_expr *b);
 fv_range fv_xp_type_range(fv_dtype t);
 // Interval of a node from those of its arguments.
 fv_range fv_xp_op_range(const fv_expr *e, const fv_range *arg);
+// Never below x: symbols with which it rises are replaced by their outer bounds.
+const fv_expr *fv_xp_outer(fv_xpool *p, const fv_expr *x);
 
 #endif  // FOVEA_IR_EXPR_EXPR_POOL_H_

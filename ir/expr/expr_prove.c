@@ -348,16 +348,80 @@ fv_truth fv_prove_eq(fv_xpool *p, const fv_expr *a, const fv_expr *b) {
   return r.lo == 0 && r.hi == 0 ? FV_YES : FV_UNKNOWN;
 }
 
-// With symbols that have a bound over others at that bound, where x falls with them.
-static bool never_negative(fv_xpool *p, const fv_expr *x) {
-  for (size_t i = p->n_bounded; i-- > 0;) {
-    const uint32_t s = p->bounded[i];
-    const fv_expr *next = fv_x_add(p, fv_x_sym(p, s), fv_x_i64(p, 1));
-    next = fv_x_subst_sym(p, x, s, next);
-    if (next != x && fv_x_range(p, fv_xp_add(p, next, x, -1), NULL, 0).hi <= 0)
-      x = fv_x_subst_sym(p, x, s, p->symbol[s].most);
+//===-- Bounds over other symbols ---------------------------------------===//
+// What a symbol may be at most can be said over others, and theirs over further ones. A proof
+// follows a few of these steps; the outer bound of a symbol has followed all there are.
+
+enum { BOUND_NODES = 256, BOUND_STEPS = 32 };  // looked at in one expression; in one proof
+
+// The last symbol before `before` that x holds and that has a bound, or `before` if there is none
+// among the nodes that may be looked at.
+static uint32_t last_bounded(const fv_xpool *p, const fv_expr *x, uint32_t before) {
+  const fv_expr *queue[BOUND_NODES];
+  uint16_t seen[2 * BOUND_NODES] = {0};  // position + 1, by id
+  uint32_t last = before;
+  size_t n = 0;
+  if (fv_x_has(x, FV_XF_RUN))
+    queue[n++] = x;
+  for (size_t i = 0; i < n; i++) {
+    const fv_expr *e = queue[i];
+    if (e->kind == FV_E_SYM && e->ref < before && p->symbol[e->ref].most &&
+        (last == before || e->ref > last))
+      last = e->ref;
+    for (int k = 0; k < e->n; k++) {
+      size_t at = e->arg[k]->id % FV_COUNTOF(seen);
+      while (seen[at] && queue[seen[at] - 1] != e->arg[k])
+        at = (at + 1) % FV_COUNTOF(seen);
+      if (seen[at] || n == BOUND_NODES || !fv_x_has(e->arg[k], FV_XF_RUN))
+        continue;
+      queue[n++] = e->arg[k];
+      seen[at] = (uint16_t)n;
+    }
   }
-  return fv_x_range(p, x, NULL, 0).lo >= 0;
+  return last;
+}
+
+typedef enum direction { FALLS = -1, EITHER, RISES } direction;
+
+static direction direction_of(fv_xpool *p, const fv_expr *x, uint32_t sym) {
+  const fv_expr *next = fv_x_add(p, fv_x_sym(p, sym), fv_x_i64(p, 1));
+  next = fv_xp_add(p, fv_x_subst_sym(p, x, sym, next), x, -1);
+  const fv_range r = fv_x_range(p, next, NULL, 0);
+  return r.hi <= 0 ? FALLS : r.lo >= 0 ? RISES : EITHER;
+}
+
+const fv_expr *fv_xp_outer(fv_xpool *p, const fv_expr *x) {
+  uint32_t before = UINT32_MAX;
+  for (int step = 0; step < BOUND_STEPS; step++) {
+    const uint32_t s = last_bounded(p, x, before);
+    if (s == before)
+      return x;
+    if (direction_of(p, x, s) == RISES)
+      x = fv_x_subst_sym(p, x, s, p->symbol[s].outer);
+    before = s;
+  }
+  return x;
+}
+
+// With symbols that have a bound over others at that bound, where x falls with them.
+static bool falls_to_0(fv_xpool *p, const fv_expr *x, bool outer) {
+  uint32_t before = UINT32_MAX;
+  for (int step = 0; step < BOUND_STEPS; step++) {
+    const uint32_t s = last_bounded(p, x, before);
+    if (s == before)
+      return false;
+    if (direction_of(p, x, s) == FALLS) {
+      x = fv_x_subst_sym(p, x, s, outer ? p->symbol[s].outer : p->symbol[s].most);
+      if (fv_x_range(p, x, NULL, 0).lo >= 0)
+        return true;
+    }
+    before = s;
+  }
+  return false;
+}
+
+static bool never_negative(fv_xpool *p, const fv_expr *x) {
+  return falls_to_0(p, x, false) || falls_to_0(p, x, true);
 }
 
 fv_truth fv_prove_le(fv_xpool *p, const fv_expr *a, const fv_expr *b) {

@@ -200,6 +200,34 @@ static void calls_of_a_block(fv_str *out, int n) {
   fv_str_printf(out, "<output name=\"y\" value=\"v%d\"/>\n</model>\n", n);
 }
 
+// Numbers of the run, each a bound of a slice: at most S, or at most the number before.
+static void items(fv_str *out, int n, bool chain) {
+  fv_str_printf(out,
+                "%s<dim name=\"S\" min=\"1\" max=\"64\"/>\n<input name=\"x\" type=\"f32\" "
+                "shape=\"S, 2\"/>\n<input name=\"k\" type=\"i64\" shape=\"1\"/>\n"
+                "<reduce_sum x=\"x\" axes=\"0\" out=\"a0\"/>\n",
+                head);
+  for (int i = 0; i < n; i++) {
+    char max[32] = "S";
+    if (chain && i)
+      snprintf(max, sizeof max, "n%d", i - 1);
+    fv_str_printf(out,
+                  "<item name=\"n%d\" x=\"k\" max=\"%s\"/><slice x=\"x\" axis=\"0\" end=\"n%d\" "
+                  "out=\"s%d\"/><reduce_sum x=\"s%d\" axes=\"0\" out=\"r%d\"/>"
+                  "<add a=\"a%d\" b=\"r%d\" out=\"a%d\"/>\n",
+                  i, max, i, i, i, i, i, i, i + 1);
+  }
+  fv_str_printf(out, "<output name=\"y\" value=\"a%d\"/>\n</model>\n", n);
+}
+
+static void items_of_a_dim(fv_str *out, int n) {
+  items(out, n, false);
+}
+
+static void items_in_a_chain(fv_str *out, int n) {
+  items(out, n, true);
+}
+
 const special_model special_models[] = {
     {"slices_of_a_symbol", slices_of_a_symbol},
     {"integers_into_gather", integers_into_gather},
@@ -207,5 +235,7 @@ const special_model special_models[] = {
     {"loops_in_sequence", loops_in_sequence},
     {"loops_in_loops", loops_in_loops},
     {"calls_of_a_block", calls_of_a_block},
+    {"items_of_a_dim", items_of_a_dim},
+    {"items_in_a_chain", items_in_a_chain},
     {NULL, NULL},
 };
