@@ -170,7 +170,7 @@ static slot call(fv_arena *ar, const fv_hinst *i, slot a, slot b, slot c) {
     const char *name;
     int arity;
   } ops[] = {
-#define X(id, name, arity) {name, arity},
+#define X(id, name, arity, types) {name, arity},
       FV_SCALAR_TABLE(X)
 #undef X
   };

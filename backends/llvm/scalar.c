@@ -228,7 +228,7 @@ LLVMValueRef llvm_op(llvm_gen *g, fv_scalar_op op, fv_dtype t, unsigned lanes, L
   }
   if (!v) {
     static const char *const names[] = {
-#define X(id, name, arity) name,
+#define X(id, name, arity, types) name,
         FV_SCALAR_TABLE(X)
 #undef X
     };

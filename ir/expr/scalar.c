@@ -14,7 +14,7 @@ static const struct {
   const char *name;
   int arity;
 } scalar_row[FV_X_COUNT] = {
-#define X(id, name, arity) {name, arity},
+#define X(id, name, arity, types) {name, arity},
     FV_SCALAR_TABLE(X)
 #undef X
 };

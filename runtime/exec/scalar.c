@@ -2,38 +2,16 @@
 // The integer primitives on slots. Everything wraps; nothing is undefined.
 #include "runtime/exec/internal.h"
 
+enum { ANY = 1, FLOATS = 0 };
+
+// 0: not for the integers of host programs.
 int ex_scalar_arity(uint32_t op) {
-  switch (op) {
-  case FV_X_NEG:
-  case FV_X_ABS:
-  case FV_X_NOT:
-  case FV_X_FLOOR:
-  case FV_X_CEIL:
-  case FV_X_ROUND:
-  case FV_X_CAST:
-  case FV_X_BITCAST: return 1;
-  case FV_X_ADD:
-  case FV_X_SUB:
-  case FV_X_MUL:
-  case FV_X_DIV:
-  case FV_X_FLOORDIV:
-  case FV_X_MOD:
-  case FV_X_POW:
-  case FV_X_MAX:
-  case FV_X_MIN:
-  case FV_X_AND:
-  case FV_X_OR:
-  case FV_X_XOR:
-  case FV_X_SHL:
-  case FV_X_SHR:
-  case FV_X_EQ:
-  case FV_X_NE:
-  case FV_X_LT:
-  case FV_X_LE: return 2;
-  case FV_X_SELECT:
-  case FV_X_MAD: return 3;
-  default: return 0;
-  }
+  static const uint8_t row[] = {
+#define X(id, name, arity, types) (arity) * (types),
+      FV_SCALAR_TABLE(X)
+#undef X
+  };
+  return op < sizeof row ? row[op] : 0;
 }
 
 // Truncating quotient; x / 0 is 0, and INT64_MIN / -1 wraps.

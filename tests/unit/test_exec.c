@@ -352,6 +352,30 @@ static void build_read(uint8_t dtype) {
   ib_finish(&b);
 }
 
+// Instructions take the primitives that integers have, and of those all.
+static void test_primitives(void **state) {
+  (void)state;
+  enum { ANY = FV_MODEL_OK, FLOATS = FV_MODEL_ERR_IMAGE };
+  static const int32_t want[] = {
+#define X(id, name, arity, types) types,
+      FV_SCALAR_TABLE(X)
+#undef X
+          FLOATS  // behind the last one
+  };
+  for (uint16_t op = 0; op <= FV_X_COUNT; op++) {
+    fv_exec_image im;
+    const char *why;
+    ib_start(&b);
+    ib_entry *e = ib_begin(&b, "main");
+    const uint32_t one = ib_lit(e, 1);
+    ib_inst(e, FV_H_SCALAR, op, e->n_slot++, one, one, one);
+    e->bind_end = e->n_inst;
+    ib_finish(&b);
+    if (fv_exec_open(b.image, b.size, &im, &why) != want[op])
+      fail_msg("primitive %d: %s", op, why);
+  }
+}
+
 static void test_read(void **state) {
   (void)state;
   static const uint8_t dtype[] = {FV_i8, FV_u8, FV_i16, FV_i32, FV_i64};
@@ -737,15 +761,11 @@ static void test_hostile(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_straight),
-      cmocka_unit_test(test_device_memory),
-      cmocka_unit_test(test_allocation_fails),
-      cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_read),
-      cmocka_unit_test(test_nested),
-      cmocka_unit_test(test_wide_and_deep),
-      cmocka_unit_test(test_states),
-      cmocka_unit_test(test_planner),
+      cmocka_unit_test(test_straight),         cmocka_unit_test(test_device_memory),
+      cmocka_unit_test(test_allocation_fails), cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_primitives),       cmocka_unit_test(test_read),
+      cmocka_unit_test(test_nested),           cmocka_unit_test(test_wide_and_deep),
+      cmocka_unit_test(test_states),           cmocka_unit_test(test_planner),
       cmocka_unit_test(test_hostile),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
