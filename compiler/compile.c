@@ -158,8 +158,7 @@ static fv_status run_compile(compile_cx *cx, fv_arena *ar, bool own, fv_executab
       fv_arena_destroy(ar);
     return fv_error(cx->diag, FV_ERR_OOM, NULL, "out of memory");
   }
-  e->arena = ar;
-  e->own_arena = own;
+  *e = (fv_executable){.arena = ar, .own_arena = own, .graph_runs = PTHREAD_MUTEX_INITIALIZER};
   cx->e = e;
   const fv_status s = fv_guard(ar, cx->diag, compile_body, cx);
   if (s != FV_OK)

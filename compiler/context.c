@@ -9,7 +9,7 @@
 #include "runtime/rt.h"
 
 struct fv_context {
-  const fv_executable *e;
+  fv_executable *e;
   void *queue;        // of a device
   fv_runner *runner;  // of a graph runner
   fv_rt_context *c;
@@ -42,7 +42,7 @@ static fv_status told(int32_t s, const fv_rt_error *err, fv_diag_sink *diag) {
 
 // On a device: its queue, or a graph runner.
 static fv_status create_on_device(fv_context *c, fv_model_ctx **out, fv_diag_sink *diag) {
-  const fv_executable *e = c->e;
+  fv_executable *e = c->e;
   fv_report report = {.diag = diag};
   const fv_device_ops *ops;
   const char *why = "";

@@ -3,6 +3,8 @@
 #ifndef FOVEA_COMPILER_INTERNAL_H_
 #define FOVEA_COMPILER_INTERNAL_H_
 
+#include <pthread.h>
+
 #include "base/str.h"
 #include "compiler/plugin.h"
 #include "fovea/fovea.h"
@@ -43,6 +45,8 @@ struct fv_executable {
   fv_artifact_desc desc;
   fv_model_api own_api;
   const fv_model_api *api;  // NULL: the code is for another machine
+  // Held by the one run of a graph runner: it makes expressions in the pool of the module.
+  pthread_mutex_t graph_runs;
 };
 
 // Compiles a module that is already in memory; changes it. `ar` is its arena,

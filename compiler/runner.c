@@ -215,7 +215,7 @@ fv_lowered *fv_runner_lower(fv_module *m) {
 //===-- The launch ------------------------------------------------------------------------===//
 
 struct fv_runner {
-  const fv_executable *e;
+  fv_executable *e;
   char error[512];
 };
 
@@ -237,6 +237,7 @@ typedef struct launch_cx {
   const fv_memref *buf;
   const int64_t *scalar;
   int32_t result;
+  const char *bug;
 } launch_cx;
 
 static uint8_t *address(const fv_memref *m) {
@@ -300,6 +301,11 @@ static fv_status launch_body(void *user) {
   return FV_OK;
 }
 
+static fv_status launch_in_own_arena(void *user) {
+  launch_cx *cx = user;
+  return fv_arena_protect(cx->ar, launch_body, cx, &cx->bug);
+}
+
 static int32_t launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_memref *buf,
                       uint32_t n_scalar, const int64_t *scalar, int64_t blocks,
                       int64_t scratch_bytes) {
@@ -313,12 +319,15 @@ static int32_t launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_memre
                   .buf = buf,
                   .scalar = scalar,
                   .result = FV_PLUGIN_OK};
-  const char *bug = NULL;
-  const fv_status s = ar ? fv_arena_protect(ar, launch_body, &cx, &bug) : FV_ERR_OOM;
+  // Expressions that the run makes are in the module's arena: one run at a time.
+  pthread_mutex_lock(&r->e->graph_runs);
+  const fv_status s =
+      ar ? fv_arena_protect(r->e->module->arena, launch_in_own_arena, &cx, &cx.bug) : FV_ERR_OOM;
+  pthread_mutex_unlock(&r->e->graph_runs);
   fv_arena_destroy(ar);
   if (s != FV_OK && !r->error[0])
     snprintf(r->error, sizeof r->error, "%s",
-             bug               ? bug
+             cx.bug            ? cx.bug
              : s == FV_ERR_OOM ? "out of memory"
                                : "the backend gave no reason");
   return s == FV_OK ? 0 : cx.result == FV_PLUGIN_REFUSED ? FV_LAUNCH_REFUSED : -1;
@@ -343,7 +352,7 @@ const fv_device_ops *fv_runner_ops(void) {
   return &ops;
 }
 
-fv_runner *fv_runner_create(const fv_executable *e) {
+fv_runner *fv_runner_create(fv_executable *e) {
   fv_runner *r = calloc(1, sizeof *r);
   if (r)
     r->e = e;

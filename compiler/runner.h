@@ -11,9 +11,9 @@
 // The programs of a module; kernel i is graph i.
 fv_lowered *fv_runner_lower(fv_module *m);
 
-// The device that launches them. NULL: out of memory.
+// The device that launches them, one at a time for each executable. NULL: out of memory.
 typedef struct fv_runner fv_runner;
-fv_runner *fv_runner_create(const fv_executable *e);
+fv_runner *fv_runner_create(fv_executable *e);
 void fv_runner_destroy(fv_runner *r);  // NULL ok
 const fv_device_ops *fv_runner_ops(void);
 

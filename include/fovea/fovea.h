@@ -12,8 +12,10 @@
 // Members of newer versions that this one does not know must be 0.
 // Errors: a status, and diagnostics with locations through the sink. The library
 // prints nothing. Threads: a model and an executable are immutable and may be
-// shared; a context is used by one thread at a time. The model may go before
-// the executable; the executable outlives its contexts.
+// shared; a context is used by one thread at a time. Contexts of one executable run
+// at the same time, but on a backend that runs the graph itself (reference): there
+// one waits for the other. The model may go before the executable; the executable
+// outlives its contexts.
 #ifndef FOVEA_FOVEA_H_
 #define FOVEA_FOVEA_H_
 
