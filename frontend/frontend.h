@@ -22,6 +22,7 @@ typedef struct fv_load_limits {
   size_t max_elements;  // XML elements; 1,000,000
   int max_depth;        // of nested elements, and of blocks that call blocks; 64
   size_t max_nodes;     // of the graph, when all blocks are expanded; 1,000,000
+  size_t max_members;   // tensors of all families of weights that differ; 262,144
 } fv_load_limits;
 
 typedef struct fv_load_options {

@@ -141,6 +141,12 @@ typedef struct fv_xml_written {  // the updates of a state in this graph
   fv_xml_scope *plain;  // the others, by their text
 } fv_xml_written;
 
+typedef struct fv_xml_family {  // of weights: one for each combination of its counters
+  const fv_tensor **tensor;
+  int n;
+  const fv_expr *member;  // which one
+} fv_xml_family;
+
 struct fv_xml_cx {
   bool one_graph;  // no <graph> in the file; set by fv_xml_check
   fv_arena *arena;
@@ -158,6 +164,12 @@ struct fv_xml_cx {
   fv_weights *weights;
   bool weights_failed;        // a file is missing: unknown names are no news
   fv_xml_scope *tensors;      // views of weights and literals, by what they are
+  fv_xml_scope *families;     // references to weights, by what they say: places
+  fv_xml_family *family;
+  size_t n_family, cap_family;
+  size_t n_member;        // of all families
+  int64_t *symbol_value;  // of counters, where a reference is evaluated
+  size_t cap_symbol_value;
   fv_xml_scope *value_names;  // of the graph: how often each was used
   fv_graph *graph;
   fv_xml_scope *outputs;     // of the graph: places by name

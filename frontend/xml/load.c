@@ -299,6 +299,7 @@ static fv_status load(fv_arena *ar, const char *path, const fv_load_options *opt
       .states = fv_xml_scope_create(ar, NULL),
       .graphs = fv_xml_scope_create(ar, NULL),
       .tensors = fv_xml_scope_create(ar, NULL),
+      .families = fv_xml_scope_create(ar, NULL),
       .weights = fv_weights_create(ar),
   };
   lower(&cx);

@@ -26,6 +26,7 @@ fv_load_limits fv_xml_limits(const fv_load_limits *given) {
   l.max_elements = l.max_elements ? l.max_elements : 1000000;
   l.max_depth = l.max_depth > 0 && l.max_depth < 200 ? l.max_depth : 64;
   l.max_nodes = l.max_nodes ? l.max_nodes : 1000000;
+  l.max_members = l.max_members ? l.max_members : 1 << 18;
   return l;
 }
 

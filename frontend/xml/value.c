@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "frontend/xml/build.h"
 
 //===-- Nodes -------------------------------------------------------------===//
@@ -48,21 +49,24 @@ fv_value *fv_xml_op1(fv_xml_cx *cx, fv_node *n) {
   return n ? n->out[0] : NULL;
 }
 
-// What a constant is: all its members, in order, and which of them is taken.
-static fv_str constant_key(fv_xml_cx *cx, const fv_tensor *const *data, int n,
-                           const fv_expr *member) {
-  fv_str key = {.arena = cx->arena};
-  fv_str_printf(&key, "%u", member ? (unsigned)member->id : 0U);
-  for (int i = 0; i < n; i++)
-    fv_str_printf(&key, " %llx", (unsigned long long)(uintptr_t)data[i]);
-  return key;
+// What a constant is: all its members, in order, and which of them is taken. Two may have one
+// key, so what is found under it is looked at.
+static const char *constant_key(fv_xml_cx *cx, const fv_tensor *const *data, int n,
+                                const fv_expr *member) {
+  return fv_arena_printf(cx->arena, "%u %llx", member ? (unsigned)member->id : 0U,
+                         (unsigned long long)fv_hash64(data, sizeof *data * (size_t)n, 0));
+}
+
+static bool same_members(const fv_value *v, const fv_tensor *const *data, int n) {
+  return v->def->n_data == n &&
+         (v->def->data == data || memcmp(v->def->data, data, sizeof *data * (size_t)n) == 0);
 }
 
 fv_value *fv_xml_constant(fv_xml_cx *cx, const fv_tensor **data, int n, const fv_expr *member) {
   fv_xml_scope *known = cx->top->constants;
-  const fv_str key = constant_key(cx, data, n, member);
-  const fv_xml_name *e = fv_xml_scope_get(known, key.data, key.size);
-  if (e)
+  const char *key = constant_key(cx, data, n, member);
+  const fv_xml_name *e = fv_xml_scope_get(known, key, strlen(key));
+  if (e && same_members(e->value, data, n))
     return e->value;
   fv_node *node = fv_xml_node(cx, FV_OP_constant, 0, NULL);
   node->data = data;
@@ -72,8 +76,9 @@ fv_value *fv_xml_constant(fv_xml_cx *cx, const fv_tensor **data, int n, const fv
   fv_value *v = fv_xml_op1(cx, node);
   if (!v)
     return NULL;
-  const fv_xml_name entry = {.name = key.data, .kind = FV_XML_VALUE, .value = v};
-  fv_xml_scope_put(cx->arena, known, fv_arena_dup(cx->arena, &entry, sizeof entry));
+  const fv_xml_name entry = {.name = key, .kind = FV_XML_VALUE, .value = v};
+  if (!e)
+    fv_xml_scope_put(cx->arena, known, fv_arena_dup(cx->arena, &entry, sizeof entry));
   return v;
 }
 

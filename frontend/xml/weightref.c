@@ -8,7 +8,7 @@
 #include "base/checked.h"
 #include "frontend/xml/build.h"
 
-enum { MAX_COUNTERS = 8, MAX_ARGS = FV_MAX_RANK, MAX_MODIFIERS = 8, MAX_MEMBERS = 1 << 16 };
+enum { MAX_COUNTERS = 8, MAX_ARGS = FV_MAX_RANK, MAX_MODIFIERS = 8 };
 
 typedef struct modifier {
   const char *name;
@@ -26,7 +26,9 @@ typedef struct reference {
   int64_t trips[MAX_COUNTERS];
   int n_counter;
   int64_t members;
-  int64_t *values;  // of all symbols, to evaluate with
+  int64_t *values;        // of all symbols, to evaluate with
+  const fv_tensor *base;  // what the name says, where it holds no counter
+  fv_str text;            // of a name or a key, one after the other
 } reference;
 
 static fv_status fault(fv_xml_cx *cx, fv_xml_slice s, const char *text) {
@@ -112,9 +114,13 @@ static const fv_expr *note_symbol(void *user, const fv_expr *e) {
     c->failed = true;
     return e;
   }
+  const size_t left = c->cx->limit.max_members - c->cx->n_member;
   if (r->n_counter == MAX_COUNTERS || !fv_mul_i64(r->members, trips, &r->members) ||
-      r->members > MAX_MEMBERS) {
-    (void)fault(c->cx, r->from, "this family of weights has too many members");
+      (uint64_t)r->members > left) {
+    (void)fv_xml_fault(c->cx, FV_ERR_LIMIT, fv_xml_at_value(c->cx, r->from.attr, r->from.at),
+                       "this family of weights has too many members: with those before it there "
+                       "would be more than %zu",
+                       c->cx->limit.max_members);
     c->failed = true;
     return e;
   }
@@ -132,8 +138,19 @@ static bool find_counters(fv_xml_cx *cx, reference *r) {
   for (int i = 0; i < r->n_mod; i++)
     for (int k = 0; k < r->mod[i].n; k++)
       (void)fv_x_rewrite(cx->pool, r->mod[i].arg[k], note_symbol, &c);
-  r->values = FV_NEW_N(cx->arena, int64_t, fv_symbol_count(cx->pool));
+  if (!c.failed && r->n_counter)
+    cx->n_member += (size_t)r->members;
   return !c.failed;
+}
+
+// One array for all references: only the counters of the one at hand are ever looked at.
+static int64_t *room_for_symbols(fv_xml_cx *cx) {
+  const size_t n = fv_symbol_count(cx->pool);
+  if (n > cx->cap_symbol_value) {
+    cx->cap_symbol_value = 2 * n;
+    cx->symbol_value = FV_NEW_N(cx->arena, int64_t, cx->cap_symbol_value);
+  }
+  return cx->symbol_value;
 }
 
 // Sets the counters to those of one member, the last counting fastest.
@@ -171,18 +188,19 @@ static const char *which_step(fv_xml_cx *cx, const reference *r) {
   return s.data ? s.data : "";
 }
 
-static const char *spell(fv_xml_cx *cx, const reference *r) {
-  fv_str s = {.arena = cx->arena};
-  fv_str_puts(&s, "");
+// Until the next text.
+static const char *spell(reference *r) {
+  r->text.size = 0;
+  fv_str_puts(&r->text, "");
   for (int i = 0; i < r->name->n; i++) {
     const fv_xml_piece *p = &r->name->piece[i];
     int64_t v = 0;
     if (p->text)
-      fv_str_puts(&s, p->text);
+      fv_str_puts(&r->text, p->text);
     else if (fv_x_eval_i64(p->expr, r->values, &v))
-      fv_str_printf(&s, "%lld", (long long)v);
+      fv_str_printf(&r->text, "%lld", (long long)v);
   }
-  return s.data;
+  return r->text.data;
 }
 
 static const char *tensor_text(fv_xml_cx *cx, const fv_tensor *t) {
@@ -210,24 +228,54 @@ static const char *apply_one(fv_xml_cx *cx, const modifier *m, const int64_t *ar
   return "unknown modifier; they are transpose, slice, split, select and reshape";
 }
 
-// The weight `name` seen through the modifiers; one copy serves all references.
-static const fv_tensor *modified(fv_xml_cx *cx, const reference *r, const fv_tensor *t) {
-  fv_str text = {.arena = cx->arena};
-  fv_str_puts(&text, t->name);
-  int64_t arg[MAX_MODIFIERS][MAX_ARGS];
+// Hexadecimal, and a blank.
+static void put_key(fv_str *s, uint64_t v) {
+  char digits[17];
+  size_t n = sizeof digits;
+  digits[--n] = ' ';
+  do
+    digits[--n] = "0123456789abcdef"[v & 15];
+  while (v >>= 4);
+  fv_str_append(s, digits + n, sizeof digits - n);
+}
+
+// What tells a view: its tensor, by its place, as a name in a file may itself look like a
+// reference, and the modifiers with the values of their arguments.
+static bool view_key(fv_xml_cx *cx, reference *r, const fv_tensor *t,
+                     int64_t arg[MAX_MODIFIERS][MAX_ARGS]) {
+  r->text.size = 0;
+  put_key(&r->text, (uintptr_t)t);
   for (int i = 0; i < r->n_mod; i++) {
-    fv_str_printf(&text, " | %s(", r->mod[i].name);
+    fv_str_puts(&r->text, r->mod[i].name);
+    fv_str_puts(&r->text, " ");
     for (int k = 0; k < r->mod[i].n; k++) {
       if (!fv_x_eval_i64(r->mod[i].arg[k], r->values, &arg[i][k]))
-        return fault(cx, r->mod[i].at, "this argument cannot be computed"), NULL;
-      fv_str_printf(&text, "%s%lld", k ? ", " : "", (long long)arg[i][k]);
+        return fault(cx, r->mod[i].at, "this argument cannot be computed") == FV_OK;
+      put_key(&r->text, (uint64_t)arg[i][k]);
     }
-    fv_str_puts(&text, ")");
   }
-  // A name in a file may itself look like a reference: the tensor is told by its place.
-  const char *key =
-      fv_arena_printf(cx->arena, "%llx %s", (unsigned long long)(uintptr_t)t, text.data);
-  const fv_xml_name *known = fv_xml_scope_get(cx->tensors, key, strlen(key));
+  return true;
+}
+
+static const char *view_name(fv_xml_cx *cx, const reference *r, const fv_tensor *t,
+                             int64_t arg[MAX_MODIFIERS][MAX_ARGS]) {
+  fv_str s = {.arena = cx->arena};
+  fv_str_puts(&s, t->name);
+  for (int i = 0; i < r->n_mod; i++) {
+    fv_str_printf(&s, " | %s(", r->mod[i].name);
+    for (int k = 0; k < r->mod[i].n; k++)
+      fv_str_printf(&s, "%s%lld", k ? ", " : "", (long long)arg[i][k]);
+    fv_str_puts(&s, ")");
+  }
+  return s.data;
+}
+
+// The weight `t` seen through the modifiers; one copy serves all references.
+static const fv_tensor *modified(fv_xml_cx *cx, reference *r, const fv_tensor *t) {
+  int64_t arg[MAX_MODIFIERS][MAX_ARGS];
+  if (!view_key(cx, r, t, arg))
+    return NULL;
+  const fv_xml_name *known = fv_xml_scope_get(cx->tensors, r->text.data, r->text.size);
   if (known)
     return known->tensor;
   fv_view v = fv_view_of(t);
@@ -239,19 +287,24 @@ static const fv_tensor *modified(fv_xml_cx *cx, const reference *r, const fv_ten
       return NULL;
     }
   }
-  fv_xml_name e = {.name = key, .kind = FV_XML_CONST};
-  e.tensor = fv_view_tensor(cx->arena, &v, text.data);
+  fv_xml_name e = {.name = fv_arena_strdup(cx->arena, r->text.data), .kind = FV_XML_CONST};
+  e.tensor = fv_view_tensor(cx->arena, &v, view_name(cx, r, t, arg));
   fv_xml_scope_put(cx->arena, cx->tensors, fv_arena_dup(cx->arena, &e, sizeof e));
   return e.tensor;
 }
 
-static const fv_tensor *member_tensor(fv_xml_cx *cx, const reference *r) {
-  const char *name = spell(cx, r);
+// The tensor that the name says, which is the same for all members if it holds no counter.
+static const fv_tensor *named(fv_xml_cx *cx, reference *r) {
+  if (r->base)
+    return r->base;
+  const char *name = spell(r);
   const fv_tensor *t = fv_weights_find(cx->weights, name);
-  if (t)
-    return r->n_mod ? modified(cx, r, t) : t;
-  if (cx->weights_failed)
-    return NULL;  // its file could not be read, which was said
+  bool counted = false;
+  for (int i = 0; i < r->name->n; i++)
+    counted = counted || r->name->piece[i].expr;
+  r->base = counted ? NULL : t;
+  if (t || cx->weights_failed)
+    return t;  // its file could not be read, which was said
   const fv_span *at = fv_xml_at_value(cx, r->from.attr, r->from.at);
   if (fv_weights_count(cx->weights) == 0)
     (void)fv_xml_fault(cx, FV_ERR_PARSE, at,
@@ -264,6 +317,11 @@ static const fv_tensor *member_tensor(fv_xml_cx *cx, const reference *r) {
   return NULL;
 }
 
+static const fv_tensor *member_tensor(fv_xml_cx *cx, reference *r) {
+  const fv_tensor *t = named(cx, r);
+  return t && r->n_mod ? modified(cx, r, t) : t;
+}
+
 static bool same_type(const fv_tensor *a, const fv_tensor *b) {
   bool same = a->dtype == b->dtype && a->rank == b->rank;
   for (int i = 0; i < a->rank && same; i++)
@@ -271,7 +329,9 @@ static bool same_type(const fv_tensor *a, const fv_tensor *b) {
   return same;
 }
 
-static const fv_tensor **all_members(fv_xml_cx *cx, const reference *r) {
+static const fv_tensor **all_members(fv_xml_cx *cx, reference *r) {
+  r->values = room_for_symbols(cx);
+  r->text = (fv_str){.arena = cx->arena};
   const fv_tensor **list = FV_NEW_N(cx->arena, const fv_tensor *, r->members);
   for (int64_t m = 0; m < r->members; m++) {
     set_member(r, m);
@@ -289,16 +349,47 @@ static const fv_tensor **all_members(fv_xml_cx *cx, const reference *r) {
   return list;
 }
 
-fv_value *fv_xml_weight(fv_xml_cx *cx, fv_xml_slice s) {
-  reference *r = FV_NEW(cx->arena, reference);
-  if (!parse_reference(cx, r, s) || !find_counters(cx, r))
-    return NULL;
-  if (r->members == 0) {
-    (void)fault(cx, s, "this weight stands in a loop that never runs");
-    return NULL;
+//===-- Families ------------------------------------------------------------===//
+
+// What a reference says: equal expressions are one expression, so equal references have one key.
+static const char *family_key(fv_xml_cx *cx, const reference *r) {
+  fv_str s = {.arena = cx->arena};
+  for (int i = 0; i < r->name->n; i++) {
+    const fv_xml_piece *p = &r->name->piece[i];
+    if (p->text)
+      fv_str_printf(&s, "%zu:%s", strlen(p->text), p->text);
+    else
+      fv_str_printf(&s, "{%u}", (unsigned)p->expr->id);
   }
+  for (int i = 0; i < r->n_mod; i++) {
+    fv_str_printf(&s, "|%s", r->mod[i].name);
+    for (int k = 0; k < r->mod[i].n; k++)
+      fv_str_printf(&s, " %u", (unsigned)r->mod[i].arg[k]->id);
+  }
+  return s.data;
+}
+
+static bool make_family(fv_xml_cx *cx, reference *r, const char *key) {
+  if (!find_counters(cx, r))
+    return false;
+  if (r->members == 0)
+    return fault(cx, r->from, "this weight stands in a loop that never runs") == FV_OK;
   const fv_tensor **list = all_members(cx, r);
   if (!list)
+    return false;
+  const fv_xml_family f = {list, (int)r->members, member_expr(cx, r)};
+  FV_PUSH(cx->arena, cx->family, cx->n_family, cx->cap_family, f);
+  return fv_xml_scope_note(cx->arena, cx->families, key, cx->n_family - 1);
+}
+
+fv_value *fv_xml_weight(fv_xml_cx *cx, fv_xml_slice s) {
+  reference *r = FV_NEW(cx->arena, reference);
+  if (!parse_reference(cx, r, s))
     return NULL;
-  return fv_xml_constant(cx, list, (int)r->members, member_expr(cx, r));
+  const char *key = family_key(cx, r);
+  const fv_xml_name *known = fv_xml_scope_get(cx->families, key, strlen(key));
+  if (!known && !make_family(cx, r, key))
+    return NULL;
+  const fv_xml_family *f = &cx->family[known ? known->place : cx->n_family - 1];
+  return fv_xml_constant(cx, f->tensor, f->n, f->member);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""weights.py FOVEA: how much memory weights cost on their way into a library or a program in memory.
+"""weights.py FOVEA: how much memory weights cost when a model is read, and on their way into a library or a
+program in memory.
 
 The file of weights is sparse, so that making it costs nothing. Limited is what a process writes to
 (RLIMIT_DATA, the linker's too), and what is resident at the peak, pages of files included. One
@@ -44,6 +45,19 @@ def write_model(path, modifier, more):
         f.write(text)
 
 
+def write_family(path):
+    """One family of 65536 tensors, written in 40 ways."""
+    text = ('<model name="f" xmlns="urn:fovea:model:1"><weights file="w.safetensors"/>'
+            '<input name="x" type="f32" shape=""/><repeat count="65536" var="i" out="y">'
+            '<carry name="v0" init="x"/>')
+    for k in range(40):
+        text += (f'<add a="v{k}" b="@w.0 | select(0, floordiv(i, {N} + 0*{k})) | select(0, mod(i, {N}))" '
+                 f'out="v{k + 1}"/>')
+    text += '<next v0="v40"/></repeat><output name="y"/></model>'
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
 def run(folder, args, data, resident):
     """data, resident: the most there may be, in bytes besides CODE."""
     def limit():
@@ -75,6 +89,10 @@ def main():
             good &= run(folder, [fovea, "compile", "m.xml", "-o", "libm.so", "-t1"], 0, WEIGHTS)
             good &= run(folder, [fovea, "run", "libm.so", "-t1"], 0, WEIGHTS)
             good &= run(folder, [fovea, "run", "m.xml", "-t1"], WEIGHTS, WEIGHTS)
+    with tempfile.TemporaryDirectory() as folder:
+        write_weights(os.path.join(folder, "w.safetensors"), "F32", 4)
+        write_family(os.path.join(folder, "f.xml"))
+        good &= run(folder, [fovea, "check", "f.xml"], 0, 0)
     return 0 if good else 1
 
 

@@ -40,3 +40,21 @@ cat >family.xml <<'X'
 </model>
 X
 fovea check family.xml
+# What is written twice is one family; different ones count together.
+cat >families.xml <<'X'
+<model name="families" xmlns="urn:fovea:model:1">
+ <weights file="w.safetensors"/>
+ <input name="x" type="f32" shape=""/>
+ <repeat count="100000" var="i" out="y">
+  <carry name="a" init="x"/>
+  <mul a="a" b="@w | select(0, mod(i, 3))" out="b"/>
+  <mul a="b" b="@w | select(0, mod(i + 0*2, 2 + 1))" out="c"/>
+  <mul a="c" b="@w | select(0, mod(i, 2))" out="d"/>
+  <mul a="d" b="@w | select(0, mod(i + 1, 3))" out="e"/>
+  <next a="e"/>
+ </repeat>
+ <output name="y"/>
+</model>
+X
+printf '\070\0\0\0\0\0\0\0{"w":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}} \0\0\0\0\0\0\0\0\0\0\0\0' >w.safetensors
+fovea check families.xml
