@@ -178,7 +178,8 @@ static void put_top(header *h) {
     put_example(h);
   put(h,
       "//\n"
-      "// Tensors are dense and row-major; pointers are aligned to their element type.\n"
+      "// Tensors are dense and row-major; pointers are aligned to their element type. An\n"
+      "// output that overlaps an input or another output of the run is refused.\n"
       "// Functions return 0 (@_OK) or another @_status; then @_error tells what was\n"
       "// wrong, outputs are undefined and states are as before. One thread at a time\n"
       "// uses a context; there may be any number of contexts.\n");

@@ -114,7 +114,9 @@ typedef struct fv_rt_dim {
 // Runs an entry (NULL = the first). Inputs: all of them, in any order. dims: those that no input
 // names; others may be given and must agree. Outputs, in the order of the entry: where data is NULL
 // the context lends memory that is valid until its next run, else it is the caller's, of `bytes`
-// bytes; those behind n_out are not wanted. A run that fails changes no state.
+// bytes; those behind n_out are not wanted. An output that overlaps an input or another output is
+// refused before anything is written; so is an input in memory lent for an output of this entry.
+// A run that fails changes no state.
 FV_RT_API int32_t fv_rt_run(fv_rt_context *c, const char *entry, const fv_rt_tensor *in,
                             size_t n_in, const fv_rt_dim *dims, size_t n_dims, fv_rt_tensor *out,
                             size_t n_out, fv_rt_error *err);

@@ -190,7 +190,8 @@ typedef struct fv_dim_value {
 
 // Runs an entry. Inputs in any order, all of them. dims: values of symbols
 // that no input names. out: filled in the order of the entry's outputs (room
-// for n_out of them; those behind are not wanted, and out may be NULL).
+// for n_out of them; those behind are not wanted, and out may be NULL). They are the context's
+// memory: an input that lies in it, an output of the run before, is refused (copy it).
 // A run that fails changes no state.
 FV_API FV_NODISCARD fv_status fv_context_run(fv_context *c, const char *entry,
                                              const fv_tensor_io *in, size_t n_in,

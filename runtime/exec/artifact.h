@@ -137,7 +137,8 @@ struct fv_model_api {
   int64_t (*workspace_bytes)(const fv_model_ctx *c);  // held by the context, states apart
 
   // Row-major tensors of the bound dims; pointers aligned to their element. An output that is
-  // NULL (or all of them, where `outputs` is) is not wanted.
+  // NULL (or all of them, where `outputs` is) is not wanted. One that overlaps an input or
+  // another output of the run is refused.
   // On failure the states are as before and outputs are undefined.
   int32_t (*run)(fv_model_ctx *c, uint32_t entry, const void *const *inputs, void *const *outputs);
 

@@ -120,9 +120,10 @@ static bool make_entry(fv_exec_ctx *c, ex_entry *e, const fv_prog_entry *p) {
   e->loop = zeroed(deepest_nest(e), sizeof *e->loop);
   e->spare = zeroed(out, sizeof *e->spare);
   e->spare_bytes = zeroed(out, sizeof *e->spare_bytes);
+  e->span = zeroed(in + out, sizeof *e->span);
   if (!e->slot || !e->set_at_bind || !e->given || !e->wanted || !e->known || !e->wanted_known ||
       !e->in_dim || !e->out_dim || !e->in_bytes || !e->out_bytes || !e->size || !e->item_of ||
-      !e->item || !e->order || !e->storage || !e->loop || !e->spare || !e->spare_bytes)
+      !e->item || !e->order || !e->storage || !e->loop || !e->spare || !e->spare_bytes || !e->span)
     return false;
   number_items(c, e);
   note_bind_slots(c, e);
@@ -133,10 +134,10 @@ static void free_entry(fv_exec_ctx *c, ex_entry *e) {
   for (uint32_t i = 0; e->spare && e->spare_bytes && i < e->prog->outputs.count; i++)
     if (e->spare[i])
       c->opt.ops->free(c->opt.dev, e->spare[i], e->spare_bytes[i]);
-  void *const own[] = {e->set_at_bind,  e->slot,      e->given,      e->wanted,  e->known,
-                       e->wanted_known, e->in_dim,    e->out_dim,    e->size,    e->item_of,
-                       e->item,         e->order,     e->in_bytes,   e->storage, e->loop,
-                       e->spare,        e->out_bytes, e->spare_bytes};
+  void *const own[] = {e->set_at_bind,  e->slot,      e->given,       e->wanted,  e->known,
+                       e->wanted_known, e->in_dim,    e->out_dim,     e->size,    e->item_of,
+                       e->item,         e->order,     e->in_bytes,    e->storage, e->loop,
+                       e->spare,        e->out_bytes, e->spare_bytes, e->span};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     free(own[i]);
 }

@@ -29,6 +29,13 @@ typedef struct ex_loop {
   int64_t trip, trips;
 } ex_loop;
 
+// The bytes of a tensor of the caller.
+typedef struct ex_span {
+  uintptr_t begin, end;
+  const fv_prog_port *port;
+  bool output;
+} ex_span;
+
 // What an entry has bound.
 typedef struct ex_entry {
   const fv_prog_entry *prog;
@@ -59,6 +66,7 @@ typedef struct ex_entry {
   uint32_t depth;
   void **spare;  // per output: memory for one that the caller does not want
   int64_t *spare_bytes;
+  ex_span *span;  // per input and output: workspace of a run
   int64_t arena_bytes;
 } ex_entry;
 
@@ -110,6 +118,9 @@ int32_t ex_commit(fv_exec_ctx *c, ex_entry *e);
 // bind.c: binds again with the symbols of the last bind. input_dims (optional)
 // must be what follows from them.
 int32_t ex_rebind(fv_exec_ctx *c, ex_entry *e, const int64_t *const *input_dims);
+
+// overlap.c: before a run writes anything.
+int32_t ex_check_overlaps(fv_exec_ctx *c, ex_entry *e);
 
 // run.c: one instruction of the kinds that a bind section has.
 int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h);

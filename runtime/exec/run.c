@@ -350,6 +350,8 @@ int32_t fv_exec_run(fv_exec_ctx *c, uint32_t entry, const void *const *inputs,
     status = check_inputs(c, e);
   if (status == FV_MODEL_OK)
     status = check_outputs(c, e);
+  if (status == FV_MODEL_OK)
+    status = ex_check_overlaps(c, e);
   clean_up(c, e);
   if (status == FV_MODEL_OK)
     status = ex_check_lengths(c, e, true);

@@ -166,6 +166,35 @@ static void run_straight(bench *t, int64_t n) {
   assert_true(z[0] == 100 && z[3] == 400);
 }
 
+// x, y of two elements and z of four at all distances from each other, and unwanted.
+static void overlaps(bench *t) {
+  for (int x = 0; x <= 8; x++)
+    for (int y = -1; y <= 8; y++)
+      for (int z = -1; z <= 8; z++) {
+        float m[12];
+        for (int i = 0; i < 12; i++)
+          m[i] = (float)i;
+        const bool xy = y >= 0 && abs(x - y) < 2, xz = z >= 0 && x < z + 4 && z < x + 2;
+        const bool yz = y >= 0 && z >= 0 && y < z + 4 && z < y + 2;
+        const int32_t s = fv_exec_run(t->c, 0, (const void *[]){m + x},
+                                      (void *[]){y < 0 ? NULL : m + y, z < 0 ? NULL : m + z});
+        const char *said = fv_exec_error(t->c);
+        assert_int_equal(s, xy || xz || yz ? FV_MODEL_ERR_ARG : FV_MODEL_OK);
+        if (s == FV_MODEL_OK)
+          continue;
+        assert_true((xy && !strcmp(said, "output 'y' overlaps input 'x'")) ||
+                    (xz && !strcmp(said, "output 'z' overlaps input 'x'")) ||
+                    (yz && (!strcmp(said, "output 'y' overlaps output 'z'") ||
+                            !strcmp(said, "output 'z' overlaps output 'y'"))));
+        for (int i = 0; i < 12; i++)
+          assert_true(m[i] == (float)i);
+      }
+  // Without elements nothing overlaps.
+  float m[4];
+  assert_int_equal(fv_exec_bind(t->c, 0, (int64_t[]){0}, NULL), FV_MODEL_OK);
+  assert_int_equal(fv_exec_run(t->c, 0, (const void *[]){m}, (void *[]){m, m}), FV_MODEL_OK);
+}
+
 static void straight_on(bool host) {
   bench t;
   build_straight();
@@ -208,6 +237,7 @@ static void straight_on(bool host) {
   assert_int_equal(fv_exec_run(t.c, 0, x, (void *[]){y, NULL}), FV_MODEL_OK);
   assert_true(y[0] == 6 && y[1] == 8);
   assert_int_equal(fv_exec_run(t.c, 0, x, NULL), FV_MODEL_OK);
+  overlaps(&t);
   stop(&t);
   assert_int_equal(live, 0);
 }

@@ -31,6 +31,12 @@ int main(void) {
   status = small_main_run(a, &dims, &in, &out);
   printf("%d: %s\n", status, small_error(a));
   dims.S = 2;
+  out.y = x + 1;  // nothing is written
+  status = small_main_run(a, &dims, &in, &out);
+  printf("%d: %s: %g %d\n", status, small_error(a), x[1], (int)square[0]);
+  out.y = (float *)square;
+  status = small_main_run(a, &dims, &in, &out);
+  printf("%d: %s: %d\n", status, small_error(a), (int)square[0]);
   out.y = 0;  // not wanted
   status = small_main_run(a, &dims, &in, &out);
   printf("%d: %d %d\n", status, (int)square[0], (int)square[1]);
