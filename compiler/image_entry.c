@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/image_entry.h"
 
+#include <string.h>
+
 //===-- Scalars -----------------------------------------------------------------===//
 
 static void push(im_entry *m, im_code *c, fv_hinst i) {
@@ -238,14 +240,18 @@ static void translate_one(im_entry *m, const fv_linst *s) {
   }
   case FV_H_READ: {
     const uint32_t most = im_slot(m, s->x);
+    const char *range = s->range ? s->range : "";
+    const size_t n = strlen(range);
     refresh(m, s->a);
     touch(m, s->a, (uint32_t)m->run.n);
     push(m, &m->run,
-         (fv_hinst){.op = FV_H_READ,
-                    .a = s->symbol,
-                    .b = s->a,
-                    .c = most,
-                    .d = m->site(m->user, s->span, s->text)});
+         (fv_hinst){
+             .op = FV_H_READ,
+             .n = n <= UINT16_MAX ? (uint16_t)n : 0,
+             .a = s->symbol,
+             .b = s->a,
+             .c = most,
+             .d = m->site(m->user, s->span, fv_arena_printf(m->arena, "%s%s", s->text, range))});
     break;
   }
   case FV_H_SCALAR: assign(m, s->symbol, s->x); break;

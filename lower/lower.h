@@ -46,6 +46,8 @@ typedef struct fv_linst {
                             // result, of the trips made (or FV_NO_SLOT); READ, SCALAR: symbol
   uint32_t match;           // LOOP: its END_LOOP; END_LOOP: its LOOP; IF: where to skip to
   const char *text;         // CHECK, READ
+  const char
+      *range;  // READ: behind the value in its message, see fv_defined; NULL: it is not shown
   const fv_span *span;
 } fv_linst;
 

@@ -42,13 +42,14 @@ static uint32_t flag_symbol(lw *l) {
   return fv_symbol_add(l->pool, "flag.run", 0, 1, FV_SYM_RESULT);
 }
 
-static void read_symbol(lw *l, uint32_t symbol, uint32_t buffer, const fv_expr *max,
-                        const fv_span *span, const char *text) {
+static fv_linst *read_symbol(lw *l, uint32_t symbol, uint32_t buffer, const fv_expr *max,
+                             const fv_span *span, const char *text) {
   fv_linst *i = lw_new_inst(l, FV_H_READ, span);
   i->symbol = symbol;
   i->a = buffer;
   i->x = max;
   i->text = text;
+  return i;
 }
 
 static void read_flag(lw *l, uint32_t symbol, uint32_t buffer, const fv_span *span) {
@@ -58,8 +59,9 @@ static void read_flag(lw *l, uint32_t symbol, uint32_t buffer, const fv_span *sp
 void lw_read_defined(lw *l, const fv_node *n) {
   for (int i = 0; i < n->meaning->n_defined; i++) {
     const fv_defined *d = &n->meaning->defined[i];
-    read_symbol(l, d->symbol, lw_value_buffer(l, n->out[d->result]), d->max, fv_node_span(n),
-                d->text);
+    fv_linst *read = read_symbol(l, d->symbol, lw_value_buffer(l, n->out[d->result]), d->max,
+                                 fv_node_span(n), d->text);
+    read->range = d->range;
   }
 }
 

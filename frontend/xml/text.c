@@ -344,10 +344,12 @@ bool fv_xml_dims(fv_xml_cx *cx, const fv_xml_attr *a, int *rank, const fv_expr *
       return false;
     }
     const fv_expr *d = fv_xml_expr(cx, item);
-    if (d && fv_x_range(cx->pool, d, NULL, 0).lo < 0) {
+    const int64_t least = d ? fv_x_range(cx->pool, d, NULL, 0).lo : 0;
+    if (least < 0) {  // INT64_MIN: there is no bound
+      const char *number =
+          least == INT64_MIN ? "negative" : fv_arena_printf(cx->arena, "%lld", (long long)least);
       (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, a, item.at),
-                         "a dim must not be negative, and this may be %lld",
-                         (long long)fv_x_range(cx->pool, d, NULL, 0).lo);
+                         "a dim must not be negative, and this may be %s", number);
       d = NULL;
     }
     good = good && d;

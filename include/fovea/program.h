@@ -94,23 +94,24 @@ typedef struct fv_prog_buffer {
 // SCALAR takes every primitive that integers have; NOT is that of bool (1 if the
 // slot is 0, else 0), CAST and BITCAST copy.
 //   X(id, operands)
-#define FV_HOP_TABLE(X)                                                                   \
-  X(LITERAL, "slot a = literals[b]")                                                      \
-  X(SCALAR, "slot a = primitive n (fv_scalar_op, i64) of slots b, c, d")                  \
-  X(LAUNCH,                                                                               \
-    "kernel a over slot b blocks, scratch slot c bytes or FV_NO_SLOT; args[d..]: "        \
-    "buffers, then scalar slots, as the kernel's counts say")                             \
-  X(COPY, "buffer a = buffer b, slot c bytes")                                            \
-  X(ZERO, "buffer a = 0, slot c bytes")                                                   \
-  X(READ,                                                                                 \
-    "slot a (a result) = the first element of buffer b, an integer or bool; below the "   \
-    "symbol's min or above slot c fails the run with sites[d]")                           \
-  X(LOOP,                                                                                 \
-    "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); " \
-    "with slot d != FV_NO_SLOT: also when it is 0, before each trip")                     \
-  X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)") \
-  X(SWAP, "buffers a and b exchange their memory (both ARENA, equal sizes)")              \
-  X(IF, "skip to instruction b when slot a is 0")                                         \
+#define FV_HOP_TABLE(X)                                                                    \
+  X(LITERAL, "slot a = literals[b]")                                                       \
+  X(SCALAR, "slot a = primitive n (fv_scalar_op, i64) of slots b, c, d")                   \
+  X(LAUNCH,                                                                                \
+    "kernel a over slot b blocks, scratch slot c bytes or FV_NO_SLOT; args[d..]: "         \
+    "buffers, then scalar slots, as the kernel's counts say")                              \
+  X(COPY, "buffer a = buffer b, slot c bytes")                                             \
+  X(ZERO, "buffer a = 0, slot c bytes")                                                    \
+  X(READ,                                                                                  \
+    "slot a (a result) = the first element of buffer b, an integer or bool; below the "    \
+    "symbol's min or above slot c fails the run with sites[d], the value before its last " \
+    "n bytes, if n != 0, and slot c behind it, if it ends with a blank")                   \
+  X(LOOP,                                                                                  \
+    "counter slot a from 0 to slot b; leaves at instruction c (the one after END_LOOP); "  \
+    "with slot d != FV_NO_SLOT: also when it is 0, before each trip")                      \
+  X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)")  \
+  X(SWAP, "buffers a and b exchange their memory (both ARENA, equal sizes)")               \
+  X(IF, "skip to instruction b when slot a is 0")                                          \
   X(CHECK, "slot a must not be 0, else the run fails with sites[b]")
 
 typedef enum fv_hop {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ir/eval/eval.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -245,13 +246,22 @@ static fv_status reserve_symbols(scope *s, const fv_node *n) {
   return FV_OK;
 }
 
+static fv_status out_of_range(const scope *s, const fv_node *n, const fv_defined *d, int64_t v) {
+  char most[24] = "";
+  const size_t len = strlen(d->range);
+  if (len && d->range[len - 1] == ' ')
+    snprintf(most, sizeof most, "%lld", (long long)s->symbol[d->symbol]);
+  return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "%s%lld%s%s", d->text, (long long)v,
+                  d->range, most);
+}
+
 static fv_status define_symbols(scope *s, const fv_node *n, fv_array *out) {
   const fv_xpool *pool = n->region->graph->module->pool;
   for (int i = 0; i < n->meaning->n_defined; i++) {
     const fv_defined *d = &n->meaning->defined[i];
     const int64_t v = fv_scalar_load(out[d->result].dtype, out[d->result].data).i;
     if (v < fv_symbol_get(pool, d->symbol)->min || v > s->symbol[d->symbol])
-      return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "%s", d->text);
+      return out_of_range(s, n, d, v);
     s->symbol[d->symbol] = v;
   }
   for (int i = 0; n->meaning->n_defined && i < n->n_out; i++)

@@ -88,12 +88,13 @@ struct fv_kb;  // kernel builder, ir/kernel/kernel.h
 typedef enum fv_meaning_kind { FV_MEANS_NEST, FV_MEANS_EXPAND, FV_MEANS_KERNEL } fv_meaning_kind;
 
 // A symbol that the node defines: once it has run, the one element of its result number
-// `result`, an integer; between the symbol's min and `max`, else the run fails with `text`.
+// `result`, an integer; between the symbol's min and `max`, else the run fails with `text`, the
+// value, `range`, and the largest behind a range that ends with a blank.
 typedef struct fv_defined {
   uint32_t symbol;
   int result;
   const fv_expr *max;
-  const char *text;
+  const char *text, *range;  // "item: ", " is not in 0..S = "
 } fv_defined;
 
 typedef struct fv_meaning {

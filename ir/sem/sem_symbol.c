@@ -45,8 +45,10 @@ fv_status fv_sem_item(fv_sem *s) {
   d->symbol = (uint32_t)fv_sem_symbol(s, 0, 1, "item.value", min, most);
   d->max = max;
   fv_symbol_bound(s->pool, d->symbol, max);
-  d->text = fv_arena_printf(s->arena, "item: the value is not in %lld..%s", (long long)min,
-                            fv_sem_dim_text(s, max));
+  int64_t number;
+  d->text = "item: ";
+  d->range = fv_arena_printf(s->arena, " is not in %lld..%s%s", (long long)min,
+                             fv_sem_dim_text(s, max), fv_x_is_lit(max, &number) ? "" : " = ");
   s->meaning->defined = d;
   s->meaning->n_defined = 1;
   fv_sem_result(s, FV_i64, t->rank, dims);

@@ -155,6 +155,20 @@ static int64_t to_i64(const uint8_t *data, uint32_t dtype, int64_t size) {
   return dtype == FV_u8 || !unused ? (int64_t)v : (int64_t)(v << unused) >> unused;
 }
 
+static int32_t out_of_range(fv_exec_ctx *c, const fv_hinst *h, int64_t v, int64_t most) {
+  if (h->d >= c->image.head->sites.count)
+    return site_failed(c, h->d);
+  const char *text = fv_exec_string(&c->image, c->image.site[h->d]);
+  const size_t n = strlen(text);
+  if (!h->n || h->n > n)
+    return site_failed(c, h->d);
+  const int head = (int)(n - h->n);
+  if (text[n - 1] == ' ')
+    return ex_fail(c, FV_MODEL_ERR_RUN, "%.*s%lld%s%lld", head, text, (long long)v, text + head,
+                   (long long)most);
+  return ex_fail(c, FV_MODEL_ERR_RUN, "%.*s%lld%s", head, text, (long long)v, text + head);
+}
+
 static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   region p;
   uint8_t data[8];
@@ -168,7 +182,7 @@ static int32_t read_symbol(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
     return ex_device_failed(c, "read");
   const int64_t v = to_i64(data, dtype, size);
   if (v < c->image.symbol[h->a].min || v > e->slot[h->c])
-    return site_failed(c, h->d);
+    return out_of_range(c, h, v, e->slot[h->c]);
   e->slot[h->a] = v;
   return FV_MODEL_OK;
 }
