@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arguments of the launch, in this order. Buffers: the inputs, the outputs, a block for each state
-// that the graph uses (a copy, where it writes it), and an i64 for each symbol of the module, where
-// the run leaves the symbols that it defines. Scalars: the symbols that are known when it begins,
-// and the bytes that there are for each output.
+// Arguments of the launch, in this order. Buffers: the inputs, the outputs, for each state that the
+// graph uses the block to read and, where it writes it, that of the next version, and an i64 for
+// each symbol of the module, where the run leaves the symbols that it defines. Scalars: the symbols
+// that are known when it begins, and the bytes that there are for each output.
 #include "compiler/runner.h"
 
 #include <stdio.h>
@@ -100,34 +100,22 @@ static fv_linst *add_inst(fv_arena *ar, fv_lentry *e, fv_hop op, const fv_span *
   return &e->inst[e->n_inst - 1];
 }
 
-static const fv_expr *bytes_of(fv_xpool *p, const fv_type *t) {
-  const fv_expr *x = fv_x_i64(p, fv_dtype_size(t->dtype));
-  for (int d = 0; d < t->rank; d++)
-    x = fv_x_mul(p, x, t->dim[d]);
-  return x;
-}
-
-// As the interpreter lays states out: members are multiples of 64 bytes.
-static const fv_expr *state_bytes(fv_xpool *p, const fv_state *s) {
-  const fv_expr *lines =
-      fv_x_floordiv(p, fv_x_add(p, bytes_of(p, &s->type), fv_x_i64(p, 63)), fv_x_i64(p, 64));
-  return fv_x_mul(p, lines, fv_x_i64(p, 64 * (int64_t)s->members));
-}
-
-// The block that a graph works on. One that it writes is the next version, and begins as a copy.
-static uint32_t state_block(fv_arena *ar, fv_lentry *e, const uses *u, uint32_t s) {
+// The block that a graph reads and, where it writes the state, that of the next version, which
+// begins as a copy.
+static uint32_t state_blocks(fv_arena *ar, fv_lentry *e, const uses *u, uint32_t s, uint32_t *out) {
   const fv_state *state = u->m->state[s];
-  const uint32_t now = add_buffer(
+  fv_xpool *p = u->m->pool;
+  out[0] = add_buffer(
       ar, e, (fv_lbuffer){.space = FV_SPACE_STATE, .dtype = state->type.dtype, .index = s});
   if (!u->written[s])
-    return now;
-  const uint32_t next = add_buffer(
+    return 1;
+  out[1] = add_buffer(
       ar, e, (fv_lbuffer){.space = FV_SPACE_STATE_NEXT, .dtype = state->type.dtype, .index = s});
   fv_linst *copy = add_inst(ar, e, FV_H_COPY, NULL);
-  copy->a = next;
-  copy->b = now;
-  copy->x = state_bytes(u->m->pool, state);
-  return next;
+  copy->a = out[1];
+  copy->b = out[0];
+  copy->x = fv_x_mul(p, fv_type_member_stride(p, &state->type), fv_x_i64(p, state->members));
+  return 2;
 }
 
 // After the launch: the symbols that the run has set, one by one.
@@ -156,7 +144,7 @@ static fv_kernel *lower_graph(fv_arena *ar, const fv_graph *g, uint32_t number, 
   uses u;
   find_uses(ar, g, &u);
   fv_kernel *k = FV_NEW(ar, fv_kernel);
-  uint32_t *buffer = FV_NEW_N(ar, uint32_t, n_in + n_out + m->n_state + 1), n = 0;
+  uint32_t *buffer = FV_NEW_N(ar, uint32_t, n_in + n_out + 2 * m->n_state + 1), n = 0;
   for (int i = 0; i < n_in; i++)
     buffer[n++] = add_buffer(ar, e,
                              (fv_lbuffer){.space = FV_SPACE_INPUT,
@@ -169,7 +157,7 @@ static fv_kernel *lower_graph(fv_arena *ar, const fv_graph *g, uint32_t number, 
                                           .index = (uint32_t)i});
   for (int s = 0; s < m->n_state; s++)
     if (u.read[s])
-      buffer[n++] = state_block(ar, e, &u, (uint32_t)s);
+      n += state_blocks(ar, e, &u, (uint32_t)s, &buffer[n]);
   const uint32_t results = add_buffer(
       ar, e,
       (fv_lbuffer){
@@ -182,7 +170,8 @@ static fv_kernel *lower_graph(fv_arena *ar, const fv_graph *g, uint32_t number, 
     if (u.symbol[y] && known_before(m, y))
       scalar[n_scalar++] = fv_x_sym(m->pool, y);
   for (int i = 0; i < n_out; i++)
-    scalar[n_scalar++] = fv_lower_bound(m->pool, e, bytes_of(m->pool, &g->region->result[i]->type));
+    scalar[n_scalar++] =
+        fv_lower_bound(m->pool, e, fv_type_bytes(m->pool, &g->region->result[i]->type));
   *k = (fv_kernel){
       .code = {.struct_size = sizeof k->code, .name = g->name, .n_global = n, .n_scalar = n_scalar},
       .number = number,
@@ -283,13 +272,20 @@ static fv_status launch_body(void *user) {
     if (!make_input(&g->region->param[i]->type, symbol, &cx->buf[i], &in[i]))
       return fv_error(&diag, FV_ERR_BACKEND, NULL, "a dim of input '%s' is not known",
                       g->input_name[i]);
-  uint8_t **state = FV_NEW_N(cx->ar, uint8_t *, m->n_state);
+  const uint8_t **state = FV_NEW_N(cx->ar, const uint8_t *, m->n_state);
+  uint8_t **next = FV_NEW_N(cx->ar, uint8_t *, m->n_state);
   const fv_memref *at = cx->buf + n_in + n_out;
-  for (int s = 0; s < m->n_state; s++)
-    if (u.read[s])
-      state[s] = address(at++);
-  fv_run_io io = {
-      .symbol = symbol, .input = in, .output = out, .state = state, .arena = cx->ar, .diag = &diag};
+  for (int s = 0; s < m->n_state; s++) {
+    state[s] = u.read[s] ? address(at++) : NULL;
+    next[s] = u.written[s] ? address(at++) : NULL;
+  }
+  fv_run_io io = {.symbol = symbol,
+                  .input = in,
+                  .output = out,
+                  .state = state,
+                  .next = next,
+                  .arena = cx->ar,
+                  .diag = &diag};
   fv_report report = {.diag = &diag};
   cx->result = cx->r->e->backend->run_graph(cx->r->e->device, g, &io, &report);
   FV_TRY(fv_plugin_status(cx->result));

@@ -122,17 +122,22 @@ uint32_t lw_constant_buffer(lw *l, const fv_node *n, const fv_layout *layout) {
   return lw_new_buffer(l, &b);
 }
 
+const fv_expr *lw_state_offset(lw *l, const fv_node *n) {
+  const fv_state *state = l->module->state[fv_attr_int(n, "state")];
+  if (state->members == 1)
+    return NULL;
+  return fv_x_mul(l->pool, fv_attr_get(n, "member")->x,
+                  fv_type_member_stride(l->pool, &state->type));
+}
+
 uint32_t lw_state_buffer(lw *l, const fv_node *n, fv_space space) {
   const int64_t s = fv_attr_int(n, "state");
   const fv_state *state = l->module->state[s];
-  fv_xpool *p = l->pool;
-  fv_lbuffer b = {
-      .space = space, .dtype = state->type.dtype, .index = (uint32_t)s, .name = state->name};
-  if (state->members > 1) {
-    const fv_expr *bytes = lw_type_bytes(l, &state->type);
-    b.stride = fv_x_mul(p, fv_attr_get(n, "member")->x,
-                        fv_x_mul(p, lw_ceil_div(p, bytes, 64), fv_x_i64(p, 64)));
-  }
+  const fv_lbuffer b = {.space = space,
+                        .dtype = state->type.dtype,
+                        .index = (uint32_t)s,
+                        .stride = lw_state_offset(l, n),
+                        .name = state->name};
   return lw_new_buffer(l, &b);
 }
 

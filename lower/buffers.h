@@ -22,6 +22,7 @@ const fv_expr *lw_ceil_div(fv_xpool *p, const fv_expr *a, int64_t b);
 uint32_t lw_value_buffer(lw *l, const fv_value *v);  // of a value that is not virtual
 uint32_t lw_constant_buffer(lw *l, const fv_node *n, const fv_layout *layout);
 // The state that a state_read or state_write names: its current or its next version.
+const fv_expr *lw_state_offset(lw *l, const fv_node *n);  // of its member; NULL: there is one
 uint32_t lw_state_buffer(lw *l, const fv_node *n, fv_space space);
 
 #endif  // FOVEA_LOWER_BUFFERS_H_

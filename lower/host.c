@@ -12,8 +12,8 @@ static void emit_state_write(lw *l, const fv_node *n) {
   const int64_t s = fv_attr_int(n, "state");
   const uint32_t src = lw_value_buffer(l, n->in[0]);
   const fv_lbuffer *b = &l->entry->buffer[src];
-  if (b->space == FV_SPACE_STATE && b->index == (uint32_t)s)
-    return;  // written in place
+  if (b->space == FV_SPACE_STATE && b->index == (uint32_t)s && b->stride == lw_state_offset(l, n))
+    return;  // it stands there already: written in place, or read
   l->out->state_doubled[s] = true;
   const uint32_t dst = lw_state_buffer(l, n, FV_SPACE_STATE_NEXT);
   lw_copy_bytes(l, dst, src, &n->in[0]->type);

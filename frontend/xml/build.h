@@ -14,6 +14,7 @@
 #include "frontend/weights/weights.h"
 #include "frontend/xml/tree.h"
 #include "ir/graph/attr_text.h"
+#include "ir/graph/loop.h"
 #include "ir/sem/sem.h"
 
 typedef struct fv_xml_cx fv_xml_cx;
@@ -87,6 +88,11 @@ typedef struct fv_xml_collect {
   bool poisoned;
 } fv_xml_collect;
 
+typedef struct fv_xml_rows {  // what is appended in a loop
+  const fv_expr *count;
+  const fv_span *at;
+} fv_xml_rows;
+
 typedef struct fv_xml_loop {
   fv_node *node;  // placed when the body is done
   uint32_t counter;
@@ -101,6 +107,8 @@ typedef struct fv_xml_loop {
   fv_xml_collect *collect;
   int n_collect;
   size_t cap_collect;
+  fv_xml_rows *rows;  // those whose number depends on what the run counts
+  size_t n_rows, cap_rows;
 } fv_xml_loop;
 
 typedef struct fv_xml_if {
@@ -133,12 +141,18 @@ typedef struct fv_xml_frame {
 
 //===-- The context -------------------------------------------------------===//
 
+typedef struct fv_xml_update {
+  const fv_expr *member;
+  fv_bounds all;  // of `member` in all steps of the loops around
+} fv_xml_update;
+
 typedef struct fv_xml_written {  // the updates of a state in this graph
-  const fv_expr **member;
+  fv_xml_update *update;
   size_t n, cap;
-  const fv_expr **varying;  // those of them that are no plain integers
+  fv_xml_update *varying;  // those of them that are no plain integers
   size_t n_varying, cap_varying;
   fv_xml_scope *plain;  // the others, by their text
+  int64_t appended;     // members, in all steps together
 } fv_xml_written;
 
 typedef struct fv_xml_family {  // of weights: one for each combination of its counters
@@ -161,6 +175,9 @@ struct fv_xml_cx {
   fv_xml_scope *model;            // integers and constants of the model
   fv_xml_scope *blocks, *states;  // elements and places by name
   fv_xml_scope *graphs;           // places by name
+  fv_xml_scope *lengths;          // by the name of a length: the number of its first state
+  int *same_length;               // by state: the next one of its length, in a ring
+  size_t n_same_length, cap_same_length;
   fv_weights *weights;
   bool weights_failed;        // a file is missing: unknown names are no news
   fv_xml_scope *tensors;      // views of weights and literals, by what they are
@@ -331,5 +348,9 @@ void fv_xml_run_item(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_read(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_write(fv_xml_cx *cx, const fv_xml_elem *e);
 void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e);
+// At the end of a loop: the rows that are appended in it are as many in each step.
+bool fv_xml_check_rows(fv_xml_cx *cx, const fv_xml_loop *l);
+// At the end of a graph: a length that it advances grows in all states that have it.
+void fv_xml_check_growth(fv_xml_cx *cx);
 
 #endif  // FOVEA_FRONTEND_XML_BUILD_H_

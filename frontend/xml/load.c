@@ -116,6 +116,8 @@ static void run_graph(fv_xml_cx *cx, fv_xml_elem *e, const char *name) {
   cx->top = NULL;
   cx->depth = 0;
   cx->current = e;
+  if (cx->n_faults == before)
+    fv_xml_check_growth(cx);
   if (cx->n_faults == before && fv_graph_unify(cx->graph, cx->diag) != FV_OK) {
     cx->n_faults++;
     cx->status = cx->status == FV_OK ? FV_ERR_TYPE : cx->status;
@@ -298,6 +300,7 @@ static fv_status load(fv_arena *ar, const char *path, const fv_load_options *opt
       .blocks = fv_xml_scope_create(ar, NULL),
       .states = fv_xml_scope_create(ar, NULL),
       .graphs = fv_xml_scope_create(ar, NULL),
+      .lengths = fv_xml_scope_create(ar, NULL),
       .tensors = fv_xml_scope_create(ar, NULL),
       .families = fv_xml_scope_create(ar, NULL),
       .weights = fv_weights_create(ar),

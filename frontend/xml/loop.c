@@ -480,6 +480,7 @@ void fv_xml_finish_loop(fv_xml_cx *cx, fv_xml_frame *f) {
   cx->current = e;
   cx->top = f->up;
   set_while(cx, e, l);
+  l->poisoned |= !fv_xml_check_rows(cx, l);
   if (!l->poisoned && !e->bad)
     l->poisoned = !room_for_steps(cx, l);
   fv_node *n = l->poisoned || e->bad ? NULL : place_loop(cx, l);

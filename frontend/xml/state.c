@@ -4,12 +4,14 @@
 // the valid part with them; the graph that does it advances the length.
 #include <string.h>
 
+#include "base/checked.h"
 #include "frontend/xml/build.h"
 
 typedef struct use {
   int index;
   const fv_state *state;
   const fv_expr *member;
+  fv_bounds all;  // of `member` in all steps of the loops around
 } use;
 
 //===-- Declaration -------------------------------------------------------===//
@@ -71,6 +73,19 @@ static bool declare_length(fv_xml_cx *cx, const fv_xml_elem *e, fv_state *s) {
   return true;
 }
 
+// States of one length stand in a ring, wherever a graph comes upon it.
+static void join_length(fv_xml_cx *cx, const fv_state *s, int number) {
+  FV_PUSH(cx->arena, cx->same_length, cx->n_same_length, cx->cap_same_length, number);
+  if (s->length_axis < 0)
+    return;
+  const char *length = fv_symbol_get(cx->pool, s->length)->name;
+  if (fv_xml_scope_note(cx->arena, cx->lengths, length, (size_t)number))
+    return;
+  const size_t first = fv_xml_scope_get(cx->lengths, length, strlen(length))->place;
+  cx->same_length[number] = cx->same_length[first];
+  cx->same_length[first] = number;
+}
+
 void fv_xml_run_state(fv_xml_cx *cx, const fv_xml_elem *e) {
   const fv_xml_attr *name = fv_xml_find_attr(e, "name");
   const fv_xml_attr *members = fv_xml_find_attr(e, "members");
@@ -98,6 +113,7 @@ void fv_xml_run_state(fv_xml_cx *cx, const fv_xml_elem *e) {
   made->length_axis = s.length_axis;
   made->length = s.length;
   made->span = fv_xml_at(cx, e);
+  join_length(cx, made, cx->module->n_state - 1);
   entry->kind = FV_XML_PLACE;
   entry->place = (size_t)cx->module->n_state - 1;
 }
@@ -121,25 +137,18 @@ static const fv_state *find_state(fv_xml_cx *cx, const fv_xml_elem *e, int *inde
   return cx->module->state[*index];
 }
 
-static const fv_expr *note_counter(void *user, const fv_expr *e) {
-  uint64_t *sought = user;
-  if (e->kind == FV_E_SYM && e->ref == *sought)
-    *sought = UINT64_MAX;
-  return e;
-}
+//===-- Updates -----------------------------------------------------------===//
 
-// Each step of a loop must update a member of its own.
-static bool own_member(fv_xml_cx *cx, const fv_xml_elem *e, const use *u) {
+// Each step of a loop must update a member of its own: a higher one than the step before, or a
+// lower one, together with all that the loops inside update in it.
+static bool own_member(fv_xml_cx *cx, const fv_xml_elem *e, use *u) {
+  u->all = (fv_bounds){u->member, u->member};
   for (const fv_xml_frame *f = cx->top; f; f = f->up) {
-    if (!f->loop)
-      continue;
-    uint64_t sought = f->loop->counter;
-    (void)fv_x_rewrite(cx->pool, u->member, note_counter, &sought);
-    if (sought == UINT64_MAX)
+    if (!f->loop || (fv_loop_apart(f->loop->node, u->all) && fv_loop_widen(f->loop->node, &u->all)))
       continue;
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
-                       "every step of the loop would update the same member of state '%s'; give "
-                       "it member= with the counter of the loop",
+                       "each step of the loop must update a member of state '%s' of its own; give "
+                       "it a member= that rises or falls with the counter of the loop",
                        u->state->name);
     return false;
   }
@@ -154,31 +163,49 @@ static fv_xml_written *updates_of(fv_xml_cx *cx, const fv_state *s) {
   return &cx->written[fv_xml_scope_get(cx->written_of, s->name, strlen(s->name))->place];
 }
 
-static bool may_equal(fv_xml_cx *cx, const fv_expr *const *list, size_t n, const fv_expr *e) {
+// The counter in some other step: unknown, as an index is.
+static const fv_expr *other_step(void *user, const fv_expr *e) {
+  fv_xpool *p = user;
+  const bool counter = e->kind == FV_E_SYM && fv_symbol_get(p, e->ref)->kind == FV_SYM_COUNTER;
+  return counter ? fv_x_index(p, e->ref) : e;
+}
+
+static bool below(fv_xpool *p, const fv_bounds *a, const fv_bounds *b) {
+  return fv_prove_le(p, fv_x_add(p, a->hi, fv_x_i64(p, 1)), b->lo) == FV_YES;
+}
+
+// May a member that was updated be that of this use? Two updates must be apart in any two steps, a
+// read follows an update in the same step.
+static bool may_meet(fv_xml_cx *cx, const fv_xml_update *list, size_t n, const use *u,
+                     bool update) {
+  fv_xpool *p = cx->pool;
+  const fv_expr *member = update ? fv_x_rewrite(p, u->member, other_step, p) : u->member;
   for (size_t i = 0; i < n; i++)
-    if (fv_prove_eq(cx->pool, list[i], e) != FV_NO)
+    if (fv_prove_eq(p, list[i].member, member) != FV_NO && !below(p, &list[i].all, &u->all) &&
+        !below(p, &u->all, &list[i].all))
       return true;
   return false;
 }
 
 // Two plain integers are looked up; only what depends on a counter is compared.
-static bool updated(fv_xml_cx *cx, const fv_xml_written *w, const fv_expr *member) {
+static bool updated(fv_xml_cx *cx, const fv_xml_written *w, const use *u, bool update) {
   int64_t v;
-  if (!fv_x_is_lit(member, &v))
-    return may_equal(cx, w->member, w->n, member);
+  if (!fv_x_is_lit(u->member, &v))
+    return may_meet(cx, w->update, w->n, u, update);
   const char *text = fv_arena_printf(cx->arena, "%lld", (long long)v);
   return fv_xml_scope_get(w->plain, text, strlen(text)) ||
-         may_equal(cx, w->varying, w->n_varying, member);
+         may_meet(cx, w->varying, w->n_varying, u, update);
 }
 
-static void note_update(fv_xml_cx *cx, fv_xml_written *w, const fv_expr *member) {
+static void note_update(fv_xml_cx *cx, fv_xml_written *w, const use *u) {
+  const fv_xml_update update = {u->member, u->all};
   int64_t v;
-  if (fv_x_is_lit(member, &v))
+  if (fv_x_is_lit(u->member, &v))
     (void)fv_xml_scope_note(cx->arena, w->plain, fv_arena_printf(cx->arena, "%lld", (long long)v),
                             w->n);
   else
-    FV_PUSH(cx->arena, w->varying, w->n_varying, w->cap_varying, member);
-  FV_PUSH(cx->arena, w->member, w->n, w->cap, member);
+    FV_PUSH(cx->arena, w->varying, w->n_varying, w->cap_varying, update);
+  FV_PUSH(cx->arena, w->update, w->n, w->cap, update);
 }
 
 static bool find_use(fv_xml_cx *cx, const fv_xml_elem *e, bool update, use *u) {
@@ -193,18 +220,18 @@ static bool find_use(fv_xml_cx *cx, const fv_xml_elem *e, bool update, use *u) {
                        u->state->members);
     return false;
   }
+  u->all = (fv_bounds){u->member, u->member};
+  if (update && !own_member(cx, e, u))
+    return false;
   fv_xml_written *w = updates_of(cx, u->state);
-  if (updated(cx, w, u->member)) {
+  if (updated(cx, w, u, update)) {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
                        "state '%s' was updated before in this graph; use the value of that update",
                        u->state->name);
     return false;
   }
-  if (!update)
-    return true;
-  if (!own_member(cx, e, u))
-    return false;
-  note_update(cx, w, u->member);
+  if (update)
+    note_update(cx, w, u);
   return true;
 }
 
@@ -263,7 +290,31 @@ static bool advance(fv_xml_cx *cx, const fv_xml_elem *e, const fv_state *s, cons
     return false;
   }
   (void)fv_xml_scope_note(cx->arena, cx->advances, length, (size_t)g->n_advance);
-  fv_graph_add_advance(g, (fv_advance){.length = s->length, .next = next});
+  fv_graph_add_advance(g,
+                       (fv_advance){.length = s->length, .next = next, .span = fv_xml_at(cx, e)});
+  return true;
+}
+
+// The length is one for all members, so the loops around say nothing about the number of rows. What
+// their bodies count is known when they end.
+static void note_rows(fv_xml_cx *cx, const fv_xml_elem *e, const fv_expr *count) {
+  const fv_xml_rows rows = {count, fv_xml_at(cx, e)};
+  for (fv_xml_frame *f = cx->top; f && fv_x_has(count, FV_XF_RUN); f = f->up)
+    if (f->loop)
+      FV_PUSH(cx->arena, f->loop->rows, f->loop->n_rows, f->loop->cap_rows, rows);
+}
+
+bool fv_xml_check_rows(fv_xml_cx *cx, const fv_xml_loop *l) {
+  if (!l->n_rows)
+    return true;
+  const bool *varies = fv_symbols_inside(cx->arena, l->node);
+  for (size_t i = 0; i < l->n_rows; i++)
+    if (fv_x_uses_symbols(cx->pool, l->rows[i].count, varies)) {
+      (void)fv_xml_fault(cx, FV_ERR_TYPE, l->rows[i].at,
+                         "the rows that <append> adds may be more in one step of the loop than in "
+                         "another; their number must be known before the loop");
+      return false;
+    }
   return true;
 }
 
@@ -279,9 +330,11 @@ static fv_value *append_rows(fv_xml_cx *cx, const fv_xml_elem *e, const use *u, 
     return NULL;
   }
   const fv_expr *past = fv_x_sym(cx->pool, s->length);
-  const fv_expr *next = fv_x_add(cx->pool, past, x->type.dim[s->length_axis]);
+  const fv_expr *rows = x->type.dim[s->length_axis];
+  const fv_expr *next = fv_x_add(cx->pool, past, rows);
   if (!advance(cx, e, s, next))
     return NULL;
+  note_rows(cx, e, rows);
   fv_value *old = fv_xml_op1(cx, state_node(cx, FV_OP_state_read, u, NULL));
   if (!old)
     return NULL;
@@ -294,15 +347,59 @@ static fv_value *append_rows(fv_xml_cx *cx, const fv_xml_elem *e, const use *u, 
   return valid_part(cx, s, all, next);
 }
 
-// The length of a state grows in each run, whichever arms it takes.
+// The length of a state grows in each run, whichever arms it takes and wherever its loops end.
 static bool always_runs(fv_xml_cx *cx, const fv_xml_elem *e) {
-  for (const fv_xml_frame *f = cx->top; f; f = f->up)
-    if (f->kind == FV_XML_IN_ARM) {
-      (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
-                         "<append> stands in no arm of an <if>: each run adds its rows");
+  for (const fv_xml_frame *f = cx->top; f; f = f->up) {
+    const bool may_end = f->loop && fv_xml_find_attr(f->site, "while");
+    if (f->kind != FV_XML_IN_ARM && !may_end)
+      continue;
+    (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at(cx, e),
+                       "<append> stands in no %s: each run adds its rows",
+                       may_end ? "loop with while=" : "arm of an <if>");
+    return false;
+  }
+  return true;
+}
+
+// Steps with members of their own, so there are as many members.
+static bool count_members(fv_xml_cx *cx, const fv_xml_elem *e, const use *u) {
+  int64_t n = 1, trips;
+  for (const fv_xml_frame *f = cx->top; f; f = f->up) {
+    if (!f->loop)
+      continue;
+    if (!fv_x_is_lit(f->loop->trips, &trips) || !fv_mul_i64(n, trips, &n)) {
+      (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at(cx, e),
+                         "to how many members of state '%s' this appends depends on the run; the "
+                         "loop must make a plain number of steps",
+                         u->state->name);
       return false;
     }
+  }
+  fv_xml_written *w = updates_of(cx, u->state);
+  if (!fv_add_i64(w->appended, n, &w->appended))
+    w->appended = INT64_MAX;
   return true;
+}
+
+void fv_xml_check_growth(fv_xml_cx *cx) {
+  const fv_graph *g = cx->graph;
+  for (int i = 0; i < g->n_advance; i++) {
+    const char *length = fv_symbol_get(cx->pool, g->advance[i].length)->name;
+    const int first = (int)fv_xml_scope_get(cx->lengths, length, strlen(length))->place;
+    int at = first;
+    do {
+      const fv_state *s = cx->module->state[at];
+      const int64_t n = updates_of(cx, s)->appended;
+      if (n < s->members) {
+        (void)fv_xml_fault(cx, FV_ERR_TYPE, g->advance[i].span,
+                           "'%s' grows with this, but the graph appends to %lld of the %d member%s "
+                           "of state '%s', which has this length: append to each",
+                           length, (long long)n, s->members, s->members == 1 ? "" : "s", s->name);
+        break;
+      }
+      at = cx->same_length[at];
+    } while (at != first);
+  }
 }
 
 void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e) {
@@ -310,7 +407,9 @@ void fv_xml_run_append(fv_xml_cx *cx, const fv_xml_elem *e) {
   const fv_xml_attr *out = fv_xml_find_attr(e, "out");
   fv_value *x = fv_xml_operand(cx, fv_xml_whole(fv_xml_find_attr(e, "x")), NULL);
   const bool found = find_use(cx, e, true, &u);
-  fv_value *v = found && x && always_runs(cx, e) ? append_rows(cx, e, &u, x) : NULL;
+  fv_value *v = found && x && always_runs(cx, e) && count_members(cx, e, &u)
+                    ? append_rows(cx, e, &u, x)
+                    : NULL;
   if (out)
     fv_xml_bind_value(cx, fv_xml_whole(out), v);
 }

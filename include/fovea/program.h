@@ -76,6 +76,12 @@ typedef enum fv_space {
                         // slice of a collected value; it moves with that buffer in a SWAP
 } fv_space;
 
+// The members of a state stand one after another, each of `bytes` bytes at a multiple of 64.
+enum { FV_MEMBER_ALIGN = 64 };
+static inline int64_t fv_member_stride(int64_t bytes) {  // bytes < 2^62
+  return (bytes + (FV_MEMBER_ALIGN - 1)) & ~(int64_t)(FV_MEMBER_ALIGN - 1);
+}
+
 typedef struct fv_prog_buffer {
   uint8_t space, dtype;
   uint16_t reserved;

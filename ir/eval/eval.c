@@ -298,7 +298,8 @@ static int64_t member_of(const scope *s, const fv_node *n) {
   return fv_x_eval_kept(fv_attr_get(n, "member")->x, s->symbol, s->kept, &i) ? i : 0;
 }
 
-static fv_status state_place(scope *s, const fv_node *n, uint8_t **out, int64_t *bytes) {
+// Where the member is in the blocks of its state, and how large it is.
+static fv_status state_place(scope *s, const fv_node *n, int64_t *at, int64_t *bytes) {
   const int64_t state = fv_attr_int(n, "state");
   const fv_state *st = n->region->graph->module->state[state];
   int64_t dim[FV_MAX_RANK];
@@ -307,7 +308,7 @@ static fv_status state_place(scope *s, const fv_node *n, uint8_t **out, int64_t 
       return fv_error(s->diag, FV_ERR_RUN, st->span, "a dim of state '%s' is unknown", st->name);
   if (!fv_bytes_i64(dim, st->type.rank, fv_dtype_size(st->type.dtype), bytes))
     return fv_error(s->diag, FV_ERR_LIMIT, st->span, "state '%s' is too large", st->name);
-  *out = s->io->state[state] + member_of(s, n) * ((*bytes + 63) & ~INT64_C(63));
+  *at = member_of(s, n) * fv_member_stride(*bytes);
   return FV_OK;
 }
 
@@ -319,17 +320,15 @@ static fv_status eval_builtin(scope *s, const fv_node *n, fv_array *out) {
     memcpy(out->dim, t->dim, sizeof t->dim);
     return FV_OK;
   }
-  uint8_t *place;
-  int64_t bytes;
-  if (n->op == FV_OP_state_read) {
-    // A private copy: the oracle keeps every version of a state.
-    FV_TRY(state_place(s, n, &place, &bytes));
-    FV_TRY(make_array(s, n->out[0], out));
-    memcpy(out->data, place, (size_t)bytes);
+  const int64_t state = fv_attr_int(n, "state");
+  int64_t at = 0, bytes = 0;
+  FV_TRY(state_place(s, n, &at, &bytes));
+  if (n->op == FV_OP_state_write) {
+    memcpy(s->io->next[state] + at, value_of(s, n->in[0])->data, (size_t)bytes);
     return FV_OK;
   }
-  FV_TRY(state_place(s, n, &place, &bytes));
-  memcpy(place, value_of(s, n->in[0])->data, (size_t)bytes);
+  FV_TRY(make_array(s, n->out[0], out));
+  memcpy(out->data, s->io->state[state] + at, (size_t)bytes);
   return FV_OK;
 }
 

@@ -22,15 +22,16 @@ typedef struct fv_array {
 } fv_array;
 int64_t fv_array_count(const fv_array *a);
 
-// What a run of a graph works on. States: one block of bytes per state, its members one after
-// another, each 64-byte aligned. The run reads and writes the block, so the caller keeps what it
-// was: a failed run changes nothing.
+// What a run of a graph works on. States: one block of bytes per state, its members where
+// fv_member_stride() puts them. The run reads one block and writes another, the next version, which
+// begins as a copy: so a read gives what the last run left, whatever is written before it.
 typedef struct fv_run_io {
-  int64_t *symbol;        // by symbol number; dims and state lengths are set
-  const fv_array *input;  // in the order of the graph
-  fv_array *output;       // set by the run, in `arena`
-  uint8_t *const *state;  // NULL where the graph does not use it
-  fv_arena *arena;        // of the run: results and everything between
+  int64_t *symbol;              // by symbol number; dims and state lengths are set
+  const fv_array *input;        // in the order of the graph
+  fv_array *output;             // set by the run, in `arena`
+  const uint8_t *const *state;  // NULL where the graph does not use it
+  uint8_t *const *next;         // NULL where it does not write it
+  fv_arena *arena;              // of the run: results and everything between
   fv_diag_sink *diag;
 } fv_run_io;
 

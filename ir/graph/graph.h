@@ -50,7 +50,9 @@ bool fv_layout_eq(const fv_layout *a, const fv_layout *b);
 bool fv_type_eq(const fv_type *a, const fv_type *b);  // same pointers per dim
 // Is each axis stored once: as a whole, or as an outer and an inner piece?
 bool fv_layout_valid(const fv_layout *l, int rank);
-const fv_expr *fv_type_count(fv_xpool *p, const fv_type *t);   // elements, logical
+const fv_expr *fv_type_count(fv_xpool *p, const fv_type *t);          // elements, logical
+const fv_expr *fv_type_bytes(fv_xpool *p, const fv_type *t);          // of the elements
+const fv_expr *fv_type_member_stride(fv_xpool *p, const fv_type *t);  // fv_member_stride() of them
 const fv_expr *fv_type_stored(fv_xpool *p, const fv_type *t);  // elements, with padding of blocks
 // Offset in elements of the element at logical index[0..rank).
 const fv_expr *fv_type_offset(fv_xpool *p, const fv_type *t, const fv_expr *const *index);
@@ -254,6 +256,7 @@ typedef struct fv_output {
 typedef struct fv_advance {
   uint32_t length;
   const fv_expr *next;
+  const fv_span *span;  // who says so, or NULL
 } fv_advance;
 
 // What the graph needs of its dims and what is not proved: checked when a run is bound, before

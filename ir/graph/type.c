@@ -57,6 +57,16 @@ static const fv_expr *piece_index(fv_xpool *p, const fv_layout_piece *l, const f
   return l->inner ? fv_x_mod(p, index, block) : fv_x_floordiv(p, index, block);
 }
 
+const fv_expr *fv_type_bytes(fv_xpool *p, const fv_type *t) {
+  return fv_x_mul(p, fv_type_count(p, t), fv_x_i64(p, fv_dtype_size(t->dtype)));
+}
+
+const fv_expr *fv_type_member_stride(fv_xpool *p, const fv_type *t) {
+  const fv_expr *align = fv_x_i64(p, FV_MEMBER_ALIGN);
+  const fv_expr *up = fv_x_add(p, fv_type_bytes(p, t), fv_x_i64(p, FV_MEMBER_ALIGN - 1));
+  return fv_x_mul(p, fv_x_floordiv(p, up, align), align);
+}
+
 const fv_expr *fv_type_stored(fv_xpool *p, const fv_type *t) {
   const fv_expr *n = fv_x_i64(p, 1);
   for (int i = 0; i < piece_count(t); i++) {

@@ -3,7 +3,24 @@
 // Values that come from outside a graph, and the ops with regions. These rows have
 // no meaning as data; here are their types and checks only.
 #include "base/checked.h"
+#include "ir/graph/loop.h"
 #include "ir/sem/sem_util.h"
+
+// No run looks at the number of a member, which is an expression of counters and dims.
+static fv_status want_member(fv_sem *s, const char *what, int members) {
+  const fv_expr *member = fv_attr_get(s->node, "member")->x;
+  const fv_expr *one = fv_x_i64(s->pool, 1), *count = fv_x_i64(s->pool, members);
+  const fv_truth in = fv_sem_in_range(s, member, count);
+  if (in == FV_YES)
+    return FV_OK;
+  if (in == FV_UNKNOWN &&
+      fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 0), member, "member") == FV_YES &&
+      fv_sem_need(s, FV_REL_LE, fv_x_add(s->pool, member, one), count, "member") == FV_YES)
+    return FV_OK;
+  return fv_sem_error(s, "member = %s, but %s has %d member%s%s", fv_sem_dim_text(s, member), what,
+                      members, members == 1 ? "" : "s",
+                      in == FV_NO ? "" : "; cannot prove that this is one of them");
+}
 
 fv_status fv_sem_constant(fv_sem *s) {
   const fv_node *n = s->node;
@@ -25,10 +42,7 @@ fv_status fv_sem_constant(fv_sem *s) {
       return fv_sem_error(s, "members of a family must have one type: '%s' differs from '%s'",
                           other->name, first->name);
   }
-  if (fv_sem_in_range(s, fv_attr_get(n, "member")->x, fv_x_i64(s->pool, n->n_data)) == FV_NO)
-    return fv_sem_error(s, "member = %s, but '%s' has %d member%s",
-                        fv_sem_dim_text(s, fv_attr_get(n, "member")->x), first->name, n->n_data,
-                        n->n_data == 1 ? "" : "s");
+  FV_TRY(want_member(s, fv_arena_printf(s->arena, "'%s'", first->name), n->n_data));
   fv_sem_add_result(s, &t);
   return FV_OK;
 }
@@ -46,11 +60,7 @@ static fv_status state_of(fv_sem *s, const fv_state **out) {
   if (i < 0 || i >= s->module->n_state)
     return fv_sem_error(s, "state = %lld, but the model has %d", (long long)i, s->module->n_state);
   const fv_state *state = s->module->state[i];
-  const fv_expr *member = fv_attr_get(s->node, "member")->x;
-  if (fv_sem_in_range(s, member, fv_x_i64(s->pool, state->members)) == FV_NO)
-    return fv_sem_error(s, "member = %s, but state '%s' has %d member%s",
-                        fv_sem_dim_text(s, member), state->name, state->members,
-                        state->members == 1 ? "" : "s");
+  FV_TRY(want_member(s, fv_arena_printf(s->arena, "state '%s'", state->name), state->members));
   *out = state;
   return FV_OK;
 }
@@ -89,45 +99,14 @@ fv_status fv_sem_state_write(fv_sem *s) {
 
 //===-- Symbols that regions set ------------------------------------------===//
 
-typedef struct dependence {
-  const bool *on;  // by symbol
-  bool found;
-} dependence;
-
-static const fv_expr *note_dependence(void *user, const fv_expr *e) {
-  dependence *d = user;
-  d->found = d->found || (e->kind == FV_E_SYM && d->on[e->ref]);
-  return e;
-}
-
-// Those that have a value in the regions of the node alone: the counter of a loop, and what
-// nodes in them define.
-static const bool *symbols_inside(fv_sem *s) {
-  const fv_node *owner = s->node;
-  bool *set = FV_NEW_N(s->arena, bool, fv_symbol_count(s->pool));
-  if (owner->op == FV_OP_loop)
-    set[fv_attr_int(owner, "counter")] = true;
-  for (int b = 0; b < owner->n_body; b++) {
-    for (fv_node *n = fv_walk_first(owner->body[b]); n; n = fv_walk_next(owner->body[b], n)) {
-      const int64_t *symbol;
-      const int count = fv_node_defines(n, &symbol);
-      for (int i = 0; i < count; i++)
-        if (symbol[i] >= 0)
-          set[symbol[i]] = true;
-    }
-  }
-  return set;
-}
-
-// Does x depend on one of these? *inside is found when it is needed.
+// Does x depend on one that has a value in the regions of the node alone? *inside is found when it
+// is needed.
 static bool is_inside(fv_sem *s, const fv_expr *x, const bool **inside) {
   if (!fv_x_has(x, FV_XF_RUN))
     return false;
   if (!*inside)
-    *inside = symbols_inside(s);
-  dependence d = {.on = *inside};
-  (void)fv_x_rewrite(s->pool, x, note_dependence, &d);
-  return d.found;
+    *inside = fv_symbols_inside(s->arena, s->node);
+  return fv_x_uses_symbols(s->pool, x, *inside);
 }
 
 //===-- Loop --------------------------------------------------------------===//
@@ -154,10 +133,9 @@ static fv_status check_while(fv_sem *s) {
 }
 
 // The trips are stored one after another, so each has as many elements.
-static fv_status same_in_all_trips(fv_sem *s, int which, const fv_type *each) {
-  const bool *inside = NULL;
+static fv_status same_in_all_trips(fv_sem *s, int which, const fv_type *each, const bool **inside) {
   for (int i = 0; i < each->rank; i++)
-    if (is_inside(s, each->dim[i], &inside))
+    if (is_inside(s, each->dim[i], inside))
       return fv_sem_error(
           s,
           "collected value %d is %s, whose dims may differ from trip to trip; what is "
@@ -169,7 +147,6 @@ static fv_status same_in_all_trips(fv_sem *s, int which, const fv_type *each) {
 // A value of each trip becomes one value with a new axis of `trips` entries.
 static fv_status collected(fv_sem *s, const fv_expr *trips, int which, const fv_type *each,
                            fv_type *out) {
-  FV_TRY(same_in_all_trips(s, which, each));
   const int64_t axis = fv_attr_get(s->node, "collect_axes")->ints[which];
   const int rank = each->rank + 1;
   FV_TRY(fv_sem_rank_fits(s, rank));
@@ -211,8 +188,11 @@ fv_status fv_sem_loop(fv_sem *s) {
     types[i] = *fv_sem_type(s, i);
     FV_TRY(same_type(s, what, &body->result[i]->type, &types[i]));
   }
-  for (int i = 0; i < collects; i++)
+  const bool *inside = NULL;
+  for (int i = 0; i < collects; i++) {
+    FV_TRY(same_in_all_trips(s, i, &body->result[carries + i]->type, &inside));
     FV_TRY(collected(s, trips, i, &body->result[carries + i]->type, &types[carries + i]));
+  }
   s->types = types;
   s->n_out = body->n_result;
   return FV_OK;

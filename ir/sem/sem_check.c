@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/graph/loop.h"
 #include "ir/sem/sem_util.h"
 
 fv_status fv_sem_rank_fits(fv_sem *s, int rank) {
@@ -97,26 +98,17 @@ static fv_truth between(fv_sem *s, const fv_expr *e, const fv_expr *extent) {
 
 fv_truth fv_sem_in_range(fv_sem *s, const fv_expr *e, const fv_expr *extent) {
   fv_truth t = between(s, e, extent);
-  const fv_expr *one = fv_x_i64(s->pool, 1);
-  // The counter of a loop stays below the loop's trips, which may be a symbol:
-  // an index of constant slope in it is in range if both of its ends are.
+  const fv_expr *zero = fv_x_i64(s->pool, 0), *one = fv_x_i64(s->pool, 1);
+  fv_bounds b = {e, e};
+  // The trips of a loop may be a symbol, and so is its last trip.
   for (const fv_node *n = s->node->region->owner; n && t == FV_UNKNOWN; n = n->region->owner) {
     if (n->op != FV_OP_loop || fv_attr_get(n, "counter")->kind == 0 ||
         fv_attr_get(n, "trips")->kind == 0)
       continue;
-    const uint32_t counter = (uint32_t)fv_attr_int(n, "counter");
-    const fv_expr *c = fv_x_sym(s->pool, counter);
-    const fv_expr *step = fv_x_subst_sym(s->pool, e, counter, fv_x_add(s->pool, c, one));
-    int64_t slope;
-    if (!fv_x_is_lit(fv_x_sub(s->pool, step, e), &slope) || slope == 0)
-      continue;
-    const fv_expr *last = fv_x_sub(s->pool, fv_attr_get(n, "trips")->x, one);
-    const fv_expr *at_first = fv_x_subst_sym(s->pool, e, counter, fv_x_i64(s->pool, 0));
-    const fv_expr *at_last = fv_x_subst_sym(s->pool, e, counter, last);
-    const fv_expr *low = slope > 0 ? at_first : at_last;
-    const fv_expr *high = slope > 0 ? at_last : at_first;
-    if (fv_prove_le(s->pool, fv_x_i64(s->pool, 0), low) == FV_YES &&
-        fv_prove_le(s->pool, fv_x_add(s->pool, high, one), extent) == FV_YES)
+    if (!fv_loop_widen(n, &b))
+      break;
+    if (fv_prove_le(s->pool, zero, b.lo) == FV_YES &&
+        fv_prove_le(s->pool, fv_x_add(s->pool, b.hi, one), extent) == FV_YES)
       t = FV_YES;
   }
   return t;

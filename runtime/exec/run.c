@@ -83,7 +83,7 @@ static bool resolve(fv_exec_ctx *c, const ex_entry *e, uint32_t i, region *out) 
       break;
   }
   const int64_t size = e->size[e->storage[i]];
-  if (offset < 0 || offset > size)
+  if (offset < 0 || offset > size || (offset == size && size))
     return false;
   out->ref = base_of(c, e, i, offset);
   out->ref.offset += offset;

@@ -32,11 +32,11 @@ static int32_t allocate(fv_exec_ctx *c, uint32_t index, const int64_t *dim) {
   int64_t payload, bytes;
   if (!ex_bytes(dim, p->rank, fv_exec_dtype_size(p->dtype), c->opt.max_bytes, &payload))
     return ex_fail(c, FV_MODEL_ERR_LIMIT, "state '%s' is too large", state_name(c, index));
-  const int64_t stride = ex_align(payload);
+  const int64_t stride = fv_member_stride(payload);
   if (__builtin_mul_overflow(stride, (int64_t)p->members, &bytes) || bytes > c->opt.max_bytes)
     return ex_fail(c, FV_MODEL_ERR_LIMIT, "state '%s' is too large", state_name(c, index));
   ex_state_free(c, index);
-  s->bytes = bytes ? bytes : EX_ALIGN;
+  s->bytes = bytes ? bytes : FV_MEMBER_ALIGN;
   s->stride = stride;
   s->member_bytes = payload;
   memcpy(s->dim, dim, p->rank * sizeof *dim);
@@ -276,9 +276,9 @@ static bool row_fits(const fv_exec_ctx *c, uint32_t index, const save_state *row
       return false;
   }
   if (!ex_bytes(row->dim, p->rank, fv_exec_dtype_size(p->dtype), c->opt.max_bytes, &payload) ||
-      __builtin_mul_overflow(ex_align(payload), (int64_t)p->members, &bytes))
+      __builtin_mul_overflow(fv_member_stride(payload), (int64_t)p->members, &bytes))
     return false;
-  return row->bytes == (bytes ? bytes : EX_ALIGN) && (uint64_t)row->bytes <= left;
+  return row->bytes == (bytes ? bytes : FV_MEMBER_ALIGN) && (uint64_t)row->bytes <= left;
 }
 
 static bool lengths_fit(const fv_exec_ctx *c, const unsigned char *length) {

@@ -307,7 +307,7 @@ void gen_state(gen *g) {
     return;
   const fv_expr *valid = fv_x_add(p, fv_x_sym(p, past), gen_i64(g, rows));
   g->graph->advance = FV_NEW(g->arena, fv_advance);
-  g->graph->advance[0] = (fv_advance){past, valid};
+  g->graph->advance[0] = (fv_advance){.length = past, .next = valid};
   g->graph->n_advance = 1;
   const val q[] = {gen_fresh(g, 'r', g->real, 4, dims), kv, kv};
   n = gen_node(g, FV_OP_attention, 3, q);

@@ -242,7 +242,7 @@ static void random_module(generator *g) {
     fv_graph_add_output(graph, "y", g->value[g->n - 1]);
     fv_graph_add_output(graph, "y too", g->value[0]);
     graph->advance = FV_NEW(e->arena, fv_advance);
-    graph->advance[0] = (fv_advance){past, fv_x_add(p, fv_x_sym(p, past), fv_x_i64(p, 1))};
+    graph->advance[0] = (fv_advance){.length = past, .next = fv_x_add(p, fv_x_sym(p, past), fv_x_i64(p, 1))};
     graph->n_advance = 1;
   }
 }
