@@ -355,7 +355,7 @@ class Run:
 
     def run_read(self, e):
         declared, name, member = self.state(e)
-        x = self.states[name][member]
+        x = self.model.states[name][member]  # as the last run left it
         if declared.get("length"):
             x = V.slice_of(x, self.integer(declared.get("axis")), 0, self.shared.find(declared.get("length")))
         self.scope.bind(e.get("out"), x)

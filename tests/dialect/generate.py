@@ -4,6 +4,7 @@
 Numbers are small integers, whatever their type, so that any order of sums gives
 the same: every value carries a bound of its magnitude, and is clipped in time.
 """
+import contextlib
 import random
 
 from values import T
@@ -447,8 +448,9 @@ class Generator(Weights):
     def declare_states(self):
         for i in range(self.r.choice([0, 0, 1, 2])):
             name, grows = f"st{i}", self.chance(.6)
-            members = self.r.choice([None, None, "n", "3"])
-            capacity = str(self.r.randint(3, 9))
+            members = self.r.choice([None, None, "n", "3", "4", "6"])
+            other = next((s["capacity"] for s in self.states if s.get("capacity")), None)
+            capacity = other if other and self.chance(.5) else str(self.r.randint(3, 9))
             axis = self.r.randint(0, 1)
             shape = (("B", capacity, "4")[1 - axis:] if grows else self.r.choice([("4",), ("3", "4"), ("B", "4")]))
             head = f'<state name="{name}" type="f32" shape="{", ".join(shape)}"'
@@ -461,39 +463,79 @@ class Generator(Weights):
             self.lines.append(" " + head + (f' members="{members}"' if members else "") + "/>")
 
     def use_state(self, code, s, rows, updates):
-        """Reads or updates all members of a state, in a loop when there are several."""
-        place, member = code, ""
-        if s["members"]:
-            place, var = self.inside(code), code.fresh("i")
-            trips = int(self.lets.get(s["members"], s["members"]))
-            place.integers[var] = (0, trips - 1)
-            member = f' member="{var}"'
-            carries = self.begin(code, place)
-            self.statements(place, 1)
+        """Reads or updates all members of a state, each once."""
+        n = int(self.lets.get(s["members"], s["members"] or 1))
+        if not s["members"]:
+            self.use_member(code, s, None, rows, updates)
+            return
+        plan = self.r.choice(["loop", "loop", "each", *(["halves", "nested"] if n % 2 == 0 else [])])
+        if plan == "each":
+            for m in self.r.sample(range(n), n):
+                self.use_member(code, s, str(m), rows, updates)
+        elif plan == "loop":
+            with self.steps(code, n, s["members"]) as (body, i):
+                self.look_elsewhere(body, s, self.r.choice(["0", f"{n - 1} - {i}", f"({i} + 1) % {n}", f"{i}/2"]))
+                self.use_member(body, s, self.r.choice([i, i, f"{n - 1} - {i}", f"{i}*1 + 0"]), rows, updates)
+        elif plan == "halves":
+            with self.steps(code, n // 2, str(n // 2)) as (body, i):
+                pairs = [f"2*{i}", f"2*{i} + 1"], [i, f"{n - 1} - {i}"], [f"{n // 2 - 1} - {i}", f"{i} + {n // 2}"]
+                for m in self.r.sample(self.r.choice(pairs), 2):
+                    self.use_member(body, s, m, rows, updates)
+        else:
+            with self.steps(code, n // 2, str(n // 2)) as (outer, i), self.steps(outer, 2, "2") as (body, j):
+                self.look_elsewhere(body, s, self.r.choice([f"{j}", f"{n - 1} - {i}"]))
+                self.use_member(body, s, self.r.choice([f"2*{i} + {j}", f"{n - 1} - 2*{i} - {j}"]), rows, updates)
+
+    @contextlib.contextmanager
+    def steps(self, code, n, count):
+        """A loop of n steps that makes all of them."""
+        body, var = self.inside(code), code.fresh("i")
+        body.integers[var] = (0, n - 1)
+        carries = self.begin(code, body)
+        self.statements(body, 1)
+        yield body, var
+        outs, kept = self.end(code, body, carries, dim=str(n))
+        kind, most = self.r.choice([("repeat", "count"), ("loop", "max")])
+        self.finish(code, body, f'var="{var}" {most}="{count}"', kind, outs, kept)
+
+    def look_elsewhere(self, place, s, member):
+        """Reads a member that an earlier step may have updated: it is what the last run left."""
+        if self.chance(.5):
+            self.read(place, s, member)
+
+    def read(self, place, s, member):
         name = place.fresh()
+        place.put(f'<read state="{s["name"]}"{self.picks(member)} out="{name}"/>')
         if "length" in s:
-            axis = s["axis"]
+            self.sum_rows(place, s, name)
+        else:
+            place.values.append(Value(name, s["shape"], LIMIT))
+
+    @staticmethod
+    def picks(member):
+        return "" if member is None else f' member="{member}"'
+
+    def sum_rows(self, place, s, name):
+        shape, axis = s["shape"], s["axis"]
+        place.values.append(self.define(place, f'reduce_sum x="{name}" axes="{axis}"',
+                                        shape[:axis] + ("1",) + shape[axis + 1:], LIMIT * 12))
+
+    def use_member(self, place, s, member, rows, updates):
+        if "length" not in s:
+            self.read(place, s, member)
+            read = place.values[-1]
+            self.statements(place, 1)
+            if updates:
+                x = read if self.chance(.2) else self.of_shape(place, s["shape"])
+                place.put(f'<write state="{s["name"]}"{self.picks(member)} x="{self.clipped(place, x).name}"/>')
+        elif updates:
+            axis, name = s["axis"], place.fresh()
             count = rows.setdefault(s["length"], self.r.choice(["1", "2", "S"]))
             x = self.of_shape(place, s["shape"][:axis] + (count,) + s["shape"][axis + 1:])
-            if updates:
-                length = f'min({s["length"]} + {count}, {s["capacity"]})'
-                place.put(f'<append state="{s["name"]}"{member} x="{self.clipped(place, x).name}" out="{name}"/>')
-            else:
-                length = s["length"]
-                place.put(f'<read state="{s["name"]}"{member} out="{name}"/>')
-            v = Value(name, s["shape"][:axis] + (length,) + s["shape"][axis + 1:], LIMIT)
-            place.values.append(self.define(place, f'reduce_sum x="{v.name}" axes="{axis}"',
-                                            v.shape[:axis] + ("1",) + v.shape[axis + 1:], LIMIT * 12))
+            place.put(f'<append state="{s["name"]}"{self.picks(member)} x="{self.clipped(place, x).name}" out="{name}"/>')
+            self.sum_rows(place, s, name)
         else:
-            place.put(f'<read state="{s["name"]}"{member} out="{name}"/>')
-            place.values.append(Value(name, s["shape"], LIMIT))
-            self.statements(place, 1)
-            if updates:
-                x = self.clipped(place, self.of_shape(place, s["shape"]))
-                place.put(f'<write state="{s["name"]}"{member} x="{x.name}"/>')
-        if s["members"]:
-            outs, kept = self.end(code, place, carries, dim=str(trips))
-            self.finish(code, place, f'var="{var}" count="{s["members"]}"', "repeat", outs, kept)
+            self.read(place, s, member)
 
     #===-- The model -----------------------------------------------------------------------===#
 
@@ -515,9 +557,12 @@ class Generator(Weights):
         code.lengths = "len"
         self.requirements(code)
         self.statements(code, self.r.randint(2, 6))
+        # Who appends to a state appends to all that have its length.
+        grows = {s["length"]: self.chance(.7) for s in self.states if "length" in s}
         for s in self.states:
-            if self.chance(.8):
-                self.use_state(code, s, rows, updates=self.chance(.8))
+            updates = grows[s["length"]] if "length" in s else self.chance(.8)
+            if self.chance(.8) or ("length" in s and updates):
+                self.use_state(code, s, rows, updates)
                 self.statements(code, self.r.randint(0, 2))
         for v in list({v.name: v for v in self.floats(code)}.values())[-12:]:
             code.put(f'<output name="o_{v.name}" value="{v.name}"/>')

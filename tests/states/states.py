@@ -48,6 +48,7 @@ class Step:
     state: State
     kind: str  # append, read, write
     via: str = "x"  # append: the expression of the rows
+    order: str = "own"  # write, with members: which are read and written in step m
 
 
 @dataclasses.dataclass
@@ -69,6 +70,22 @@ VIAS = {
 }
 
 
+# Writing members: the one that is written in step m of n and the one that is read before. What an
+# earlier step wrote is read as the last run left it. In "move" it is written as it was read.
+ORDERS = {
+    "own": ("m", "m"),
+    "back": ("{n} - 1 - m", "m"),
+    "mirror": ("m", "{n} - 1 - m"),
+    "first": ("m", "0"),
+    "turn": ("m", "(m + 1) % {n}"),
+    "move": ("m", "{n} - 1 - m"),
+}
+
+
+def picked(text, n, m):
+    return eval(text.format(n=n), {"m": m})
+
+
 def make_model(rng, width):
     batch = rng.choice(("B", "B", "2"))
     states, graphs = [], []
@@ -83,7 +100,7 @@ def make_model(rng, width):
             kind = "read" if rng.random() < .25 else "append" if s.capacity else "write"
             if kind == "append":
                 advanced.add(s.length)
-            steps.append(Step(s, kind, rng.choice(list(VIAS))))
+            steps.append(Step(s, kind, rng.choice(list(VIAS)), rng.choice(list(ORDERS))))
         # A length grows with all its states: those beside would have rows that nobody wrote.
         for s in states:
             if s.capacity and s.length in advanced and s not in [t.state for t in steps]:
@@ -115,11 +132,12 @@ def step_text(t, o):
  <read state="{s.name}" out="{o}r"/><reduce_sum x="x" axes="1" keepdims="false" out="{o}s"/>
  <add a="{o}r" b="{o}s" out="{o}"/><write state="{s.name}" x="{o}"/><output name="{o}"/><output name="{o}r"/>'''
     if t.kind == "write":
+        to, of = (text.format(n=s.members) for text in ORDERS[t.order])
         return f'''
  <reduce_sum x="x" axes="1" keepdims="false" out="{o}s"/>
  <repeat var="m" count="{s.members}" out="{o}"><carry name="h" init="{o}s"/>
-  <read state="{s.name}" member="m" out="r"/><add a="r" b="h" out="more"/>
-  <write state="{s.name}" member="m" x="more"/><next h="more"/>
+  <read state="{s.name}" member="{of}" out="r"/><add a="r" b="h" out="more"/>
+  <write state="{s.name}" member="{to}" x="{"r" if t.order == "move" else "more"}"/><next h="more"/>
  </repeat><output name="{o}"/>'''
     member = ' member="{m}"' if s.members > 1 else ""
     return "".join(f'<read state="{s.name}"{member.format(m=m)} out="{o}m{m}"/><output name="{o}m{m}"/>'
@@ -219,9 +237,12 @@ class Model:
             h = [[sum(q[c] for q in r) for c in range(w)] for r in x]
             if s.members == 1:
                 out[f"{o}r"] = ((batch, w), [v for r in members[0] for v in r])
+            before = list(members)
+            to, of = ORDERS[t.order] if s.members > 1 else ORDERS["own"]
             for i in range(s.members):
-                h = [[v + h[b][c] for c, v in enumerate(members[i][b])] for b in range(batch)]
-                members[i] = h
+                read = before[picked(of, s.members, i)]
+                h = [[v + h[b][c] for c, v in enumerate(read[b])] for b in range(batch)]
+                members[picked(to, s.members, i)] = read if t.order == "move" and s.members > 1 else h
             out[o] = ((batch, w), [v for r in h for v in r])
 
 
