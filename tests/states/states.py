@@ -71,14 +71,15 @@ VIAS = {
 
 
 # Writing members: the one that is written in step m of n and the one that is read before. What an
-# earlier step wrote is read as the last run left it. In "move" it is written as it was read.
+# earlier step wrote is read as the last run left it. In "shift" it is written as it was read, in one
+# step less, and member 0 is written behind the loop.
 ORDERS = {
     "own": ("m", "m"),
     "back": ("{n} - 1 - m", "m"),
     "mirror": ("m", "{n} - 1 - m"),
     "first": ("m", "0"),
     "turn": ("m", "(m + 1) % {n}"),
-    "move": ("m", "{n} - 1 - m"),
+    "shift": ("m + 1", "m"),
 }
 
 
@@ -90,10 +91,10 @@ def make_model(rng, width):
     batch = rng.choice(("B", "B", "2"))
     states, graphs = [], []
     for i in range(rng.randint(1, 3)):
-        capacity = rng.choice((0, 3, 5, 8))
+        capacity = rng.choice((0, 0, 3, 5, 8))
         shared = next((s for s in states if s.capacity and s.capacity == capacity), None)
         length = shared.length if shared and rng.random() < .5 else f"n{i}"
-        states.append(State(f"s{i}", rng.choice((1, 1, 2, 3)), width, capacity, length, batch))
+        states.append(State(f"s{i}", rng.choice((1, 2, 3)), width, capacity, length, batch))
     for g in range(rng.randint(1, 3)):
         steps, advanced = [], set()
         for s in rng.sample(states, rng.randint(1, len(states))):
@@ -133,12 +134,14 @@ def step_text(t, o):
  <add a="{o}r" b="{o}s" out="{o}"/><write state="{s.name}" x="{o}"/><output name="{o}"/><output name="{o}r"/>'''
     if t.kind == "write":
         to, of = (text.format(n=s.members) for text in ORDERS[t.order])
+        shift = t.order == "shift"
+        first = f'<write state="{s.name}" member="0" x="{o}s"/>' if shift else ""
         return f'''
  <reduce_sum x="x" axes="1" keepdims="false" out="{o}s"/>
- <repeat var="m" count="{s.members}" out="{o}"><carry name="h" init="{o}s"/>
+ <repeat var="m" count="{s.members - shift}" out="{o}"><carry name="h" init="{o}s"/>
   <read state="{s.name}" member="{of}" out="r"/><add a="r" b="h" out="more"/>
-  <write state="{s.name}" member="{to}" x="{"r" if t.order == "move" else "more"}"/><next h="more"/>
- </repeat><output name="{o}"/>'''
+  <write state="{s.name}" member="{to}" x="{"r" if shift else "more"}"/><next h="more"/>
+ </repeat>{first}<output name="{o}"/>'''
     member = ' member="{m}"' if s.members > 1 else ""
     return "".join(f'<read state="{s.name}"{member.format(m=m)} out="{o}m{m}"/><output name="{o}m{m}"/>'
                    for m in range(s.members))
@@ -238,11 +241,14 @@ class Model:
             if s.members == 1:
                 out[f"{o}r"] = ((batch, w), [v for r in members[0] for v in r])
             before = list(members)
-            to, of = ORDERS[t.order] if s.members > 1 else ORDERS["own"]
-            for i in range(s.members):
+            order = t.order if s.members > 1 else "own"
+            to, of = ORDERS[order]
+            if order == "shift":
+                members[0] = h
+            for i in range(s.members - (order == "shift")):
                 read = before[picked(of, s.members, i)]
                 h = [[v + h[b][c] for c, v in enumerate(read[b])] for b in range(batch)]
-                members[picked(to, s.members, i)] = read if t.order == "move" and s.members > 1 else h
+                members[picked(to, s.members, i)] = read if order == "shift" else h
             out[o] = ((batch, w), [v for r in h for v in r])
 
 
