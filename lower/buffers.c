@@ -68,6 +68,11 @@ static uint64_t align64(uint64_t n) {
   return (n + 63) & ~(uint64_t)63;
 }
 
+// Where the elements of a tensor are, or what they are made of.
+static const void *elements_of(const fv_tensor *t) {
+  return t->source ? (const void *)t->source : t->data;
+}
+
 // The same bytes in the same form: equal parts of constants are not one tensor.
 static bool is_constant_of(const fv_lconst *c, const fv_node *n, const fv_layout *layout) {
   const fv_type *t = &n->out[0]->type;
@@ -78,15 +83,17 @@ static bool is_constant_of(const fv_lconst *c, const fv_node *n, const fv_layout
     if (c->type.dim[d] != t->dim[d])
       return false;
   for (int i = 0; i < c->n_member; i++)
-    if (c->member[i]->data != n->data[i]->data)
+    if (elements_of(c->member[i]) != elements_of(n->data[i]))
       return false;
   return true;
 }
 
 static uint64_t constant_hash(const fv_node *n, const fv_layout *layout) {
   uint64_t h = layout->n;
-  for (int i = 0; i < n->n_data; i++)
-    h = fv_hash64(&n->data[i]->data, sizeof n->data[i]->data, h);
+  for (int i = 0; i < n->n_data; i++) {
+    const void *at = elements_of(n->data[i]);
+    h = fv_hash64(&at, sizeof at, h);
+  }
   return h;
 }
 

@@ -99,11 +99,15 @@ static fv_status replace_part(lw *l, fv_node *n, const fv_node *of, int64_t offs
   fv_node_copy_spans(c, n);
   const fv_tensor **data = FV_NEW_N(l->arena, const fv_tensor *, of->n_data);
   for (int i = 0; i < of->n_data; i++) {
-    fv_tensor *part = fv_arena_dup(l->arena, of->data[i], sizeof *part);
-    part->rank = t->rank;
-    part->data = (const char *)part->data + offset * fv_dtype_size(t->dtype);
-    (void)fv_type_static(t, part->dim);
-    data[i] = part;
+    fv_tensor part = *of->data[i];
+    int64_t stride[FV_MAX_RANK], step = 1;
+    part.rank = t->rank;
+    (void)fv_type_static(t, part.dim);
+    for (int d = t->rank - 1; d >= 0; d--) {
+      stride[d] = step;
+      step *= part.dim[d];
+    }
+    data[i] = fv_tensor_view(l->arena, &part, of->data[i], offset, stride);
   }
   c->data = data;
   c->n_data = of->n_data;
