@@ -10,7 +10,7 @@ for triple in aarch64-linux-gnu x86_64-w64-mingw32 x86_64-apple-darwin x86_64-li
     fovea compile small.xml -b llvm:triple=$triple -o libm.$end | sed "s: '/.*/exec: 'exec:"
   done
 done
-ls
+ls | grep -v xml
 fovea run small.xml -b llvm:triple=aarch64-linux-gnu -g for
 # Of those that are named last the kernels use none, though they do use others of the CPU.
 fovea compile small.xml -o libm.so --name=small \
