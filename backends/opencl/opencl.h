@@ -21,7 +21,7 @@ struct fv_device {
   bool is_cpu;
   size_t parameter_bytes;  // room for the arguments of a kernel
   fv_target target;
-  char name[512];     // for people
+  char name[640];     // for people
   char options[128];  // of every build
 };
 
