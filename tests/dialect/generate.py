@@ -214,7 +214,8 @@ class Generator(Weights):
 
     def statement(self, code):
         kinds = [(self.unary, 3), (self.binary, 6), (self.choose, 1), (self.move, 4), (self.product, 2), (self.named, 2), (self.family, 1 + 2 * (code.depth > 0))]
-        if self.unproved:
+        # What an arm needs cannot be checked before the run knows the arm.
+        if self.unproved == "require" or (self.unproved and not code.in_arm):
             kinds.append((self.meet, 4))
         if self.blocks and code.depth < 4:
             kinds.append((self.call, 3))
@@ -405,6 +406,7 @@ class Generator(Weights):
         code.put(f'<{self.r.choice(["less", "greater"])} a="{self.scalar(code).name}" b="{self.small()}" out="{cond}"/>')
         arms = self.inside(code), self.inside(code)
         for arm in arms:
+            arm.in_arm = True
             self.statements(arm, self.r.randint(0, 3))
         gives, dims = ([], []), ""
         for _ in range(self.r.randint(1, 3)):

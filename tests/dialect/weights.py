@@ -34,6 +34,7 @@ class Code:
         self.depth = outer.depth + 1 if outer else 0
         self.made, self.lengths = {}, outer.lengths if outer else None
         self.families = outer.families if outer else True
+        self.in_arm = outer.in_arm if outer else False
 
     def fresh(self, prefix="v"):
         """A name that is new here, and most likely used in every other block."""
