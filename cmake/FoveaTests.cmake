@@ -77,7 +77,10 @@ if(TARGET fovea_command AND TARGET fv_plugin_llvm AND FV_PYTHON3 AND FV_AS AND N
   add_test(NAME features COMMAND ${FV_PYTHON3} -B tests/features.py $<TARGET_FILE:fovea_command>
                                  models/se_digits.xml tests/golden/cli/small.xml docs/ops.md
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(features PROPERTIES LABELS source TIMEOUT 900)
+  add_test(NAME features.words COMMAND ${FV_PYTHON3} -B tests/feature_words.py
+                                       $<TARGET_FILE:fovea_command> ${FV_GEN_DIR}/llvm_cpus.inc
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(features features.words PROPERTIES LABELS source TIMEOUT 900)
 endif()
 
 # What is installed works, too.

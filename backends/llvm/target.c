@@ -99,18 +99,21 @@ static char *probe(fv_device *d, const char *intrinsic, element_fn element, unsi
   return copy;
 }
 
-// AVX-512 without its narrower vectors (avx512vl): LLVM ends the process on some kernels.
-static bool lacks_vl(const char *fma, const char *max) {
-  return strstr(fma, "zmm") && strstr(max, "zmm");
+// AVX-512 without its narrower vectors (avx512vl): LLVM ends the process on some kernels, wide ones
+// of it (evex512) or not. One number is compared into a mask register by all that has AVX-512,
+// eight only with narrower vectors; neither is an instruction that LLVM fails to find.
+static bool lacks_vl(const char *one, const char *eight) {
+  return strstr(one, "%k") && !strstr(eight, "%k");
 }
 
 static int32_t probe_isa(fv_device *d, fv_report *r) {
   char *fma = probe(d, "llvm.fma", LLVMFloatTypeInContext, 16, 3),
        *f16 = probe(d, NULL, LLVMHalfTypeInContext, 8, 1),
        *round = probe(d, "llvm.roundeven", LLVMFloatTypeInContext, 8, 1),
-       *max = probe(d, "llvm.smax", LLVMInt64TypeInContext, 4, 2);
+       *one = probe(d, "llvm.maxnum", LLVMFloatTypeInContext, 1, 2),
+       *eight = probe(d, "llvm.maxnum", LLVMFloatTypeInContext, 8, 2);
   int32_t status = FV_PLUGIN_OK;
-  if (!fma || !f16 || !round || !max) {
+  if (!fma || !f16 || !round || !one || !eight) {
     status = llvm_report(d->host, r, FV_PLUGIN_FAILED,
                          "llvm: cannot make code for cpu '%s' of '%s'", d->cpu, d->triple);
   } else {
@@ -119,7 +122,7 @@ static int32_t probe_isa(fv_device *d, fv_report *r) {
     d->isa.round = llvm_calls_nothing(d->arch, round);
     d->target.vector_bits = strstr(fma, "zmm") ? 512 : strstr(fma, "ymm") && d->isa.fma ? 256 : 128;
     d->target.registers = d->target.vector_bits == 512 ? 32 : d->arch->registers;
-    if (lacks_vl(fma, max))
+    if (lacks_vl(one, eight))
       status = llvm_report(d->host, r, FV_PLUGIN_UNSUPPORTED,
                            "llvm: %s has avx512f but not avx512vl, which no code is made for; add "
                            "the feature, or take avx512f away",
@@ -128,7 +131,8 @@ static int32_t probe_isa(fv_device *d, fv_report *r) {
   free(fma);
   free(f16);
   free(round);
-  free(max);
+  free(one);
+  free(eight);
   return status;
 }
 
