@@ -214,13 +214,13 @@ static void share_code(lw *l, fv_kernel *kernel) {
 void lw_kernel_launch(lw_kernel *k, const char *family, const fv_expr *grid) {
   lw *l = k->l;
   const char *name = fv_arena_printf(l->arena, "%s_%zu", family, l->out->n_kernel);
-  fv_kb *kb = l->target->is_gpu ? k->kb : fv_kb_item_loops(k->kb);
+  fv_kb *kb = l->target->has_groups ? k->kb : fv_kb_item_loops(k->kb);
   fv_kernel *kernel = fv_kb_finish(kb, name, grid);
   fv_linst *inst = lw_new_inst(l, FV_H_LAUNCH, k->span);
   inst->kernel = kernel;
   inst->buffer = FV_NEW_N(l->arena, uint32_t, k->n_operand);
-  for (size_t i = 0; i < k->n_operand; i++)
-    inst->buffer[k->operand[i].kbuf] = k->operand[i].buffer;
+  for (size_t i = 0; i < k->n_operand; i++)  // in the order of their making; scratch counts apart
+    inst->buffer[i] = k->operand[i].buffer;
   share_code(l, kernel);
 }
 

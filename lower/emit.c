@@ -14,6 +14,13 @@ int lw_lanes(const lw *l, fv_dtype compute) {
   return n < 1 ? 1 : n > 16 ? 16 : n;
 }
 
+uint32_t lw_group_items(const lw *l) {
+  uint32_t n = 1;
+  while (n <= l->target->group_size / 2)
+    n *= 2;
+  return n;
+}
+
 //===-- Memo: expression -> value, open addressing ----------------------------===//
 
 static size_t memo_slot(const struct lw_memo *m, const fv_expr *x) {
@@ -61,7 +68,8 @@ void lw_emit_init(lw_emit *e, lw_kernel *k, int lanes, int lane) {
                  .lane = lane,
                  .count = FV_K_NONE,
                  .guard = FV_K_NONE,
-                 .bound = FV_K_NONE};
+                 .bound = FV_K_NONE,
+                 .together = fv_kb_items(k->kb) > 1};
   lw_emit_move(e);
 }
 

@@ -26,6 +26,7 @@ typedef struct lw_emit {
   fv_kv count;     // active lanes (i64), FV_K_NONE = all; set before anything is emitted
   fv_kv guard;     // bool (1 or lanes), FV_K_NONE: inside a lazy arm
   bool own_range;  // unproved loads check their offsets themselves
+  bool together;   // all of several work-items are here, and may share what comes (lw_for)
   fv_kv bound;     // LW_BOUND
   lw_place *place;
   const struct lw_memo *rows;  // reductions of the row, or NULL
@@ -57,6 +58,7 @@ fv_kv lw_emit_host(lw_kernel *k, const fv_expr *x);      // over symbols alone
 void lw_emit_store(lw_emit *e, int kbuf, const fv_expr *offset, fv_kv v);
 fv_kv lw_emit_to_storage(lw_kernel *k, fv_kv v, fv_dtype storage);
 int lw_lanes(const lw *l, fv_dtype compute);  // vector lanes of the target
+uint32_t lw_group_items(const lw *l);         // work-items of a block: a power of two
 
 //===-- Loops ---------------------------------------------------------------===//
 
@@ -83,8 +85,20 @@ const fv_expr *lw_blocks(lw_kernel *k, const lw_loops *rows, const fv_expr *colu
                          lw_block_body body, void *user);
 // Sets the loops' indices from a row number.
 void lw_decode_row(lw_emit *e, const lw_loops *s, fv_kv row);
+// Begins a loop over lo..hi by `step`, and is its index. Work-items that are together share it:
+// neighbours take neighbouring steps, and each is by itself in the body.
+fv_kv lw_for(lw_emit *e, fv_kv lo, fv_kv hi, int64_t step);
+// Work-items that share the next lw_for.
+int64_t lw_sharers(const lw_emit *e);
+// What only the first of work-items that are together does: stores of what all have.
+typedef struct lw_once {
+  lw_emit e;
+  bool open;
+} lw_once;
+lw_once lw_begin_once(const lw_emit *e);
+void lw_end_once(lw_once *o);
 // Calls body for index lo..hi (FV_K_NONE: extent) in steps of `lanes`: whole
-// vectors first, then one masked step for the rest.
+// vectors first, then one masked step for the rest. Work-items that are together share them.
 typedef void (*lw_lane_body)(void *user, lw_emit *e);
 void lw_lane_loop(const lw_emit *at, int lanes, uint32_t index, fv_kv lo, const fv_expr *extent,
                   fv_kv hi, lw_lane_body body, void *user);

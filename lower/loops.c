@@ -104,8 +104,38 @@ int lw_choose_lanes(lw_kernel *k, const fv_expr *x, fv_dtype t, const fv_expr *e
 
 //===-- Loops over lanes --------------------------------------------------------===//
 
-// Calls body for index 0..extent in steps of `lanes`: whole vectors first, then
-// one masked step for the rest.
+int64_t lw_sharers(const lw_emit *e) {
+  return e->together ? fv_kb_items(e->k->kb) : 1;
+}
+
+fv_kv lw_for(lw_emit *e, fv_kv lo, fv_kv hi, int64_t step) {
+  fv_kb *kb = e->k->kb;
+  const int64_t all = step * lw_sharers(e);
+  if (e->together)
+    lo = fv_kb_add(kb, lo, fv_kb_mul(kb, fv_kb_item(kb), fv_kb_i64(kb, step)));
+  e->together = false;
+  return fv_kb_for(kb, lo, hi, all);
+}
+
+static fv_kv is_first(fv_kb *kb) {
+  return fv_kb_op(kb, FV_X_EQ, fv_kb_item(kb), fv_kb_i64(kb, 0), FV_K_NONE);
+}
+
+lw_once lw_begin_once(const lw_emit *e) {
+  lw_once o = {.e = *e, .open = e->together};
+  if (o.open) {
+    fv_kb_if(e->k->kb, is_first(e->k->kb));
+    lw_emit_move(&o.e);
+    o.e.together = false;
+  }
+  return o;
+}
+
+void lw_end_once(lw_once *o) {
+  if (o->open)
+    fv_kb_end(o->e.k->kb);
+}
+
 void lw_lane_loop(const lw_emit *at, int lanes, uint32_t index, fv_kv lo, const fv_expr *extent,
                   fv_kv hi, lw_lane_body body, void *user) {
   fv_kb *kb = at->k->kb;
@@ -120,12 +150,15 @@ void lw_lane_loop(const lw_emit *at, int lanes, uint32_t index, fv_kv lo, const 
   const fv_kv step = fv_kb_i64(kb, lanes);
   const fv_kv full =
       fv_kb_add(kb, lo, fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, span, step, FV_K_NONE), step));
-  lw_bind(&e, index, fv_kb_for(kb, lo, full, lanes));
+  lw_bind(&e, index, lw_for(&e, lo, full, lanes));
   body(user, &e);
   fv_kb_end(kb);
   if (lanes == 1 || (known && whole % lanes == 0))
     return;
-  fv_kb_if(kb, fv_kb_op(kb, FV_X_LT, full, hi, FV_K_NONE));
+  fv_kv rest = fv_kb_op(kb, FV_X_LT, full, hi, FV_K_NONE);
+  if (at->together)
+    rest = fv_kb_op(kb, FV_X_AND, rest, is_first(kb), FV_K_NONE);
+  fv_kb_if(kb, rest);
   lw_bind(&e, index, full);
   e.count = fv_kb_sub(kb, hi, full);
   body(user, &e);

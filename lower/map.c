@@ -5,6 +5,9 @@
 // inner ones (loops, the last over lanes). A reduction whose indices are all
 // outer is computed once per row, over the lanes of its last reduced index;
 // one that depends on the lane index is computed per lane, serially (reduction.c).
+//
+// Where a block has several work-items they share the loop over lanes, and the loops of
+// a row's reductions; short rows they share out.
 #include "lower/map.h"
 
 #include "lower/blocking.h"
@@ -45,7 +48,9 @@ static void body(void *user, lw_emit *e) {
   lw_emit in = *e;
   in.rows = &rows;
   lw_ensure_reductions(&in, m->value, &rows);
-  lw_emit_store(&in, m->k.out_kbuf, m->offset, lw_emit_expr(&in, m->value));
+  lw_once o = lw_begin_once(&in);
+  lw_emit_store(&o.e, m->k.out_kbuf, m->offset, lw_emit_expr(&o.e, m->value));
+  lw_end_once(&o);
 }
 
 static void inner_loops(map *m, lw_emit *e, fv_kv lo, fv_kv hi) {
@@ -96,6 +101,24 @@ static const fv_expr *split_inner(map *m) {
   return lw_ceil_div(p, m->inner.extent[0], step);
 }
 
+// Would most work-items of a group find nothing to do in one row? Then each has rows of its own.
+static bool is_short_row(map *m) {
+  fv_xpool *p = m->k.l->pool;
+  const int64_t least = (int64_t)fv_kb_items(m->k.kb) * m->lanes;
+  int64_t points;
+  if (!fv_x_is_lit(lw_points(p, &m->inner), &points) || points >= least)
+    return false;
+  for (size_t r = 0; r < m->k.n_reduction; r++) {
+    const fv_nest *t = &m->k.reduction[r]->meaning->nest;
+    lw_loops s = {0};
+    for (int i = t->n_par; i < t->n_par + t->n_red; i++)
+      s.extent[s.n++] = t->extent[i];
+    if (!fv_x_is_lit(lw_points(p, &s), &points) || points >= least)
+      return false;
+  }
+  return true;
+}
+
 static const fv_expr *split_outer(map *m, int64_t work) {
   fv_kb *kb = m->k.kb;
   fv_xpool *p = m->k.l->pool;
@@ -106,7 +129,7 @@ static const fv_expr *split_outer(map *m, int64_t work) {
   const fv_kv lo = fv_kb_mul(kb, fv_kb_block(kb), fv_kb_i64(kb, step));
   const fv_kv end = fv_kb_add(kb, lo, fv_kb_i64(kb, step));
   const fv_kv hi = fv_kb_op(kb, FV_X_MIN, end, lw_emit_host(&m->k, rows), FV_K_NONE);
-  const fv_kv row = fv_kb_for(kb, lo, hi, 1);
+  const fv_kv row = is_short_row(m) ? lw_for(&e, lo, hi, 1) : fv_kb_for(kb, lo, hi, 1);
   lw_decode_row(&e, &m->outer, row);
   struct lw_memo found = {0};
   e.rows = &found;
@@ -150,6 +173,13 @@ static int64_t row_work(map *m) {
   return work;
 }
 
+// The work-items of a group share the elements of a block, or each row of it. They would not all
+// come to the barriers of a row behind a check that some fail.
+static void share_blocks(map *m) {
+  if (!m->check || m->k.n_reduction == 0)
+    fv_kb_set_items(m->k.kb, lw_group_items(m->k.l));
+}
+
 // Collapses the loops, splits the grid, emits and launches.
 static void finish(map *m, bool pure, fv_dtype t, const char *family) {
   const fv_expr *all[] = {m->value, m->offset, m->check};
@@ -162,6 +192,7 @@ static void finish(map *m, bool pure, fv_dtype t, const char *family) {
     m->inner.extent[0] = m->inner.extent[m->inner.n - 1];
     m->inner.n = 1;
   }
+  share_blocks(m);
   m->lanes = m->inner.n ? lw_choose_lanes(&m->k, m->value, t, m->inner.extent[m->inner.n - 1]) : 1;
   const fv_expr *grid = m->outer.n ? split_outer(m, row_work(m)) : split_inner(m);
   lw_kernel_launch(&m->k, family, grid);

@@ -5,7 +5,10 @@
 // A row is split by lane number and CHAINS vectors and ends in a halving tree. A
 // float sum adds at most STRETCH terms to one register; the sums of such stretches
 // join a total whose rounding error is carried along. So its error does not grow with
-// its length, and its bits depend on the lanes of the target alone.
+// its length, and its bits depend on the lanes and the work-items of the target alone.
+//
+// Work-items that are together share the innermost loop; what each made of its part goes
+// through memory of the group, from which all make the whole by the same tree.
 #include "lower/buffers.h"
 #include "lower/emit.h"
 
@@ -27,8 +30,9 @@ typedef struct red {
   const fv_expr *value;
   fv_kv acc, best;  // VARs; best: of ARG_MAX and ARG_MIN
   uint32_t arg_index;
+  bool shared;  // by work-items
   fv_dtype t;
-  int lanes;
+  int lanes, chains;
   // A sum in stretches:
   int cut;             // the loop that is cut into stretches, -1 = none
   int64_t stretch;     // its steps in one
@@ -93,14 +97,14 @@ static void plan_stretches(red *r, fv_xpool *p, const lw_loops *s, bool along) {
   for (int i = s->n - 1; i >= 0; i--) {
     const bool vectors = along && i == s->n - 1;
     int64_t steps = fv_x_range(p, s->extent[i], NULL, 0).hi;
-    steps /= vectors ? (int64_t)CHAINS * r->lanes : 1;
+    steps /= vectors ? (int64_t)r->chains * r->lanes : 1;
     if (steps > 1 && steps > STRETCH / adds) {
       r->cut = i;
       r->stretch = adds < STRETCH ? STRETCH / adds : 1;
       return;
     }
     // Behind the vectors come those left and the other chains.
-    adds *= vectors ? steps + 2 * CHAINS : steps > 1 ? steps : 1;
+    adds *= vectors ? steps + 2 * r->chains : steps > 1 ? steps : 1;
   }
 }
 
@@ -137,26 +141,26 @@ static fv_kv result_of(const red *r, fv_kb *kb) {
 
 //===-- Loops ---------------------------------------------------------------------===//
 
-// Elements lo..hi of the index along memory, CHAINS vectors at a time.
+// Elements lo..hi of the index along memory, a vector of each chain at a time.
 static void reduce_vectors(red *r, const lw_emit *at, uint32_t index, fv_kv lo, fv_kv hi) {
   lw_kernel *k = at->k;
   fv_kb *kb = k->kb;
   const fv_scalar_op combine = fv_combine_op(r->nest->combine);
   fv_kv chain[CHAINS] = {r->acc};
-  for (int i = 1; i < CHAINS; i++)
+  for (int i = 1; i < r->chains; i++)
     chain[i] = fv_kb_var(kb, lw_identity(k, r->nest->combine, r->t, r->lanes));
   lw_emit e = *at;
   e.lanes = r->lanes;
   e.lane = (int)index;
-  const fv_kv first = fv_kb_for(kb, lo, hi, (int64_t)CHAINS * r->lanes);
-  for (int i = 0; i < CHAINS; i++) {
+  const fv_kv first = lw_for(&e, lo, hi, (int64_t)r->chains * r->lanes);
+  for (int i = 0; i < r->chains; i++) {
     lw_bind(&e, index, fv_kb_add(kb, first, fv_kb_i64(kb, (int64_t)i * r->lanes)));
     r->acc = chain[i];
     accumulate(r, &e);
   }
   fv_kb_end(kb);
   r->acc = chain[0];
-  for (int half = CHAINS / 2; half > 0; half /= 2)
+  for (int half = r->chains / 2; half > 0; half /= 2)
     for (int i = 0; i < half; i++)
       fv_kb_set(kb, chain[i],
                 fv_kb_op(kb, combine, fv_kb_get(kb, chain[i]), fv_kb_get(kb, chain[i + half]),
@@ -182,15 +186,15 @@ static void end_loop(red *r, fv_kb *kb, bool cut) {
   fv_kb_end(kb);
 }
 
-// Along memory: CHAINS vectors at a time, then what is left one by one.
+// Along memory: a vector of each chain at a time, then what is left one by one.
 static void reduce_along(red *r, const lw_emit *at, uint32_t index, const fv_expr *extent,
                          bool cut) {
   fv_kb *kb = at->k->kb;
-  const int64_t step = (int64_t)CHAINS * r->lanes;
+  const int64_t step = (int64_t)r->chains * r->lanes;
   const fv_kv all = lw_emit_host(at->k, extent), by = fv_kb_i64(kb, step);
   const fv_kv whole = fv_kb_mul(kb, fv_kb_op(kb, FV_X_FLOORDIV, all, by, FV_K_NONE), by);
   fv_kv hi;
-  const fv_kv lo = begin_loop(r, kb, cut, whole, step, &hi);
+  const fv_kv lo = begin_loop(r, kb, cut, whole, step * lw_sharers(at), &hi);
   reduce_vectors(r, at, index, lo, hi);
   end_loop(r, kb, cut);
   lw_lane_loop(at, r->lanes, index, whole, extent, FV_K_NONE, accumulate, r);
@@ -203,11 +207,14 @@ static void reduction_loops(red *r, lw_emit *e, const lw_loops *s, bool along) {
   lw_kernel *k = e->k;
   fv_kb *kb = k->kb;
   lw_emit in = *e;
+  in.together = r->shared;
   const int n = s->n - (along ? 1 : 0);
   for (int i = 0; i < n; i++) {
     fv_kv hi;
-    const fv_kv lo = begin_loop(r, kb, i == r->cut, lw_emit_host(k, s->extent[i]), 1, &hi);
-    lw_bind(&in, s->index[i], fv_kb_for(kb, lo, hi, 1));
+    const bool last = i == s->n - 1;
+    const fv_kv all = lw_emit_host(k, s->extent[i]);
+    const fv_kv lo = begin_loop(r, kb, i == r->cut, all, last ? lw_sharers(&in) : 1, &hi);
+    lw_bind(&in, s->index[i], last ? lw_for(&in, lo, hi, 1) : fv_kb_for(kb, lo, hi, 1));
   }
   if (along) {
     reduce_along(r, &in, s->index[n], s->extent[n], n == r->cut);
@@ -228,7 +235,28 @@ static void store_reduction(lw_emit *e, const fv_expr *load, fv_kv v) {
   const fv_value *out = k->reduction[lw_reduction_number(load)]->out[0];
   const fv_type t = lw_value_type(k->l, out);
   const int o = lw_operand_of(k, out, lw_value_buffer(k->l, out), &t);
-  lw_emit_store(e, k->operand[o].kbuf, fv_type_offset(k->l->pool, &t, load->arg), v);
+  lw_once once = lw_begin_once(e);
+  lw_emit_store(&once.e, k->operand[o].kbuf, fv_type_offset(k->l->pool, &t, load->arg), v);
+  lw_end_once(&once);
+}
+
+// The whole of what each work-item made a part of: a halving tree over the items. Those that
+// read what was there before, in the row before this one, come to the first barrier.
+static fv_kv combine_items(const red *r, lw_kernel *k, fv_kv part) {
+  fv_kb *kb = k->kb;
+  const fv_scalar_op op = fv_combine_op(r->nest->combine);
+  const int n = (int)fv_kb_items(kb), lanes = n < 16 ? n : 16;
+  const int parts = fv_kb_scratch(kb, r->t, fv_x_i64(k->l->pool, n));
+  fv_kb_barrier(kb);
+  fv_kb_store(kb, parts, fv_kb_item(kb), part, FV_K_NONE);
+  fv_kb_barrier(kb);
+  fv_kv *v = FV_NEW_N(k->l->arena, fv_kv, (size_t)(n / lanes));
+  for (int i = 0; i < n / lanes; i++)
+    v[i] = fv_kb_load(kb, parts, fv_kb_i64(kb, (int64_t)i * lanes), lanes, FV_K_NONE);
+  for (int half = n / lanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++)
+      v[i] = fv_kb_op(kb, op, v[i], v[i + half], FV_K_NONE);
+  return fv_kb_reduce(kb, op, v[0]);
 }
 
 // Emits the reduction that the load stands for and notes its value in rows.
@@ -250,6 +278,9 @@ static void emit_reduction(lw_emit *e, const fv_expr *load, struct lw_memo *rows
   r.value = lw_nest_value(k, n, at);
   lw_ensure_reductions(e, r.value, rows);
   const bool arg = nest->combine == FV_COMBINE_ARG_MAX || nest->combine == FV_COMBINE_ARG_MIN;
+  // Of several equal ones the first counts, which parts do not tell: each item finds it.
+  r.shared = e->together && !arg && s.n > 0;
+  r.chains = r.shared ? 1 : CHAINS;  // other items fill the time of an addition
   if (!arg && s.n > 1)
     lw_collapse(k->l, &s, &r.value, 1);
   r.t = fv_dtype_compute((fv_dtype)r.value->dtype);
@@ -269,6 +300,8 @@ static void emit_reduction(lw_emit *e, const fv_expr *load, struct lw_memo *rows
   fv_kv v = result_of(&r, kb);
   if (along && r.lanes > 1)
     v = fv_kb_reduce(kb, fv_combine_op(nest->combine), v);
+  if (r.shared)
+    v = combine_items(&r, k, v);
   const fv_expr *acc = fv_x_load(p, arg ? FV_i64 : (fv_dtype)r.value->dtype, LW_BOUND, 0, NULL);
   lw_emit post = *e;
   post.bound = v;

@@ -17,12 +17,15 @@ struct fv_device {
 //===-- Options -------------------------------------------------------------===//
 
 // X(id, key, least, most, initial, doc)
-#define MACHINE(X)                                                                         \
-  X(LANES, "lanes", 1, 16, 8, "f32 in a vector, 1 to 16 (default: 8)")                     \
-  X(REGISTERS, "registers", 4, 64, 16, "vector registers, 4 to 64 (default: 16)")          \
-  X(FMA, "fma", 0, 1, 1, "1: it multiplies and adds with one rounding (default), 0: not")  \
-  X(L1, "l1_bytes", 1024, 1 << 24, 32 << 10, "first cache, from 1024 on (default: 32768)") \
-  X(L2, "l2_bytes", 1024, 1 << 28, 512 << 10, "second cache, from 1024 on (default: 524288)")
+#define MACHINE(X)                                                                               \
+  X(LANES, "lanes", 1, 16, 8, "f32 in a vector, 1 to 16 (default: 8)")                           \
+  X(REGISTERS, "registers", 4, 64, 16, "vector registers, 4 to 64 (default: 16)")                \
+  X(FMA, "fma", 0, 1, 1, "1: it multiplies and adds with one rounding (default), 0: not")        \
+  X(L1, "l1_bytes", 1024, 1 << 24, 32 << 10, "first cache, from 1024 on (default: 32768)")       \
+  X(L2, "l2_bytes", 1024, 1 << 28, 512 << 10, "second cache, from 1024 on (default: 524288)")    \
+  X(GROUP, "group", 1, 1024, 1, "work-items of a block, a power of two up to 1024 (default: 1)") \
+  X(LOOPS, "loops", 0, 1, 0,                                                                     \
+    "1: work-items are loops, as on a CPU; 0: it runs them and refuses races (default)")
 
 enum {
 #define X(id, key, least, most, initial, doc) id,
@@ -75,6 +78,8 @@ static int32_t open_device(const fv_host *host, const fv_option *options, size_t
     if (s != FV_PLUGIN_OK)
       return s;
   }
+  if (value[GROUP] & (value[GROUP] - 1))
+    return host->error(r, FV_PLUGIN_ARG, "interpreter: group= is no power of two");
   fv_device *d = calloc(1, sizeof *d);
   if (!d)
     return FV_PLUGIN_OOM;
@@ -88,7 +93,8 @@ static int32_t open_device(const fv_host *host, const fv_option *options, size_t
                           .l1_bytes = (uint32_t)value[L1],
                           .l2_bytes = (uint32_t)value[L2],
                           .l3_bytes = 4u << 20,
-                          .group_size = 1,
+                          .has_groups = !value[LOOPS],
+                          .group_size = (uint32_t)value[GROUP],
                           .workers = 1};
   *out = d;
   return FV_PLUGIN_OK;
@@ -100,7 +106,7 @@ static void close_device(fv_device *d) {
 
 static const char *describe(fv_device *d) {
   (void)d;
-  return "a machine of the options lanes, registers, fma, l1_bytes, l2_bytes";
+  return "a machine of the options lanes, registers, fma, l1_bytes, l2_bytes, group";
 }
 
 static const fv_target *target(fv_device *d) {

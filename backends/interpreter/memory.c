@@ -124,8 +124,12 @@ static int32_t launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv_memre
   fv_arena_destroy(j.arena);
   if (s != FV_OK)
     return fail(q, "out of memory", NULL);
-  return j.result == FV_K_OUTSIDE ? fail(q, "an access outside of a buffer", j.code->name)
-                                  : j.result;
+  switch (j.result) {
+  case FV_K_OUTSIDE: return fail(q, "an access outside of a buffer", j.code->name);
+  case FV_K_RACE: return fail(q, "a race of work-items", j.code->name);
+  case FV_K_APART: return fail(q, "a barrier that not all work-items come to", j.code->name);
+  default: return j.result;
+  }
 }
 
 static const char *error_of(void *dev) {

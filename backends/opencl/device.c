@@ -116,7 +116,7 @@ static void fill_target(fv_device *d) {
   const uint32_t units = cl_ask_u32(d->id, CL_DEVICE_MAX_COMPUTE_UNITS, 1);
   *t = (fv_target){
       .struct_size = sizeof *t,
-      .is_gpu = !d->is_cpu,
+      .has_groups = 1,
       .has_fma = (f32 & CL_FP_FMA) != 0,
       .has_f64 = ask_u64(d->id, CL_DEVICE_DOUBLE_FP_CONFIG, 0) != 0,
       .vector_bits = width * 32,

@@ -97,7 +97,7 @@ typedef struct fv_kernel_code {
   const fv_kinst *inst;
   const fv_kbuffer *buffer;  // global ones first, in launch order
   uint32_t n_buffer, n_global, n_scalar;
-  uint32_t n_item;  // work-items of a block; above 1 only where the target is a GPU
+  uint32_t n_item;  // work-items of a block; above 1 only where the target has groups
 } fv_kernel_code;
 
 // How a CPU kernel is called: blocks [begin, end) one after another. buf: the
@@ -109,14 +109,13 @@ typedef int32_t (*fv_cpu_kernel_fn)(void *const *buf, const int64_t *scalar, voi
 // What a schedule may know of a target. Never its name.
 typedef struct fv_target {
   uint32_t struct_size;
-  uint8_t is_gpu;  // blocks are work-groups
+  uint8_t has_groups;  // it runs the work-items of a block; else they are loops before it sees them
   uint8_t has_fma;
   uint8_t has_f64, has_f16;
   uint32_t vector_bits;  // widest useful vector, e.g. 512, 256, 128
   uint32_t registers;    // vector registers
   uint32_t l1_bytes, l2_bytes, l3_bytes;
-  uint32_t group_size;   // work-items of a block that a schedule may use; on a CPU they are
-                         // loops before a backend sees them
+  uint32_t group_size;   // work-items of a block that a schedule may use, a power of two
   uint32_t local_bytes;  // GPU: local memory of a group
   uint32_t workers;      // parallel blocks worth having
 } fv_target;

@@ -71,6 +71,7 @@ void fv_kb_barrier(fv_kb *kb);
 // Work-items: the code is run by n of them in each block, which differ in fv_kb_item, an i64
 // from 0 to n - 1. n is 1 unless it is set, before anything is built.
 void fv_kb_set_items(fv_kb *kb, uint32_t n);
+uint32_t fv_kb_items(const fv_kb *kb);
 fv_kv fv_kb_item(fv_kb *kb);
 // kernel_items.c: the same work by one work-item, for targets that have no groups.
 fv_kb *fv_kb_item_loops(fv_kb *kb);
@@ -96,8 +97,10 @@ int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *
                             const int64_t *scalar, void *scratch, int64_t begin, int64_t end);
 
 // The same in memory whose bounds are known: FV_K_OUTSIDE at the first access
-// outside of a buffer, which is not made.
-enum { FV_K_OUTSIDE = -1 };
+// outside of a buffer, which is not made. Work-items: FV_K_RACE where one reads or writes an
+// element that another wrote, or writes what another read, with no barrier between;
+// FV_K_APART where not all come to one barrier.
+enum { FV_K_OUTSIDE = -1, FV_K_RACE = -2, FV_K_APART = -3 };
 typedef struct fv_kmemory {
   void *const *buf;
   const int64_t *bytes;  // of each global buffer, NULL: unknown

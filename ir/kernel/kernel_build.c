@@ -218,6 +218,10 @@ void fv_kb_set_items(fv_kb *kb, uint32_t n) {
   kb->n_item = n;
 }
 
+uint32_t fv_kb_items(const fv_kb *kb) {
+  return kb->n_item;
+}
+
 fv_kv fv_kb_item(fv_kb *kb) {
   if (kb->n_item == 1)
     return fv_kb_i64(kb, 0);

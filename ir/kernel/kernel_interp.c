@@ -1,21 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interprets kernel IR, one instruction after another, lane by lane. Plain
 // rather than fast: it is the meaning of the language, and runs the serial
-// kernels of the reference backend.
+// kernels of the reference backend. Each work-item runs from one barrier to the next
+// before another does, and notes whom it could have met in memory.
 #include <string.h>
 
 #include "ir/kernel/kernel_build.h"
 
+// Who used an element last. Times count barriers: at one time, items meet.
+typedef struct use {
+  uint64_t written, read;
+  uint32_t writer, reader;
+  bool readers;  // others than that one, too, at that time
+} use;
+
 typedef struct machine {
   const fv_kernel_code *k;
-  fv_scalar **value;     // of each instruction: its lanes
+  fv_scalar **value;     // of each instruction: its lanes, of this work-item
   uint32_t *jump;        // FOR, IF: its ELSE or END; ELSE: its END; END: its head
   unsigned char **base;  // of each buffer
   int64_t *bytes;        // of each buffer, INT64_MAX: unknown
   const int64_t *scalar;
   int64_t block;
-  int32_t failed;  // 1 + site, or FV_K_OUTSIDE
+  fv_scalar ***values;  // `value` of each work-item
+  uint32_t item;
+  uint64_t time;
+  use **used;      // of each buffer that items write: its elements; NULL: nobody looks
+  int32_t failed;  // 1 + site, or FV_K_OUTSIDE and so on
 } machine;
+
+static void note_use(machine *m, use *u, bool writes) {
+  const uint32_t me = m->item;
+  const bool was_written = u->written == m->time && u->writer != me;
+  const bool was_read = u->read == m->time && (u->readers || u->reader != me);
+  if (was_written || (writes && was_read))
+    m->failed = FV_K_RACE;
+  if (writes) {
+    u->written = m->time;
+    u->writer = me;
+  } else {
+    u->readers = was_read;
+    u->reader = me;
+    u->read = m->time;
+  }
+}
 
 // NULL, and a failure, if it is not in the buffer.
 static unsigned char *element(machine *m, const fv_kinst *in, int64_t index) {
@@ -24,6 +52,8 @@ static unsigned char *element(machine *m, const fv_kinst *in, int64_t index) {
     m->failed = FV_K_OUTSIDE;
     return NULL;
   }
+  if (m->used && m->used[in->buf])
+    note_use(m, &m->used[in->buf][index], in->op == FV_K_STORE || in->op == FV_K_SCATTER);
   return m->base[in->buf] + index * size;
 }
 
@@ -92,6 +122,7 @@ static void run_value(machine *m, const fv_kinst *in, fv_scalar *out) {
   switch ((fv_kop)in->op) {
   case FV_K_SCALAR: out->i = m->scalar[in->imm.i]; break;
   case FV_K_BLOCK: out->i = m->block; break;
+  case FV_K_ITEM: out->i = m->item; break;
   case FV_K_OP: run_op(m, in, out); break;
   case FV_K_CAST:
   case FV_K_BITCAST: run_convert(m, in, out); break;
@@ -190,23 +221,64 @@ static void place_buffers(machine *m, fv_arena *ar, const fv_kmemory *memory) {
   }
 }
 
-static void prepare(machine *m, fv_arena *ar, const fv_kmemory *memory) {
+static void watch_uses(machine *m, fv_arena *ar) {
   const fv_kernel_code *k = m->k;
+  if (k->n_item == 1)
+    return;
+  m->used = FV_NEW_N(ar, use *, k->n_buffer);
+  for (uint32_t i = 0; i < k->n_buffer; i++)
+    if (k->buffer[i].written && m->bytes[i] != INT64_MAX)
+      m->used[i] = FV_NEW_N(ar, use, m->bytes[i] / fv_dtype_size((fv_dtype)k->buffer[i].dtype));
+}
+
+static fv_scalar **make_values(const fv_kernel_code *k, fv_arena *ar) {
   size_t lanes = 0;
   for (uint32_t i = 0; i < k->n_inst; i++)
     lanes += k->inst[i].lanes;
-  m->value = FV_NEW_N(ar, fv_scalar *, k->n_inst);
+  fv_scalar **value = FV_NEW_N(ar, fv_scalar *, k->n_inst);
   fv_scalar *next = FV_NEW_N(ar, fv_scalar, lanes);
   for (uint32_t i = 0; i < k->n_inst; i++) {
     const fv_kinst *in = &k->inst[i];
-    m->value[i] = next;
+    value[i] = next;
     next += in->lanes;
     if (in->op == FV_K_CONST)
       for (int j = 0; j < in->lanes; j++)
-        m->value[i][j].i = in->imm.i;  // either member: equal sizes
+        value[i][j].i = in->imm.i;  // either member: equal sizes
   }
+  return value;
+}
+
+static void prepare(machine *m, fv_arena *ar, const fv_kmemory *memory) {
+  const fv_kernel_code *k = m->k;
+  m->values = FV_NEW_N(ar, fv_scalar **, k->n_item);
+  for (uint32_t i = 0; i < k->n_item; i++)
+    m->values[i] = make_values(k, ar);
   place_buffers(m, ar, memory);
+  watch_uses(m, ar);
   match_scopes(m, ar);
+}
+
+// Runs this work-item from instruction i to the barrier that it comes to, or to the end.
+static uint32_t run_to_barrier(machine *m, uint32_t i) {
+  m->value = m->values[m->item];
+  while (i < m->k->n_inst && m->k->inst[i].op != FV_K_BARRIER && !m->failed)
+    i = step(m, i);
+  return i;
+}
+
+static void run_block(machine *m) {
+  const fv_kernel_code *k = m->k;
+  for (uint32_t from = 0; from < k->n_inst && !m->failed;) {
+    uint32_t to = 0;
+    m->time++;
+    for (m->item = 0; m->item < k->n_item && !m->failed; m->item++) {
+      const uint32_t at = run_to_barrier(m, from);
+      if (m->item > 0 && at != to && !m->failed)
+        m->failed = FV_K_APART;
+      to = at;
+    }
+    from = to + 1;
+  }
 }
 
 int32_t fv_kernel_interpret_in(const fv_kernel_code *k, fv_arena *ar, const fv_kmemory *memory,
@@ -215,13 +287,9 @@ int32_t fv_kernel_interpret_in(const fv_kernel_code *k, fv_arena *ar, const fv_k
   m->k = k;
   m->scalar = scalar;
   prepare(m, ar, memory);
-  for (m->block = begin; m->block < end; m->block++)
-    for (uint32_t i = 0; i < k->n_inst;) {
-      i = step(m, i);
-      if (m->failed)
-        return m->failed;
-    }
-  return 0;
+  for (m->block = begin; m->block < end && !m->failed; m->block++)
+    run_block(m);
+  return m->failed;
 }
 
 int32_t fv_kernel_interpret(const fv_kernel_code *k, fv_arena *ar, void *const *buf,
