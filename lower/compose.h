@@ -43,8 +43,9 @@ typedef struct lw_kernel {
   struct lw_element *element;  // elements of virtual values composed so far
   size_t n_element, cap_element;
   fv_index elements;
-  const fv_value *out;  // what it writes
-  int out_kbuf;         // its buffer
+  const fv_value *out;        // what it writes
+  int out_kbuf;               // its buffer
+  int parts[FV_DTYPE_COUNT];  // scratch that its reductions share, by type; 0 = none yet
   const fv_span *span;
   fv_type out_type;
 } lw_kernel;

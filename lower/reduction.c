@@ -241,12 +241,14 @@ static void store_reduction(lw_emit *e, const fv_expr *load, fv_kv v) {
 }
 
 // The whole of what each work-item made a part of: a halving tree over the items. Those that
-// read what was there before, in the row before this one, come to the first barrier.
+// still read what was there before come to the first barrier.
 static fv_kv combine_items(const red *r, lw_kernel *k, fv_kv part) {
   fv_kb *kb = k->kb;
   const fv_scalar_op op = fv_combine_op(r->nest->combine);
   const int n = (int)fv_kb_items(kb), lanes = n < 16 ? n : 16;
-  const int parts = fv_kb_scratch(kb, r->t, fv_x_i64(k->l->pool, n));
+  if (k->parts[r->t] == 0)  // buffer 0 is what the kernel writes
+    k->parts[r->t] = fv_kb_scratch(kb, r->t, fv_x_i64(k->l->pool, n));
+  const int parts = k->parts[r->t];
   fv_kb_barrier(kb);
   fv_kb_store(kb, parts, fv_kb_item(kb), part, FV_K_NONE);
   fv_kb_barrier(kb);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a device, and what a schedule may know of it.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,9 @@ static uint32_t clamp_u32(uint64_t v) {
 
 // A work-item of a GPU works on vectors of four: enough for wide loads. On a
 // CPU it gets what the vector unit holds.
+// Work-items hide each other's waits on a GPU; those of a CPU are loops of one thread.
+enum { GPU_GROUP = 64 };
+
 static void fill_target(fv_device *d) {
   fv_target *t = &d->target;
   const cl_device_fp_config f32 = ask_u64(d->id, CL_DEVICE_SINGLE_FP_CONFIG, 0);
@@ -123,7 +127,7 @@ static void fill_target(fv_device *d) {
       .registers = width >= 16 ? 32 : 16,
       .l1_bytes = 32u << 10,
       .l2_bytes = clamp_u32(ask_u64(d->id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, 1u << 20)),
-      .group_size = 1,
+      .group_size = d->is_cpu || d->most_items < GPU_GROUP ? 1 : GPU_GROUP,
       .local_bytes = clamp_u32(ask_u64(d->id, CL_DEVICE_LOCAL_MEM_SIZE, 0)),
       .workers = d->is_cpu ? units : units * 128,
   };
@@ -146,17 +150,33 @@ static void fill_name(fv_device *d, const char *name) {
            d->target.has_f64 ? "" : ", no f64");
 }
 
+// The option group=N.
+static int32_t set_group(fv_device *d, fv_report *r, const char *text) {
+  char *end, line[192];
+  errno = 0;
+  const unsigned long n = strtoul(text, &end, 10);
+  if (!errno && !*end && *text >= '1' && *text <= '9' && !(n & (n - 1)) && n <= d->most_items) {
+    d->target.group_size = (uint32_t)n;
+    return FV_PLUGIN_OK;
+  }
+  snprintf(line, sizeof line, "opencl: group='%.64s' is no power of two from 1 to the device's %zu",
+           text, d->most_items);
+  return d->host->error(r, FV_PLUGIN_ARG, line);
+}
+
 //===-- Open, close -----------------------------------------------------------------===//
 
 int32_t device_open(const fv_host *host, const fv_option *options, size_t n_options, fv_report *r,
                     fv_device **out) {
-  const char *want = NULL;
+  const char *want = NULL, *group = NULL;
   for (size_t i = 0; i < n_options; i++)
     if (strcmp(options[i].key, "device") == 0)
       want = options[i].value;
+    else if (strcmp(options[i].key, "group") == 0)
+      group = options[i].value;
   *out = NULL;
   cl_candidate c;
-  const int32_t status = cl_find_device(host, r, want, &c);
+  int32_t status = cl_find_device(host, r, want, &c);
   if (status != FV_PLUGIN_OK)
     return status;
   fv_device *d = calloc(1, sizeof *d);
@@ -167,7 +187,13 @@ int32_t device_open(const fv_host *host, const fv_option *options, size_t n_opti
   d->id = c.id;
   d->is_cpu = (c.type & CL_DEVICE_TYPE_CPU) != 0;
   d->parameter_bytes = ask_size(d->id, CL_DEVICE_MAX_PARAMETER_SIZE, 1024);
+  d->most_items = ask_size(d->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, 1);
   fill_target(d);
+  status = group ? set_group(d, r, group) : FV_PLUGIN_OK;
+  if (status != FV_PLUGIN_OK) {
+    free(d);
+    return status;
+  }
   fill_name(d, c.name);
   cl_int e;
   d->context = clCreateContext(NULL, 1, &d->id, NULL, NULL, &e);

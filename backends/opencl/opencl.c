@@ -167,6 +167,9 @@ static const fv_option_info options[] = {
     {.key = "device",
      .arg = "NAME",
      .doc = "a device by a part of its name, or by its number (default: the first GPU, else 0)"},
+    {.key = "group",
+     .arg = "N",
+     .doc = "work-items of a block, a power of two (default: 64 on a GPU, else 1)"},
     {.key = NULL}};
 
 static const fv_backend backend = {

@@ -19,6 +19,7 @@ struct fv_device {
   cl_device_id id;
   cl_context context;
   bool is_cpu;
+  size_t most_items;       // work-items of a group
   size_t parameter_bytes;  // room for the arguments of a kernel
   fv_target target;
   char name[640];     // for people

@@ -139,6 +139,18 @@ void print_const(printer *p, const fv_kinst *in, int width) {
 
 //===-- Memory --------------------------------------------------------------------===//
 
+// The address space of a buffer. Scratch that work-items share is local memory.
+static const char *space_of(const fv_kernel_code *k, uint32_t buf) {
+  return k->n_item > 1 && k->buffer[buf].scope == FV_SCOPE_GROUP ? "__local" : "__global";
+}
+
+// The helpers of partial accesses are for global memory.
+static void need_partial(printer *p, const fv_kinst *in, bool *need) {
+  *need = true;
+  if (strcmp(space_of(p->k, in->buf), "__global") != 0)
+    p->unsupported = "a partial access to memory of the group";
+}
+
 static void print_address(printer *p, const fv_kinst *in, const piece *at) {
   text_printf(p->out, "b%d + v%" PRIu32, in->buf, in->a);
   if (at->start)
@@ -154,7 +166,7 @@ static void print_count(printer *p, uint32_t count, const piece *at) {
 static void print_load(printer *p, const fv_kinst *in, const piece *at) {
   text *t = p->out;
   if (in->b != NONE) {
-    p->need->partial_load[in->dtype][width_index(at->width)] = true;
+    need_partial(p, in, &p->need->partial_load[in->dtype][width_index(at->width)]);
     text_printf(t, "fv_load_%s%d(", type_name(in->dtype), at->width);
     print_address(p, in, at);
     text_puts(t, ", ");
@@ -198,7 +210,7 @@ static void print_store(printer *p, const fv_kinst *in, const piece *at) {
   text *t = p->out;
   indent(p);
   if (in->c != NONE) {
-    p->need->partial_store[in->dtype][width_index(at->width)] = true;
+    need_partial(p, in, &p->need->partial_store[in->dtype][width_index(at->width)]);
     text_printf(t, "fv_store_%s%d(", type_name(in->dtype), at->width);
     print_address(p, in, at);
     text_puts(t, ", ");
@@ -392,7 +404,7 @@ static void print_inst(printer *p, uint32_t number) {
   case FV_K_BARRIER:
     if (p->k->n_item > 1) {
       indent(p);
-      text_puts(t, "barrier(CLK_GLOBAL_MEM_FENCE);\n");
+      text_puts(t, "barrier(CLK_LOCAL_MEM_FENCE);\n");
     }
     break;
   default: print_definition(p, number, in); break;
@@ -405,7 +417,8 @@ static void print_parameters(printer *p) {
   const fv_kernel_code *k = p->k;
   text *t = p->out;
   text_printf(t, "__kernel void k_%s(long first, long end, __global int *failed,\n", k->name);
-  text_puts(t, "    __global uchar *scratch, long scratch_bytes");
+  text_printf(t, "    %s uchar *scratch, long scratch_bytes",
+              k->n_item > 1 ? "__local" : "__global");
   for (uint32_t i = 0; i < k->n_global; i++)
     text_printf(t, ",\n    __global uchar *%sbase%" PRIu32 ", long offset%" PRIu32,
                 k->buffer[i].aliases ? "" : "restrict ", i, i);
@@ -419,9 +432,12 @@ static void print_buffers(printer *p) {
   for (uint32_t i = 0; i < k->n_buffer; i++) {
     const fv_kbuffer *b = &k->buffer[i];
     const char *type = type_name(b->dtype);
-    text_printf(p->out, "  __global %s *b%" PRIu32 " = (__global %s *)", type, i, type);
+    const char *space = space_of(k, i);
+    text_printf(p->out, "  %s %s *b%" PRIu32 " = (%s %s *)", space, type, i, space, type);
     if (b->scope == FV_SCOPE_GLOBAL)
       text_printf(p->out, "(base%" PRIu32 " + offset%" PRIu32 ");\n", i, i);
+    else if (k->n_item > 1)
+      text_printf(p->out, "(scratch + s%" PRIu32 ");\n", b->offset_scalar);
     else
       text_printf(p->out, "(scratch + (block - first) * scratch_bytes + s%" PRIu32 ");\n",
                   b->offset_scalar);

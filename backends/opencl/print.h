@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // backends/opencl/print.h - kernel IR as OpenCL C 1.2.
 //
-// One work-item runs one block. A value is a constant variable; one with more
-// lanes than OpenCL has vectors for is several, its pieces. f16 and bf16 are
-// their bits in a ushort, bool is a uchar of 0 or 1.
+// One work-item runs one block, or a work-group whose scratch is local memory. A value is a
+// constant variable; one with more lanes than OpenCL has vectors for is several, its pieces. f16
+// and bf16 are their bits in a ushort, bool is a uchar of 0 or 1.
 #ifndef FOVEA_BACKENDS_OPENCL_PRINT_H_
 #define FOVEA_BACKENDS_OPENCL_PRINT_H_
 

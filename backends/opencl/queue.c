@@ -128,15 +128,36 @@ static int32_t ensure_scratch(queue *q, size_t size) {
   return 0;
 }
 
+// What a kernel needs may leave less of the device than its other kernels find.
+static int32_t refuse_group(queue *q, cl_kernel k, const kernel_info *info, int64_t local) {
+  size_t most = 0;
+  const fv_device *d = q->set->device;
+  const cl_int e =
+      clGetKernelWorkGroupInfo(k, d->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof most, &most, NULL);
+  if (e != CL_SUCCESS)
+    return fail(q, "clGetKernelWorkGroupInfo", e);
+  if (info->n_item <= most && local <= (int64_t)d->target.local_bytes)
+    return 0;
+  snprintf(
+      q->error, sizeof q->error,
+      "kernel %s: groups of %u with %lld bytes of local memory, the device runs up to %zu with "
+      "%u: ask for less by opencl:group=",
+      info->name, (unsigned)info->n_item, (long long)local, most, (unsigned)d->target.local_bytes);
+  return -1;
+}
+
 // Arguments but for first and end; see print_parameters.
-static int32_t set_arguments(queue *q, cl_kernel k, uint32_t n_buf, const fv_memref *buf,
-                             uint32_t n_scalar, const int64_t *scalar, int64_t scratch_bytes) {
+static int32_t set_arguments(queue *q, cl_kernel k, const kernel_info *info, uint32_t n_buf,
+                             const fv_memref *buf, uint32_t n_scalar, const int64_t *scalar,
+                             int64_t scratch_bytes) {
   cl_uint at = 2;
   const cl_mem scratch = q->scratch ? q->scratch : q->failed;
+  const bool local = info->n_item > 1;
   const cl_long stride = scratch_bytes;
   cl_int e = clSetKernelArg(k, at++, sizeof q->failed, &q->failed);
   if (e == CL_SUCCESS)
-    e = clSetKernelArg(k, at++, sizeof scratch, &scratch);
+    e = local ? clSetKernelArg(k, at++, scratch_bytes > 0 ? (size_t)scratch_bytes : 1, NULL)
+              : clSetKernelArg(k, at++, sizeof scratch, &scratch);
   if (e == CL_SUCCESS)
     e = clSetKernelArg(k, at++, sizeof stride, &stride);
   for (uint32_t i = 0; i < n_buf && e == CL_SUCCESS; i++) {
@@ -189,14 +210,17 @@ static int32_t queue_launch(void *dev, uint32_t kernel, uint32_t n_buf, const fv
     return -1;
   const kernel_info *info = &q->set->kernel[kernel];
   int64_t slice = INT64_C(1) << 24;
-  if (info->scratch && scratch_bytes > 0) {
+  if (info->n_item > 1) {
+    if (refuse_group(q, k, info, scratch_bytes))
+      return -1;
+  } else if (info->scratch && scratch_bytes > 0) {
     slice = SCRATCH_LIMIT / scratch_bytes;
     slice = slice < 1 ? 1 : slice;
     slice = slice > blocks ? blocks : slice;
     if (ensure_scratch(q, (size_t)slice * (size_t)scratch_bytes))
       return -1;
   }
-  if (set_arguments(q, k, n_buf, buf, n_scalar, scalar, scratch_bytes))
+  if (set_arguments(q, k, info, n_buf, buf, n_scalar, scalar, scratch_bytes))
     return -1;
   for (int64_t first = 0; first < blocks; first += slice) {
     const int64_t left = blocks - first;

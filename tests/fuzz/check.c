@@ -68,8 +68,12 @@ static fv_status read_module(void *user) {
 }
 
 static fv_status open_side(check *c, side *s) {
-  const fv_compile_options o = {
-      .struct_size = sizeof o, .backend = s->backend, .passes = c->set->passes};
+  const bool tested = s == &c->side[TESTED] && c->set->option;
+  const fv_compile_options o = {.struct_size = sizeof o,
+                                .backend = s->backend,
+                                .backend_option = tested ? (const char *[]){c->set->option} : NULL,
+                                .n_backend_option = tested ? 1 : 0,
+                                .passes = c->set->passes};
   opening op = {c, s};
   s->arena = fv_arena_create(NULL);
   FV_TRY(s->arena ? FV_OK : FV_ERR_OOM);

@@ -24,8 +24,9 @@ extern const char *const fuzz_verdict_name[FUZZ_VERDICTS];
 typedef struct fuzz_settings {
   const char *backend;
   const char *passes;
-  int seconds;  // of one check
-  FILE *tell;   // what differs; NULL = nobody wants to know
+  const char *option;  // of the backend, key=value; NULL: none
+  int seconds;         // of one check
+  FILE *tell;          // what differs; NULL = nobody wants to know
 } fuzz_settings;
 
 fuzz_verdict fuzz_check(const fuzz_settings *s, const char *text, size_t size);

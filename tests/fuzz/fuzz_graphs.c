@@ -46,8 +46,9 @@ static const char *passes_of(uint64_t seed) {
 }
 
 static fuzz_verdict report(const options *o, fv_arena *ar, fuzz_verdict v, fv_str *text) {
-  printf("FAIL (%s): fuzz_graphs --backend=%s --passes=%s --seed=%llu --count=1\n",
-         fuzz_verdict_name[v], o->set.backend, o->set.passes, (unsigned long long)o->seed);
+  printf("FAIL (%s): fuzz_graphs --backend=%s%s%s --passes=%s --seed=%llu --count=1\n",
+         fuzz_verdict_name[v], o->set.backend, o->set.option ? " --option=" : "",
+         o->set.option ? o->set.option : "", o->set.passes, (unsigned long long)o->seed);
   if (!o->no_shrink)
     fuzz_shrink(ar, &o->set, v, text);
   fuzz_settings loud = o->set;
@@ -152,6 +153,8 @@ static bool parse(int argc, char **argv, options *o) {
   for (int i = 1; i < argc; i++) {
     if ((v = value_of(argv[i], "--backend")))
       o->set.backend = v;
+    else if ((v = value_of(argv[i], "--option")))
+      o->set.option = v;
     else if ((v = value_of(argv[i], "--passes")))
       o->set.passes = v;
     else if ((v = value_of(argv[i], "--seed")))
@@ -184,8 +187,9 @@ int main(int argc, char **argv) {
                                           : (int)cores};
   if (!parse(argc, argv, &o)) {
     fputs(
-        "usage: fuzz_graphs [--backend=B] [--passes=P] [--seed=N] [--count=N | --seconds=N]\n"
-        "                   [--jobs=N] [--no-shrink] [--print] [--text=FILE]\n",
+        "usage: fuzz_graphs [--backend=B] [--option=KEY=VALUE] [--passes=P] [--seed=N]\n"
+        "                   [--count=N | --seconds=N] [--jobs=N] [--no-shrink] [--print] "
+        "[--text=FILE]\n",
         stderr);
     return 2;
   }
