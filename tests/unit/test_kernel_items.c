@@ -242,7 +242,7 @@ static void build_step(building *b, int i) {
 }
 
 // Each item writes what the values and registers outside of all structures are at the end.
-static fv_kernel *build(const program *p, fv_arena *ar, int *n_out) {
+static fv_kernel *build(const program *p, fv_arena *ar, bool loops, int *n_out) {
   fv_xpool *pool = fv_xpool_create(ar);
   building b = {.p = p, .kb = fv_kb_create(ar, pool, "test")};
   fv_kb *kb = b.kb;
@@ -264,7 +264,7 @@ static fv_kernel *build(const program *p, fv_arena *ar, int *n_out) {
                                fv_kb_i64(kb, LANES * (*n_out)++));
     fv_kb_store(kb, out, at, k == VAR ? fv_kb_get(kb, b.v[i]) : b.v[i], FV_K_NONE);
   }
-  return fv_kb_finish(fv_kb_item_loops(kb), "test", fv_x_i64(pool, BLOCKS));
+  return fv_kb_finish(loops ? fv_kb_item_loops(kb) : kb, "test", fv_x_i64(pool, BLOCKS));
 }
 
 typedef struct test {
@@ -293,13 +293,13 @@ static int compare(const program *p, const int64_t *got, int64_t block) {
   return wrong;
 }
 
-static fv_status run_random(void *user) {
-  const test *t = user;
+// As loops, or by the interpreter's own items.
+static void run_one(const test *t, bool loops) {
   program p;
   int n_out;
   make(&p, t->seed);
-  const fv_kernel *k = build(&p, t->ar, &n_out);
-  assert_int_equal(k->code.n_item, 1);
+  const fv_kernel *k = build(&p, t->ar, loops, &n_out);
+  assert_int_equal(k->code.n_item, loops ? 1 : p.n_item);
   int64_t scalar[8] = {0}, scratch_bytes = 0;
   assert_true(k->code.n_scalar <= FV_COUNTOF(scalar));
   for (uint32_t i = 0; i < k->code.n_scalar; i++)
@@ -320,7 +320,63 @@ static fv_status run_random(void *user) {
       fail_msg("seed %llu, %d items, block %d differs:\n%s", (unsigned long long)t->seed, p.n_item,
                (int)block, s.data);
     }
+}
+
+static fv_status run_random(void *user) {
+  run_one(user, true);
+  run_one(user, false);
   return FV_OK;
+}
+
+//===-- Races -----------------------------------------------------------------===//
+
+// Items that write and read elements of the group, with barriers between or not.
+typedef struct meeting {
+  bool barrier, shift, writes;  // the second access: of the next item's element; a store
+  int32_t want;
+} meeting;
+
+static fv_status meet(void *user) {
+  static const meeting all[] = {
+      {false, false, false, 0}, {false, true, false, FV_K_RACE}, {true, true, false, 0},
+      {false, false, true, 0},  {false, true, true, FV_K_RACE},  {true, true, true, 0},
+  };
+  enum { N = 8 };
+  fv_arena *ar = ((const test *)user)->ar;
+  for (size_t i = 0; i < FV_COUNTOF(all); i++) {
+    fv_xpool *pool = fv_xpool_create(ar);
+    fv_kb *kb = fv_kb_create(ar, pool, "meet");
+    fv_kb_set_items(kb, N);
+    const int out = fv_kb_buffer(kb, FV_i64, true);
+    const int shared = fv_kb_scratch(kb, FV_i64, fv_x_i64(pool, N));
+    const fv_kv item = fv_kb_item(kb), one = fv_kb_i64(kb, 1);
+    const fv_kv next =
+        fv_kb_op(kb, FV_X_MOD, fv_kb_add(kb, item, one), fv_kb_i64(kb, N), FV_K_NONE);
+    const fv_kv at = all[i].shift ? next : item;
+    fv_kb_store(kb, shared, item, item, FV_K_NONE);
+    if (all[i].barrier)
+      fv_kb_barrier(kb);
+    if (all[i].writes)
+      fv_kb_store(kb, shared, at, one, FV_K_NONE);
+    else
+      fv_kb_store(kb, out, item, fv_kb_load(kb, shared, at, 1, FV_K_NONE), FV_K_NONE);
+    const fv_kernel *k = fv_kb_finish(kb, "meet", fv_x_i64(pool, 1));
+    int64_t result[N], scratch[N], scalar[2] = {0};
+    const fv_kmemory memory = {.buf = (void *[]){result},
+                               .bytes = (int64_t[]){sizeof result},
+                               .scratch = scratch,
+                               .scratch_bytes = sizeof scratch};
+    assert_true(k->code.n_scalar <= FV_COUNTOF(scalar));
+    assert_int_equal(fv_kernel_interpret_in(&k->code, ar, &memory, scalar, 0, 1), all[i].want);
+  }
+  return FV_OK;
+}
+
+static void test_races(void **state) {
+  (void)state;
+  test t = {.ar = fv_arena_create(NULL)};
+  assert_int_equal(fv_arena_protect(t.ar, meet, &t, NULL), FV_OK);
+  fv_arena_destroy(t.ar);
 }
 
 static void test_random(void **state) {
@@ -364,6 +420,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_random),
       cmocka_unit_test(test_barrier_apart),
+      cmocka_unit_test(test_races),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
