@@ -97,15 +97,17 @@ static void json_port(fv_str *s, int i, const char *name, const fv_value *v, con
 }
 
 static void json_conditions(fv_str *s, const fv_graph *g) {
+  const fv_condition *c;
+  const size_t n = fv_graph_list_conditions(s->arena, g, &c);
   fv_str_puts(s, "],\"conditions\":[");
-  for (size_t i = 0; i < g->n_condition; i++) {
+  for (size_t i = 0; i < n; i++) {
     fv_str text = {.arena = s->arena};
-    fv_condition_print(g->module->pool, &text, &g->condition[i], &fv_xprint_short);
+    fv_condition_print(g->module->pool, &text, &c[i], &fv_xprint_short);
     fv_str_puts(s, i ? ",{\"that\":" : "{\"that\":");
     json_string(s, text.data);
     fv_str_puts(s, ",\"for\":");
-    json_string(s, g->condition[i].text);
-    fv_str_puts(s, "}");
+    json_string(s, c[i].text);
+    fv_str_printf(s, ",\"checked\":\"%s\"}", i < g->n_condition ? "at bind" : "during the run");
   }
 }
 

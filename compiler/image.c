@@ -63,7 +63,7 @@ static fv_table symbols(image *m) {
   fv_prog_symbol *s = FV_NEW_N(m->out.arena, fv_prog_symbol, n);
   for (uint32_t i = 0; i < n; i++) {
     const fv_symbol *from = fv_symbol_get(p, i);
-    s[i] = (fv_prog_symbol){.name = string(m, from->name),
+    s[i] = (fv_prog_symbol){.name = string(m, from->shown),
                             .kind = (uint32_t)from->kind,
                             .min = from->min,
                             .max = from->max};
@@ -146,13 +146,14 @@ static const char *dim_text(image *m, const fv_expr *e) {
 }
 
 static fv_prog_condition *conditions(image *m, im_entry *e, const fv_graph *g) {
-  fv_prog_condition *c = FV_NEW_N(m->out.arena, fv_prog_condition, g->n_condition);
-  for (size_t i = 0; i < g->n_condition; i++) {
-    const fv_condition *from = &g->condition[i];
+  fv_prog_condition *c = FV_NEW_N(m->out.arena, fv_prog_condition, e->n_condition);
+  for (size_t i = 0; i < e->n_condition; i++) {
+    const fv_condition *from = &e->condition[i];
+    const bool at_bind = i < g->n_condition;
     c[i] = (fv_prog_condition){.relation = (uint32_t)from->relation,
                                .text = placed(m, from->span, from->text),
-                               .a_slot = im_slot(e, from->a),
-                               .b_slot = im_slot(e, from->b),
+                               .a_slot = at_bind ? im_slot(e, from->a) : e->condition_slot[i][0],
+                               .b_slot = at_bind ? im_slot(e, from->b) : e->condition_slot[i][1],
                                .a_name = string(m, dim_text(m, from->a)),
                                .b_name = string(m, dim_text(m, from->b))};
   }
@@ -214,6 +215,8 @@ static void build_entry(image *m, const fv_lentry *from, fv_prog_entry *out) {
                 .site = site,
                 .user = m};
   e.symbol_used = FV_NEW_N(ar, bool, fv_symbol_count(p));
+  e.n_condition = fv_graph_list_conditions(ar, g, &e.condition);
+  e.condition_slot = fv_arena_alloc(ar, (e.n_condition + 1) * sizeof *e.condition_slot);
   im_translate(&e);
   fv_prog_port *in = FV_NEW_N(ar, fv_prog_port, g->region->n_param);
   fv_prog_port *res = FV_NEW_N(ar, fv_prog_port, g->region->n_result);
@@ -240,7 +243,8 @@ static void build_entry(image *m, const fv_lentry *from, fv_prog_entry *out) {
   out->args = table(m, e.arg, sizeof *e.arg, e.n_arg);
   out->literals = table(m, e.literal, sizeof *e.literal, e.n_literal);
   out->advances = table(m, adv, sizeof *adv, (size_t)g->n_advance);
-  out->conditions = put_conditions(m, must, g->n_condition);
+  out->conditions = put_conditions(m, must, e.n_condition);
+  out->bind_conditions = (uint32_t)g->n_condition;
 }
 
 fv_status fv_image_build(const fv_lowered *l, fv_diag_sink *diag, void **out_image,

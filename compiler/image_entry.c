@@ -80,8 +80,16 @@ uint32_t im_slot(im_entry *m, const fv_expr *x) {
   return compute(m, &m->run, x);
 }
 
+// What an arm that is not taken or a check keeps from being computed may have less than nothing.
+static uint32_t room_slot(im_entry *m, const fv_expr *x) {
+  const fv_expr *zero = fv_x_i64(m->pool, 0), *most = fv_lower_bound(m->pool, m->e, x);
+  if (fv_prove_le(m->pool, zero, most) != FV_YES)
+    most = fv_x_op(m->pool, FV_X_MAX, most, zero, NULL);
+  return compute(m, &m->bind, most);
+}
+
 uint32_t im_bound_slot(im_entry *m, const fv_expr *x) {
-  return compute(m, &m->bind, fv_lower_bound(m->pool, m->e, x));
+  return at_bind(x) ? compute(m, &m->bind, x) : room_slot(m, x);
 }
 
 //===-- Buffers -----------------------------------------------------------------===//
@@ -121,7 +129,7 @@ static void make_buffers(im_entry *m) {
                           .stride_slot = FV_NO_SLOT,
                           .first = FV_NO_SLOT};
     if (s->space == FV_SPACE_ARENA)
-      b->size_slot = im_bound_slot(m, s->bytes);
+      b->size_slot = room_slot(m, s->bytes);
     if (!s->stride)
       continue;
     if (at_bind(s->stride))
@@ -227,6 +235,14 @@ static void copy(im_entry *m, const fv_linst *s) {
   push(m, &m->run, (fv_hinst){.op = (uint16_t)s->op, .a = s->a, .b = s->b, .c = bytes});
 }
 
+static void require(im_entry *m, const fv_linst *s) {
+  const size_t i = m->e->graph->n_condition + s->number;
+  FV_CHECK(m->arena, i < m->n_condition);
+  m->condition_slot[i][0] = im_slot(m, m->condition[i].a);
+  m->condition_slot[i][1] = im_slot(m, m->condition[i].b);
+  push(m, &m->run, (fv_hinst){.op = FV_H_REQUIRE, .a = (uint32_t)i});
+}
+
 static void translate_one(im_entry *m, const fv_linst *s) {
   switch (s->op) {
   case FV_H_LAUNCH: launch(m, s); break;
@@ -274,6 +290,7 @@ static void translate_one(im_entry *m, const fv_linst *s) {
          (fv_hinst){.op = FV_H_CHECK, .a = cond, .b = m->site(m->user, s->span, s->text)});
     break;
   }
+  case FV_H_REQUIRE: require(m, s); break;
   default: FV_CHECK(m->arena, false); break;
   }
 }

@@ -28,6 +28,9 @@ typedef struct im_entry {
   const fv_expr **stack;  // of the walk
   size_t n_stack, cap_stack;
   bool *symbol_used;
+  const fv_condition *condition;  // all of the graph
+  size_t n_condition;
+  uint32_t (*condition_slot)[2];  // of both sides; those of the run are set where they are tested
   int64_t *literal;
   size_t n_literal, cap_literal;
   uint32_t *arg;

@@ -35,19 +35,21 @@ static fv_port_info *outputs(fv_arena *ar, const fv_graph *g) {
   return p;
 }
 
-static const char **conditions(fv_arena *ar, const fv_graph *g) {
-  const char **text = FV_NEW_N(ar, const char *, g->n_condition);
-  for (size_t i = 0; i < g->n_condition; i++) {
-    const fv_condition *c = &g->condition[i];
-    const fv_span *at = c->span;
+static const char **conditions(fv_arena *ar, const fv_graph *g, int *count) {
+  const fv_condition *c;
+  const size_t n = fv_graph_list_conditions(ar, g, &c);
+  const char **text = FV_NEW_N(ar, const char *, n);
+  for (size_t i = 0; i < n; i++) {
+    const fv_span *at = c[i].span;
     fv_str s = {.arena = ar};
-    fv_condition_print(g->module->pool, &s, c, &fv_xprint_short);
+    fv_condition_print(g->module->pool, &s, &c[i], &fv_xprint_short);
     if (at && at->file)
-      fv_str_printf(&s, "  (%s:%u:%u: %s)", at->file, at->line, at->col, c->text);
+      fv_str_printf(&s, "  (%s:%u:%u: %s)", at->file, at->line, at->col, c[i].text);
     else
-      fv_str_printf(&s, "  (%s)", c->text);
+      fv_str_printf(&s, "  (%s)", c[i].text);
     text[i] = s.data;
   }
+  *count = (int)n;
   return text;
 }
 
@@ -105,14 +107,14 @@ void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out) {
                            .n_output = from->region->n_result,
                            .input = inputs(ar, from),
                            .output = outputs(ar, from),
-                           .condition = conditions(ar, from),
-                           .n_condition = (int)from->n_condition};
+                           .n_bind_condition = (int)from->n_condition};
+    g[i].condition = conditions(ar, from, &g[i].n_condition);
   }
   const uint32_t n_symbol = fv_symbol_count(m->pool);
   fv_symbol_info *s = FV_NEW_N(ar, fv_symbol_info, n_symbol);
   for (uint32_t i = 0; i < n_symbol; i++) {
     const fv_symbol *y = fv_symbol_get(m->pool, i);
-    s[i] = (fv_symbol_info){y->name, y->min, y->max, y->kind == FV_SYM_STATE};
+    s[i] = (fv_symbol_info){y->shown, y->min, y->max, y->kind == FV_SYM_STATE};
   }
   const char **state = FV_NEW_N(ar, const char *, m->n_state);
   for (int i = 0; i < m->n_state; i++)
@@ -172,17 +174,12 @@ static fv_port_info *image_ports(fv_arena *ar, const fv_program *p, const fv_pro
 }
 
 static const char **image_conditions(fv_arena *ar, const fv_program *p, fv_table t) {
-  static const char *const sign[] = {
-#define X(id, sign, holds, between, behind) sign,
-      FV_RELATION_TABLE(X)
-#undef X
-  };
   const fv_prog_condition *c = rows(p, t);
   const char **text = FV_NEW_N(ar, const char *, t.count);
   for (uint32_t i = 0; i < t.count; i++)
-    text[i] =
-        fv_arena_printf(ar, "%s %s %s  (%s)", (const char *)p + c[i].a_name, sign[c[i].relation],
-                        (const char *)p + c[i].b_name, (const char *)p + c[i].text);
+    text[i] = fv_arena_printf(ar, "%s %s %s  (%s)", (const char *)p + c[i].a_name,
+                              fv_relation_sign(c[i].relation), (const char *)p + c[i].b_name,
+                              (const char *)p + c[i].text);
   return text;
 }
 
@@ -196,7 +193,8 @@ void fv_info_from_image(fv_arena *ar, const fv_program *p, fv_model_info *out) {
                            .input = image_ports(ar, p, &e[i], e[i].inputs),
                            .output = image_ports(ar, p, &e[i], e[i].outputs),
                            .condition = image_conditions(ar, p, e[i].conditions),
-                           .n_condition = (int)e[i].conditions.count};
+                           .n_condition = (int)e[i].conditions.count,
+                           .n_bind_condition = (int)e[i].bind_conditions};
   const fv_prog_symbol *y = rows(p, p->symbols);
   fv_symbol_info *s = FV_NEW_N(ar, fv_symbol_info, p->symbols.count);
   for (uint32_t i = 0; i < p->symbols.count; i++)

@@ -26,6 +26,10 @@ static fv_status emit_node(lw *l, fv_node *n) {
     emit_state_write(l, n);
     return FV_OK;
   }
+  if (n->op == FV_OP_require) {
+    lw_new_inst(l, FV_H_REQUIRE, fv_node_span(n))->number = l->entry->n_required++;
+    return FV_OK;
+  }
   if (!n->meaning || !n->n_out)
     return FV_OK;
   const lw_group *g = l->group[n->out[0]->id];

@@ -45,6 +45,7 @@ typedef struct fv_linst {
   uint32_t symbol, result;  // LOOP: counter, symbol that must not be 0 (or FV_NO_SLOT); END_LOOP:
                             // result, of the trips made (or FV_NO_SLOT); READ, SCALAR: symbol
   uint32_t match;           // LOOP: its END_LOOP; END_LOOP: its LOOP; IF: where to skip to
+  uint32_t number;          // REQUIRE: which of the graph's nodes `require`
   const char *text;         // CHECK, READ
   const char
       *range;  // READ: behind the value in its message, see fv_defined; NULL: it is not shown
@@ -78,6 +79,7 @@ typedef struct fv_lentry {
   size_t n_group, cap_group;
   fv_lrange *range;
   size_t n_range, cap_range;
+  uint32_t n_required;
   size_t *range_of;  // by symbol below n_symbol: 1 + its range; 0 = the run does not set it
   size_t n_symbol, cap_symbol;
 } fv_lentry;

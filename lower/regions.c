@@ -26,9 +26,13 @@ static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
   return lw_new_buffer(l, &b);
 }
 
-// Can result i of a body be computed straight into a buffer that its kernel is given?
-static bool computes_into(const lw *l, const fv_region *body, int i) {
+// Can result i of a body be computed straight into a buffer of type `to` that its kernel is given?
+// Where only a check at the body's end says that its dims are those, it has a buffer of its own.
+static bool computes_into(const lw *l, const fv_region *body, int i, const fv_type *to) {
   const fv_value *v = body->result[i];
+  for (int d = 0; to && d < to->rank; d++)
+    if (v->type.dim[d] != to->dim[d])
+      return false;
   if (!lw_is_written(l, v) || v->def->region != body || l->group[v->id]->family->in_place)
     return false;
   for (int j = 0; j < i; j++)
@@ -98,7 +102,7 @@ static void begin_loop(lw *l, lw_frame *f) {
     if (n->body[0]->result[i] == param)
       continue;
     f->next[i] = arena_like(l, &param->type, param->name);
-    f->direct[i] = computes_into(l, n->body[0], i);
+    f->direct[i] = computes_into(l, n->body[0], i, &param->type);
     if (f->direct[i])
       l->buffer[n->body[0]->result[i]->id] = f->next[i];
   }
@@ -193,7 +197,7 @@ static void begin_if(lw *l, lw_frame *f) {
 
 static void begin_arm(lw *l, const lw_frame *f, const fv_region *arm) {
   for (int i = 0; i < f->node->n_out; i++)
-    if (computes_into(l, arm, i))
+    if (computes_into(l, arm, i, NULL))
       l->buffer[arm->result[i]->id] = lw_value_buffer(l, f->node->out[i]);
 }
 

@@ -87,7 +87,8 @@ static void put_summary(fv_str *s, const model *m) {
     put_ports(s, "inputs", g->input, g->n_input);
     put_ports(s, "outputs", g->output, g->n_output);
     for (int k = 0; k < g->n_condition; k++)
-      fv_str_printf(s, "  %-7s %s\n", k ? "" : "needs", g->condition[k]);
+      fv_str_printf(s, "  %-7s %s, checked %s\n", k ? "" : "needs", g->condition[k],
+                    k < g->n_bind_condition ? "at bind" : "during the run");
   }
   if (m->library && fv_executable_manifest(m->library)[0])
     fv_str_printf(s, "made of\n%s\n", fv_executable_manifest(m->library));

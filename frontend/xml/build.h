@@ -179,9 +179,9 @@ struct fv_xml_cx {
   int *same_length;               // by state: the next one of its length, in a ring
   size_t n_same_length, cap_same_length;
   fv_weights *weights;
-  bool weights_failed;        // a file is missing: unknown names are no news
-  fv_xml_scope *tensors;      // views of weights and literals, by what they are
-  fv_xml_scope *families;     // references to weights, by what they say: places
+  bool weights_failed;     // a file is missing: unknown names are no news
+  fv_xml_scope *tensors;   // views of weights and literals, by what they are
+  fv_xml_scope *families;  // references to weights, by what they say: places
   fv_xml_family *family;
   size_t n_family, cap_family;
   size_t n_member;        // of all families
@@ -278,7 +278,8 @@ fv_truth fv_xml_need_equal(fv_xml_cx *cx, const fv_expr *a, const fv_expr *b, co
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);
 
 const fv_tensor *fv_xml_const_tensor(fv_xml_cx *cx, const fv_xml_elem *e);
-uint32_t fv_xml_counter(fv_xml_cx *cx, const char *name, int64_t max, fv_symbol_kind kind);
+uint32_t fv_xml_counter(fv_xml_cx *cx, const fv_xml_elem *e, const char *name, int64_t max,
+                        fv_symbol_kind kind);
 
 //===-- Operands (operand.c, weightref.c) ---------------------------------===//
 

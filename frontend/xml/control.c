@@ -109,6 +109,8 @@ static void bind_dims(fv_xml_cx *cx, const fv_xml_elem *e, const fv_node *n) {
     if (n && !found)
       (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, a, item.at),
                          "the arms give no further dim differently: '%s' names none", word);
+    if (found)
+      fv_symbol_show(cx->pool, (uint32_t)symbols->ints[at], word);
     fv_xml_bind(cx, a, item.at, word, found ? FV_XML_INT : FV_XML_POISON,
                 found ? fv_x_sym(cx->pool, (uint32_t)symbols->ints[at++]) : NULL);
   }
@@ -151,6 +153,7 @@ void fv_xml_run_item(fv_xml_cx *cx, const fv_xml_elem *e) {
       // As for counters: the dot keeps it out of reach of what a file can spell.
       const char *hidden = fv_arena_printf(cx->arena, "%s.0", word);
       const int64_t symbol = fv_symbol_add(cx->pool, hidden, least, most, FV_SYM_RESULT);
+      fv_symbol_show(cx->pool, (uint32_t)symbol, word);
       fv_attr_set_ints(n, "symbols", 1, &symbol);
     }
     n = fv_xml_place_node(cx, n);

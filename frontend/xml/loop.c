@@ -10,12 +10,22 @@
 
 // Counter symbols are numbered: the dot keeps them out of reach of the names
 // that a file can spell.
-uint32_t fv_xml_counter(fv_xml_cx *cx, const char *name, int64_t max, fv_symbol_kind kind) {
+uint32_t fv_xml_counter(fv_xml_cx *cx, const fv_xml_elem *e, const char *name, int64_t max,
+                        fv_symbol_kind kind) {
+  const char *shown = name;
+  if (!fv_xml_is_name(name)) {
+    name = kind == FV_SYM_COUNTER ? "step" : "steps";
+    shown = fv_arena_printf(cx->arena, "%s of the %s at line %u",
+                            kind == FV_SYM_COUNTER ? "the step" : "the count", e->name,
+                            (unsigned)fv_xml_at(cx, e)->line);
+  }
   const char *unique = name;
   uint32_t sym;
   for (uint32_t n = 1; n == 1 || fv_symbol_find(cx->pool, unique, &sym); n++)
     unique = fv_arena_printf(cx->arena, "%s.%u", name, (unsigned)(fv_symbol_count(cx->pool) + n));
-  return fv_symbol_add(cx->pool, unique, 0, max, kind);
+  const uint32_t made = fv_symbol_add(cx->pool, unique, 0, max, kind);
+  fv_symbol_show(cx->pool, made, shown);
+  return made;
 }
 
 // An operand that stands outside of the loop whose frame is on top.
@@ -100,7 +110,7 @@ static fv_value *lengths_of(fv_xml_cx *cx, const fv_xml_elem *e, fv_xml_loop *l)
 void fv_xml_run_loop(fv_xml_cx *cx, const fv_xml_elem *e) {
   fv_xml_loop *l = FV_NEW(cx->arena, fv_xml_loop);
   const fv_xml_attr *var = fv_xml_find_attr(e, "var");
-  const char *name = var ? fv_xml_slice_text(cx, fv_xml_whole(var)) : "step";
+  const char *name = var ? fv_xml_slice_text(cx, fv_xml_whole(var)) : "";
   l->carries = fv_xml_scope_create(cx->arena, NULL);
   l->collects = fv_xml_scope_create(cx->arena, NULL);
   l->poisoned |= !fv_xml_bool(cx, fv_xml_find_attr(e, "reverse"), false, &l->reverse);
@@ -109,8 +119,7 @@ void fv_xml_run_loop(fv_xml_cx *cx, const fv_xml_elem *e) {
   l->trips = l->trips ? l->trips : fv_x_i64(cx->pool, 1);
   l->lengths = lengths_of(cx, e, l);
   const int64_t most = fv_x_range(cx->pool, l->trips, NULL, 0).hi;
-  l->counter = fv_xml_counter(cx, fv_xml_is_name(name) ? name : "step", most > 0 ? most - 1 : 0,
-                              FV_SYM_COUNTER);
+  l->counter = fv_xml_counter(cx, e, name, most > 0 ? most - 1 : 0, FV_SYM_COUNTER);
   const fv_expr *counter = fv_x_sym(cx->pool, l->counter);
   l->time = counter;
   if (l->reverse) {
@@ -372,11 +381,9 @@ static void set_while(fv_xml_cx *cx, const fv_xml_elem *e, fv_xml_loop *l) {
     return;
   fv_attr_set_int(l->node, "while_carry", c - l->carry);
   const fv_xml_attr *count = fv_xml_find_attr(e, "count");
-  const char *symbol = count ? fv_xml_slice_text(cx, fv_xml_whole(count)) : "steps";
+  const char *symbol = count ? fv_xml_slice_text(cx, fv_xml_whole(count)) : "";
   const int64_t most = fv_x_range(cx->pool, l->trips, NULL, 0).hi;
-  fv_attr_set_int(
-      l->node, "count",
-      fv_xml_counter(cx, fv_xml_is_name(symbol) ? symbol : "steps", most, FV_SYM_RESULT));
+  fv_attr_set_int(l->node, "count", fv_xml_counter(cx, e, symbol, most, FV_SYM_RESULT));
 }
 
 // A collected value of a reverse scan stands at its own time.

@@ -111,13 +111,9 @@ void fv_xml_run_require(fv_xml_cx *cx, const fv_xml_elem *e) {
   const fv_xml_slice that = attr(e, "that");
   if (!parse_requirement(cx, that, &c))
     return;
-  const fv_truth t = fv_require(cx->top->region, &c, true);
-  if (t != FV_YES)
+  if (fv_require(cx->top->region, NULL, &c, true) != FV_YES)
     (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, that.attr, that.at),
-                       t == FV_NO ? "this can never hold"
-                                  : "a requirement is about dims, and holds before the run: it "
-                                    "stands in no arm of an <if>, and names nothing that the run "
-                                    "computes");
+                       "this can never hold");
 }
 
 //===-- Constants ---------------------------------------------------------===//

@@ -193,7 +193,7 @@ void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e) {
 fv_truth fv_xml_need_equal(fv_xml_cx *cx, const fv_expr *a, const fv_expr *b, const char *what,
                            const fv_span *at) {
   const fv_condition c = {.relation = FV_REL_EQ, .a = a, .b = b, .text = what, .span = at};
-  return fv_require(cx->top->region, &c, false);
+  return fv_require(cx->top->region, NULL, &c, false);
 }
 
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) {

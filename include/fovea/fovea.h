@@ -76,8 +76,9 @@ typedef struct fv_graph_info {
   const char *name;
   const fv_port_info *input, *output;
   int n_input, n_output;
-  const char *const *condition;  // "N == M  (m.xml:7:2: add)": what is checked when a run begins
-  int n_condition;
+  const char *const *condition;  // "N == M  (m.xml:7:2: add)": what is checked, the first
+  int n_condition;               // n_bind_condition when a run begins, the others while it runs
+  int n_bind_condition;
 } fv_graph_info;
 typedef struct fv_model_info {
   const char *name;

@@ -14,7 +14,7 @@
 #include "fovea/kernel.h"
 
 #define FV_PROGRAM_MAGIC 0x41455646u  // "FVEA"
-#define FV_PROGRAM_VERSION 3u
+#define FV_PROGRAM_VERSION 4u
 #define FV_NO_SLOT 0xffffffffu
 
 typedef struct fv_table {  // array in the image
@@ -118,7 +118,8 @@ typedef struct fv_prog_buffer {
   X(END_LOOP, "back to LOOP at a; the trips made stand in slot b (FV_NO_SLOT: unwanted)")  \
   X(SWAP, "buffers a and b exchange their memory (both ARENA, equal sizes)")               \
   X(IF, "skip to instruction b when slot a is 0")                                          \
-  X(CHECK, "slot a must not be 0, else the run fails with sites[b]")
+  X(CHECK, "slot a must not be 0, else the run fails with sites[b]")                       \
+  X(REQUIRE, "condition a must hold, one that is not tested at bind")
 
 typedef enum fv_hop {
 #define X(id, text) FV_H_##id,
@@ -145,7 +146,7 @@ typedef struct fv_prog_advance {
   uint32_t symbol, slot;  // at commit the state length `symbol` becomes slot's value
 } fv_prog_advance;
 
-// What must hold between two numbers when a run is bound.
+// What must hold between two numbers, when a run is bound or while it runs.
 //   X(id, sign, holds for a and b, what a failure says between and behind them)
 #define FV_RELATION_TABLE(X)                   \
   X(EQ, "==", a == b, "and", " must be equal") \
@@ -160,7 +161,63 @@ typedef enum fv_relation {
       FV_REL_COUNT
 } fv_relation;
 
-// Tested behind the bind section, before anything else is made of the dims.
+static inline int fv_relation_holds(uint32_t relation, int64_t a, int64_t b) {
+  switch (relation) {
+#define X(id, sign, holds, between, behind) \
+  case FV_REL_##id: return holds;
+    FV_RELATION_TABLE(X)
+#undef X
+  default: return 0;
+  }
+}
+
+static inline const char *fv_relation_sign(uint32_t relation) {
+  switch (relation) {
+#define X(id, sign, holds, between, behind) \
+  case FV_REL_##id: return sign;
+    FV_RELATION_TABLE(X)
+#undef X
+  default: return "?";
+  }
+}
+
+// What a condition that fails says: who needs it, then each side, as `N = 3` or a mere number.
+// With the words of fv_words_of_relation() and the values as long long: text, a, a_is, a's value,
+// between, b, b_is, b's value, behind.
+#define FV_CONDITION_FAILS "%s: %s%s%lld %s %s%s%lld%s"
+typedef struct fv_relation_words {
+  const char *a, *a_is, *between, *b, *b_is, *behind;
+} fv_relation_words;
+
+static inline int fv_is_number_text(const char *s) {
+  s += *s == '-';
+  while (*s >= '0' && *s <= '9')
+    s++;
+  return *s == 0;
+}
+
+static inline fv_relation_words fv_words_of_relation(uint32_t relation, const char *a,
+                                                     const char *b) {
+  fv_relation_words w = {a, " = ", "", b, " = ", ""};
+  switch (relation) {
+#define X(id, sign, holds, is_between, is_behind) \
+  case FV_REL_##id:                               \
+    w.between = is_between;                       \
+    w.behind = is_behind;                         \
+    break;
+    FV_RELATION_TABLE(X)
+#undef X
+  default: break;
+  }
+  if (fv_is_number_text(a))
+    w.a = w.a_is = "";
+  if (fv_is_number_text(b))
+    w.b = w.b_is = "";
+  return w;
+}
+
+// The first `bind_conditions` of an entry are tested behind the bind section, before anything else
+// is made of the dims; each of the others by a REQUIRE.
 typedef struct fv_prog_condition {
   uint32_t relation;
   uint32_t text;  // "file:line:col: op: what"
@@ -180,7 +237,7 @@ typedef struct fv_prog_entry {
   fv_table advances;         // fv_prog_advance
   fv_table conditions;       // fv_prog_condition
   uint32_t bind_end;         // insts [0, bind_end) run at bind, the rest at each run
-  uint32_t reserved;
+  uint32_t bind_conditions;
 } fv_prog_entry;
 
 //===-- Devices ---------------------------------------------------------===//

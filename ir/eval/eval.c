@@ -312,7 +312,25 @@ static fv_status state_place(scope *s, const fv_node *n, int64_t *at, int64_t *b
   return FV_OK;
 }
 
+static fv_status eval_require(scope *s, const fv_node *n) {
+  const fv_xpool *pool = n->region->graph->module->pool;
+  const fv_condition c = fv_node_condition(n);
+  int64_t a, b;
+  if (!fv_x_eval_kept(c.a, s->symbol, s->kept, &a) || !fv_x_eval_kept(c.b, s->symbol, s->kept, &b))
+    return fv_error(s->diag, FV_ERR_RUN, c.span, "%s: a number cannot be computed", c.text);
+  if (fv_relation_holds(c.relation, a, b))
+    return FV_OK;
+  fv_str left = {.arena = s->ar}, right = {.arena = s->ar};
+  fv_x_print(pool, &left, c.a);
+  fv_x_print(pool, &right, c.b);
+  const fv_relation_words w = fv_words_of_relation(c.relation, left.data, right.data);
+  return fv_error(s->diag, FV_ERR_RUN, c.span, FV_CONDITION_FAILS, c.text, w.a, w.a_is,
+                  (long long)a, w.between, w.b, w.b_is, (long long)b, w.behind);
+}
+
 static fv_status eval_builtin(scope *s, const fv_node *n, fv_array *out) {
+  if (n->op == FV_OP_require)
+    return eval_require(s, n);
   if (n->op == FV_OP_constant) {
     const fv_tensor *t = n->data[member_of(s, n)];
     *out = (fv_array){

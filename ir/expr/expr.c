@@ -203,13 +203,19 @@ static const char *symbol_name(fv_xpool *p, const char *name) {
 uint32_t fv_symbol_add(fv_xpool *p, const char *name, int64_t min, int64_t max,
                        fv_symbol_kind kind) {
   FV_CHECK(p->arena, min <= max && p->n_symbol < UINT32_MAX - 1);
-  const fv_symbol s = {symbol_name(p, name), min, max, kind, NULL, NULL};
+  const char *own = symbol_name(p, name);
+  const fv_symbol s = {.name = own, .shown = own, .min = min, .max = max, .kind = kind};
   FV_PUSH(p->arena, p->symbol, p->n_symbol, p->cap_symbol, s);
   if (p->n_symbol > p->n_symbol_slots / 2)
     grow_symbol_table(p);
   else
     p->symbol_table[symbol_slot(p, s.name)] = (uint32_t)p->n_symbol;
   return (uint32_t)p->n_symbol - 1;
+}
+
+void fv_symbol_show(fv_xpool *p, uint32_t sym, const char *as) {
+  FV_CHECK(p->arena, sym < p->n_symbol);
+  p->symbol[sym].shown = as;
 }
 
 void fv_symbol_bound(fv_xpool *p, uint32_t sym, const fv_expr *most) {

@@ -69,7 +69,8 @@ typedef enum fv_symbol_kind {
 
 typedef struct fv_symbol {
   const char *name;
-  int64_t min, max;  // inclusive
+  const char *shown;  // in messages: as its author calls it, or what it is in words
+  int64_t min, max;   // inclusive
   fv_symbol_kind kind;
   const struct fv_expr *most;   // a bound over other symbols, or NULL
   const struct fv_expr *outer;  // the same over symbols that have no such bound, as far as known
@@ -77,6 +78,7 @@ typedef struct fv_symbol {
 
 uint32_t fv_symbol_add(fv_xpool *p, const char *name, int64_t min, int64_t max,
                        fv_symbol_kind kind);
+void fv_symbol_show(fv_xpool *p, uint32_t sym, const char *as);
 // Of a symbol that a node defines: it is never above `most`. The prover uses it.
 void fv_symbol_bound(fv_xpool *p, uint32_t sym, const fv_expr *most);
 const fv_symbol *fv_symbol_get(const fv_xpool *p, uint32_t sym);
@@ -197,6 +199,7 @@ const char *fv_scalar_parse(fv_dtype t, const char *s, size_t n, fv_scalar *out)
 // place, so the text of a small expression may be very long: hence the limit and the names.
 typedef struct fv_xprint {
   size_t limit;  // characters, about; what is beyond becomes "...". 0: no limit
+  bool shown;    // symbols as they are shown
   const char *(*name)(void *user, const fv_expr *e);  // optional: stands for e; NULL: none
   void *user;
 } fv_xprint;

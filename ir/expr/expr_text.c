@@ -138,7 +138,7 @@ static void print_expr(printer *w, const fv_expr *e, int prec) {
   switch (e->kind) {
   case FV_E_LIT: print_literal(w, e); break;
   case FV_E_SYM:
-    name = fv_symbol_get(w->p, e->ref)->name;
+    name = w->how->shown ? fv_symbol_get(w->p, e->ref)->shown : fv_symbol_get(w->p, e->ref)->name;
     fv_str_printf(w->out, is_name(name) ? "%s" : "`%s`", name);
     break;
   case FV_E_INDEX: fv_str_printf(w->out, "i%u", e->ref); break;
@@ -150,7 +150,7 @@ static void print_expr(printer *w, const fv_expr *e, int prec) {
   }
 }
 
-const fv_xprint fv_xprint_short = {.limit = 200};
+const fv_xprint fv_xprint_short = {.limit = 200, .shown = true};
 
 static bool is_too_long(const printer *w) {
   return w->how->limit && (w->out->size - w->start > w->how->limit || w->n > w->how->limit);

@@ -79,6 +79,9 @@ fv_module *fv_module_clone(const fv_module *m) {
     *g = *from;
     g->module = c;
     fv_graph_copy_conditions(g, from);
+    g->late = NULL;
+    g->n_late = g->cap_late = 0;
+    g->lates = (fv_index){0};
     g->region = fv_region_create(g, NULL);
     clone_params(g->region, from->region, copy);
     fv_region_clone_nodes(from->region, g->region, NULL, copy);

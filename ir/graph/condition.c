@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Conditions: what a graph needs of its dims and what is not proved, and what follows from it.
+#include <string.h>
+
 #include "base/hash.h"
-#include "ir/graph/graph.h"
+#include "ir/graph/loop.h"
 
 static fv_truth not(fv_truth t) {
   return t == FV_YES ? FV_NO : t == FV_NO ? FV_YES : FV_UNKNOWN;
@@ -27,13 +29,8 @@ fv_truth fv_prove(fv_xpool *p, fv_relation r, const fv_expr *a, const fv_expr *b
 }
 
 void fv_condition_print(const fv_xpool *p, fv_str *s, const fv_condition *c, const fv_xprint *how) {
-  static const char *const sign[] = {
-#define X(id, sign, holds, between, behind) sign,
-      FV_RELATION_TABLE(X)
-#undef X
-  };
   fv_x_print_as(p, s, c->a, how);
-  fv_str_printf(s, " %s ", sign[c->relation]);
+  fv_str_printf(s, " %s ", fv_relation_sign(c->relation));
   fv_x_print_as(p, s, c->b, how);
 }
 
@@ -235,6 +232,160 @@ static fv_truth follows(fv_graph *g, const fv_condition *c) {
   return t;
 }
 
+//===-- What only the run knows -------------------------------------------------===//
+
+static fv_relation relation_of(const fv_node *n) {
+  const char *sign = fv_attr_str(n, "relation");
+  fv_relation r = 0;
+  while (r < FV_REL_COUNT && strcmp(fv_relation_sign(r), sign) != 0)
+    r++;
+  return r;
+}
+
+fv_condition fv_node_condition(const fv_node *n) {
+  return (fv_condition){.relation = relation_of(n),
+                        .a = fv_attr_get(n, "a")->x,
+                        .b = fv_attr_get(n, "b")->x,
+                        .text = fv_attr_str(n, "what"),
+                        .span = fv_node_span(n)};
+}
+
+static uint64_t hash_late(const fv_region *at, const fv_condition *c, key k) {
+  return fv_hash64(&at, sizeof at, hash_key(c, k));
+}
+
+void fv_graph_note_require(fv_node *n) {
+  fv_graph *g = n->region->graph;
+  fv_arena *ar = g->module->arena;
+  const fv_condition c = fv_node_condition(n);
+  FV_PUSH(ar, g->late, g->n_late, g->cap_late, n);
+  fv_index_add(ar, &g->lates, hash_late(n->region, &c, key_of(g->module->pool, &c)));
+}
+
+static bool is_placed(const fv_node *n) {
+  return n->prev || n->next || n->region->first == n;
+}
+
+// Is it tested in the region? Needs are met in program order, so what is found stands in front.
+static bool is_required_in(const fv_region *at, const fv_condition *c, key k) {
+  const fv_graph *g = at->graph;
+  const uint64_t h = hash_late(at, c, k);
+  for (int64_t i = fv_index_first(&g->lates, h); i != FV_INDEX_END;
+       i = fv_index_next(&g->lates, i)) {
+    const fv_node *n = g->late[i];
+    if (n->region != at || !is_placed(n))
+      continue;
+    const fv_condition have = fv_node_condition(n);
+    const key x = key_of(g->module->pool, &have);
+    if (have.relation == c->relation && x.x == k.x && x.y == k.y)
+      return true;
+  }
+  return false;
+}
+
+typedef struct definition {
+  const fv_region *from, *to;  // regions from the inner one to that of the definition
+  bool found;
+} definition;
+
+static bool is_set_by(const fv_node *n, uint32_t symbol) {
+  const int64_t *own;
+  const int count = fv_node_defines(n, &own);
+  for (int i = 0; i < count; i++)
+    if (own[i] == (int64_t)symbol)
+      return true;
+  return false;
+}
+
+// Does a symbol get its value within the definition?
+static const fv_expr *note_inner(void *user, const fv_expr *e) {
+  definition *d = user;
+  if (e->kind != FV_E_SYM || !fv_x_has(e, FV_XF_RUN))
+    return e;
+  for (const fv_region *r = d->from; !d->found; r = r->owner->region) {
+    d->found = r->owner && r->owner->op == FV_OP_loop &&
+               fv_attr_int(r->owner, "counter") == (int64_t)e->ref;
+    for (const fv_node *n = r->last; n && !d->found; n = n->prev)
+      d->found = is_set_by(n, e->ref);
+    if (r == d->to)
+      break;
+  }
+  return e;
+}
+
+// What is within a definition is not known to who wrote the model, and may be computed as a whole:
+// its needs are tested in front of the node, but for those about what it alone computes.
+static void leave_definitions(fv_region **at, fv_node **before, const fv_condition *c) {
+  fv_xpool *p = (*at)->graph->module->pool;
+  for (fv_region *r = *at; r->owner; r = r->owner->region) {
+    if (r->owner->n_body)
+      continue;
+    definition d = {.from = *at, .to = r};
+    (void)fv_x_rewrite(p, c->a, note_inner, &d);
+    (void)fv_x_rewrite(p, c->b, note_inner, &d);
+    if (d.found)
+      return;
+    *before = r->owner;
+    *at = r->owner->region;
+  }
+}
+
+// Tested where it arises: there its symbols have values, and an arm that is not taken needs
+// nothing.
+static void require_late(fv_region *at, fv_node *before, const fv_condition *c) {
+  leave_definitions(&at, &before, c);
+  const key k = key_of(at->graph->module->pool, c);
+  for (const fv_region *r = at; r; r = r->owner ? r->owner->region : NULL)
+    if (is_required_in(r, c, k))
+      return;
+  fv_node *n = fv_node_create(at, FV_OP_require, 0, NULL, c->span);
+  fv_attr_set_expr(n, "a", c->a);
+  fv_attr_set_expr(n, "b", c->b);
+  fv_attr_set_str(n, "relation", fv_relation_sign(c->relation));
+  fv_attr_set_str(n, "what", c->text);
+  fv_node_insert_before(n, before && is_placed(before) ? before : NULL);
+}
+
+size_t fv_graph_list_conditions(fv_arena *ar, const fv_graph *g, const fv_condition **out) {
+  fv_condition *c = NULL;
+  size_t n = 0, cap = 0;
+  for (size_t i = 0; i < g->n_condition; i++)
+    FV_PUSH(ar, c, n, cap, g->condition[i]);
+  for (fv_node *x = fv_walk_first(g->region); x; x = fv_walk_next(g->region, x))
+    if (x->op == FV_OP_require)
+      FV_PUSH(ar, c, n, cap, fv_node_condition(x));
+  *out = c;
+  return n;
+}
+
+// Does it hold in all trips of the loops around?
+static bool holds_in_loops(const fv_region *at, const fv_condition *c) {
+  fv_xpool *p = at->graph->module->pool;
+  const fv_expr *room = fv_x_sub(p, c->b, c->a), *zero = fv_x_i64(p, 0);
+  fv_bounds b = {room, room};
+  for (const fv_node *n = at->owner; n && c->relation == FV_REL_LE; n = n->region->owner)
+    if (n->op == FV_OP_loop && fv_attr_get(n, "counter")->kind && fv_attr_get(n, "trips")->kind) {
+      if (!fv_loop_widen(n, &b))
+        return false;
+      if (fv_prove_le(p, zero, b.lo) == FV_YES)
+        return true;
+    }
+  return false;
+}
+
+// Nodes whose conditions follow from those of the graph.
+static void drop_late(fv_graph *g) {
+  for (size_t i = 0; i < g->n_late; i++) {
+    fv_node *n = g->late[i];
+    if (!is_placed(n))
+      continue;
+    const fv_condition c = fv_node_condition(n);
+    if (follows(g, &c) == FV_YES || (g->n_condition && is_listed(g, &c)) ||
+        holds_in_loops(n->region, &c))
+      fv_node_remove(n);
+  }
+}
+
 //===-- Needs -----------------------------------------------------------------===//
 
 static bool in_arm(const fv_region *r) {
@@ -257,16 +408,20 @@ static fv_condition reduced(const fv_condition *c) {
   return r;
 }
 
-fv_truth fv_require(fv_region *at, const fv_condition *need, bool by_author) {
+fv_truth fv_require(fv_region *at, fv_node *before, const fv_condition *need, bool by_author) {
   fv_graph *g = at->graph;
   const fv_condition simple = reduced(need), *c = &simple;
   const fv_truth t = follows(g, c);
   if (t != FV_UNKNOWN || (g->n_condition && is_listed(g, c)))
     return t == FV_UNKNOWN ? FV_YES : t;
-  const unsigned late = FV_XF_RUN | FV_XF_INDEX | FV_XF_LOAD;
-  if (!(by_author || g->module->check_unproved) || fv_x_has(c->a, late) || fv_x_has(c->b, late) ||
-      in_arm(at))
+  const unsigned of_kernel = FV_XF_INDEX | FV_XF_LOAD;
+  if (!(by_author || g->module->check_unproved) || fv_x_has(c->a, of_kernel) ||
+      fv_x_has(c->b, of_kernel))
     return FV_UNKNOWN;
+  if (fv_x_has(c->a, FV_XF_RUN) || fv_x_has(c->b, FV_XF_RUN) || in_arm(at)) {
+    require_late(at, before, c);
+    return FV_YES;
+  }
   add_condition(g, c);
   (void)make_one(g, c);
   note_range(g, c);
@@ -334,8 +489,10 @@ const fv_type *fv_graph_input_type(const fv_graph *g, int i) {
 fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag) {
   if (g->n_condition)
     FV_TRY(drop_proved(g, diag));
-  if (!g->n_one)
+  if (!g->n_one) {
+    drop_late(g);
     return FV_OK;
+  }
   fv_type *declared = FV_NEW_N(g->module->arena, fv_type, g->region->n_param);
   for (int i = 0; i < g->region->n_param; i++)
     declared[i] = *fv_graph_input_type(g, i);
@@ -345,5 +502,7 @@ fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag) {
   for (uint32_t i = 0; i < g->n_one; i++)
     by[i] = g->one[i] ? resolve(g, fv_x_sym(p, i)) : NULL;
   fv_graph_subst_symbols(g, by, g->n_one);
-  return fv_infer_graph(g, diag);
+  FV_TRY(fv_infer_graph(g, diag));
+  drop_late(g);
+  return FV_OK;
 }

@@ -10,12 +10,19 @@ typedef struct needs {
   const fv_node *at;
 } needs;
 
+static bool has_own_effect(const fv_node *n) {
+  if (n->op != FV_OP_require)
+    return fv_op_get(n->op)->flags & FV_OPF_EFFECT;
+  const fv_condition c = fv_node_condition(n);
+  return fv_prove(n->region->graph->module->pool, c.relation, c.a, c.b) != FV_YES;
+}
+
 static bool has_effect(const fv_node *n) {
-  if (fv_op_get(n->op)->flags & FV_OPF_EFFECT)
+  if (has_own_effect(n))
     return true;
   for (int i = 0; i < n->n_body; i++)
     for (fv_node *b = fv_walk_first(n->body[i]); b; b = fv_walk_next(n->body[i], b))
-      if (fv_op_get(b->op)->flags & FV_OPF_EFFECT)
+      if (has_own_effect(b))
         return true;
   return false;
 }

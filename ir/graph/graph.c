@@ -150,6 +150,8 @@ void fv_node_insert_before(fv_node *n, fv_node *at) {
     at->prev = n;
   else
     r->last = n;
+  if (n->op == FV_OP_require)
+    fv_graph_note_require(n);
 }
 
 void fv_node_remove(fv_node *n) {

@@ -259,8 +259,9 @@ typedef struct fv_advance {
   const fv_span *span;  // who says so, or NULL
 } fv_advance;
 
-// What the graph needs of its dims and what is not proved: checked when a run is bound, before
-// anything is computed. a and b are over symbols that are known then, and as the author wrote them.
+// What the graph needs and what is not proved. Those of the graph are checked when a run is bound,
+// before anything is computed; a and b are over symbols that are known then, and as the author
+// wrote them. What the run alone can tell is a node `require` (see fv_require).
 typedef struct fv_condition {
   fv_relation relation;
   const fv_expr *a, *b;
@@ -277,6 +278,9 @@ struct fv_graph {
   fv_condition *condition;  // no two that say the same
   size_t n_condition, cap_condition;
   fv_index conditions;
+  fv_node **late;  // nodes `require`, by region and what they say; some may be gone
+  size_t n_late, cap_late;
+  fv_index lates;
   const fv_expr **one;  // by symbol below n_one: the dim or number that it must equal, or NULL
   uint32_t n_one;
   fv_range *within;  // by symbol below n_within: what conditions say of it
@@ -411,10 +415,16 @@ FV_NODISCARD fv_status fv_infer_graph(fv_graph *g, fv_diag_sink *diag);
 //===-- Conditions --------------------------------------------------------===//
 
 fv_truth fv_prove(fv_xpool *p, fv_relation r, const fv_expr *a, const fv_expr *b);
-// YES: proved, or a condition of the graph. NO: it never holds. UNKNOWN: the model does not allow
-// unproved needs (see check_unproved; an author's own requirement is always allowed), or it
-// cannot be checked at bind: it is about what only the run knows, or stands in an arm of `if`.
-fv_truth fv_require(fv_region *at, const fv_condition *need, bool by_author);
+// The need arises in the region `at` in front of the node `before`, or at its end.
+// YES: proved, or checked: as a condition of the graph, or if it is about what only the run knows
+// or arises in an arm of `if`, by a node `require` there. NO: it never holds. UNKNOWN: the model
+// does not allow unproved needs (see check_unproved; an author's own requirement is always
+// allowed), or it is about indices or data.
+fv_truth fv_require(fv_region *at, fv_node *before, const fv_condition *need, bool by_author);
+fv_condition fv_node_condition(const fv_node *n);  // of a node `require`
+void fv_graph_note_require(fv_node *n);            // it was placed, or changed
+// All conditions: the n_condition of the graph, then those of its nodes in program order.
+size_t fv_graph_list_conditions(fv_arena *ar, const fv_graph *g, const fv_condition **out);
 // Dims that conditions make equal become one in all types and attributes, and what then is
 // proved is listed no more; the graph is inferred again. An error if a condition never holds.
 FV_NODISCARD fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag);

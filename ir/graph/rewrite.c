@@ -49,6 +49,8 @@ void fv_graph_subst_symbols(fv_graph *g, const fv_expr *const *by, uint32_t n) {
   for (fv_node *x = fv_walk_first(g->region); x; x = fv_walk_next(g->region, x)) {
     rewrite_attrs(&w, x);
     rewrite_types(&w, x->out, x->n_out);
+    if (x->op == FV_OP_require)
+      fv_graph_note_require(x);
     for (int b = 0; b < x->n_body; b++)
       rewrite_types(&w, x->body[b]->param, x->body[b]->n_param);
   }

@@ -322,15 +322,11 @@ static fv_status read_input(parser *p) {
 }
 
 static fv_status read_relation(parser *p, fv_relation *out) {
-  static const char *const sign[] = {
-#define X(id, sign, holds, between, behind) sign,
-      FV_RELATION_TABLE(X)
-#undef X
-  };
   fv_text_reader *r = &p->r;
-  for (size_t i = 0; i < FV_REL_COUNT; i++) {
-    const size_t n = strlen(sign[i]);
-    if (r->size - r->at >= n && memcmp(r->text + r->at, sign[i], n) == 0) {
+  for (uint32_t i = 0; i < FV_REL_COUNT; i++) {
+    const char *sign = fv_relation_sign(i);
+    const size_t n = strlen(sign);
+    if (r->size - r->at >= n && memcmp(r->text + r->at, sign, n) == 0) {
       r->at += n;
       *out = (fv_relation)i;
       return FV_OK;
@@ -348,7 +344,9 @@ static fv_status read_condition(parser *p) {
   FV_TRY(read_relation(p, &c.relation));
   FV_TRY(fv_tr_expr(r, "\"\n#", &c.b));
   FV_TRY(fv_tr_string(r, &c.text));
-  const fv_truth t = fv_require(p->region, &c, true);
+  if (fv_x_has(c.a, FV_XF_RUN) || fv_x_has(c.b, FV_XF_RUN))
+    return fv_tr_fail(r, at, FV_ERR_TYPE, "a condition is about what is known before the run");
+  const fv_truth t = fv_require(p->region, NULL, &c, true);
   if (t == FV_YES)
     return FV_OK;
   return fv_tr_fail(r, at, FV_ERR_TYPE,

@@ -305,6 +305,11 @@ static const fv_node *outermost(const fv_node *n) {
 
 fv_truth fv_sem_need(fv_sem *s, fv_relation r, const fv_expr *a, const fv_expr *b,
                      const char *what) {
+  return fv_sem_need_at(s, s->node->region, s->node, r, a, b, what);
+}
+
+fv_truth fv_sem_need_at(fv_sem *s, fv_region *at, fv_node *before, fv_relation r, const fv_expr *a,
+                        const fv_expr *b, const char *what) {
   const fv_truth t = fv_prove(s->pool, r, a, b);
   if (t != FV_UNKNOWN)
     return t;
@@ -315,7 +320,7 @@ fv_truth fv_sem_need(fv_sem *s, fv_relation r, const fv_expr *a, const fv_expr *
                           .b = b,
                           .text = what ? fv_arena_printf(s->arena, "%s: %s", op, what) : op,
                           .span = fv_node_span(n)};
-  return fv_require(s->node->region, &c, false);
+  return fv_require(at, before, &c, false);
 }
 
 fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b, const char *what) {

@@ -74,11 +74,14 @@ fv_status fv_sem_state_read(fv_sem *s) {
 }
 
 // A value that takes the place of another must have its type.
-static fv_status same_type(fv_sem *s, const char *what, const fv_type *have, const fv_type *want) {
+// `body` (optional): where the value is made, at whose end it is tested.
+static fv_status same_type(fv_sem *s, const char *what, const fv_type *have, const fv_type *want,
+                           fv_region *body) {
   bool known = have->dtype == want->dtype && have->rank == want->rank;
   bool equal = known;
   for (int i = 0; i < want->rank && known; i++) {
-    const fv_truth t = fv_sem_need(s, FV_REL_EQ, have->dim[i], want->dim[i], what);
+    const fv_truth t = fv_sem_need_at(s, body ? body : s->node->region, body ? NULL : s->node,
+                                      FV_REL_EQ, have->dim[i], want->dim[i], what);
     equal = equal && t == FV_YES;
     known = t != FV_NO;
   }
@@ -94,7 +97,14 @@ fv_status fv_sem_state_write(fv_sem *s) {
   FV_TRY(state_of(s, &state));
   const fv_type want = state_type(s, state);
   return same_type(s, fv_arena_printf(s->arena, "the new value of state '%s'", state->name),
-                   fv_sem_type(s, 0), &want);
+                   fv_sem_type(s, 0), &want, NULL);
+}
+
+fv_status fv_sem_require(fv_sem *s) {
+  const fv_condition c = fv_node_condition(s->node);
+  if (c.relation >= FV_REL_COUNT || c.a->dtype != FV_i64 || c.b->dtype != FV_i64)
+    return fv_sem_error(s, "no relation of two integers");
+  return FV_OK;
 }
 
 //===-- Symbols that regions set ------------------------------------------===//
@@ -186,7 +196,7 @@ fv_status fv_sem_loop(fv_sem *s) {
     const char *what = fv_arena_printf(s->arena, "the next value of carry %d%s%s%s", i,
                                        *name ? " '" : "", name, *name ? "'" : "");
     types[i] = *fv_sem_type(s, i);
-    FV_TRY(same_type(s, what, &body->result[i]->type, &types[i]));
+    FV_TRY(same_type(s, what, &body->result[i]->type, &types[i], n->body[0]));
   }
   const bool *inside = NULL;
   for (int i = 0; i < collects; i++) {

@@ -177,9 +177,11 @@ static uint32_t counter_of(fv_sem *s) {
   for (const fv_node *n = s->build->owner; n; n = n->region->owner)
     depth += n->op == FV_OP_loop;
   const char *name = fv_arena_printf(s->arena, "definition.t%d", depth);
-  return fv_symbol_find(s->pool, name, &sym)
-             ? sym
-             : fv_symbol_add(s->pool, name, 0, INT64_C(1) << 46, FV_SYM_COUNTER);
+  if (fv_symbol_find(s->pool, name, &sym))
+    return sym;
+  sym = fv_symbol_add(s->pool, name, 0, INT64_C(1) << 46, FV_SYM_COUNTER);
+  fv_symbol_show(s->pool, sym, "the step");
+  return sym;
 }
 
 fv_sb_loop fv_sb_begin_loop(fv_sem *s, const fv_expr *trips, int n, fv_value **carry) {

@@ -11,6 +11,11 @@ int64_t fv_sem_symbol(fv_sem *s, int k, int count, const char *name, int64_t lo,
   for (int i = 0; i < count; i++)
     symbol[i] = i < have->n ? have->ints[i] : -1;
   symbol[k] = fv_symbol_add(s->pool, name, lo, hi < lo ? lo : hi, FV_SYM_RESULT);
+  const fv_span *at = fv_node_span(s->node);
+  if (at)
+    fv_symbol_show(s->pool, (uint32_t)symbol[k],
+                   fv_arena_printf(s->arena, "a number of the %s at line %u",
+                                   fv_op_get(s->node->op)->name, at->line));
   fv_attr_set_ints(s->node, "symbols", count, symbol);
   return symbol[k];
 }

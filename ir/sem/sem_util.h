@@ -18,10 +18,13 @@ const char *fv_sem_operand_name(const fv_sem *s, int operand);
 // Fills the contents of the node's results (fv_value.content); the types are set.
 void fv_sem_contents(const fv_node *n);
 
-// Is `a` in this relation to `b`? What cannot be proved is listed as a condition of the graph
+// Is `a` in this relation to `b`? What cannot be proved is checked, as fv_require says,
 // where the model allows it, and then is so: YES. `what` may be NULL.
 fv_truth fv_sem_need(fv_sem *s, fv_relation r, const fv_expr *a, const fv_expr *b,
                      const char *what);
+// The same in front of another node of `at`, or at the end of it.
+fv_truth fv_sem_need_at(fv_sem *s, fv_region *at, fv_node *before, fv_relation r, const fv_expr *a,
+                        const fv_expr *b, const char *what);
 
 //===-- Checks ----------------------------------------------------------===//
 

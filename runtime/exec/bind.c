@@ -236,48 +236,22 @@ static int32_t run_bind_section(fv_exec_ctx *c, ex_entry *e) {
   return FV_MODEL_OK;
 }
 
-static bool holds(uint32_t relation, int64_t a, int64_t b) {
-  switch (relation) {
-#define X(id, sign, holds, between, behind) \
-  case FV_REL_##id: return holds;
-    FV_RELATION_TABLE(X)
-#undef X
-  default: return false;
-  }
-}
-
-// "N = " in front of its value; a number stands for itself.
-static const char *shown_name(const char *name, const char **equals) {
-  const char *end = name + (*name == '-');
-  while (*end >= '0' && *end <= '9')
-    end++;
-  const bool number = *end == 0;
-  *equals = number ? "" : " = ";
-  return number ? "" : name;
+int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_t failure) {
+  const fv_prog_condition *k = &e->condition[condition];
+  const int64_t a = e->slot[k->a_slot], b = e->slot[k->b_slot];
+  if (fv_relation_holds(k->relation, a, b))
+    return FV_MODEL_OK;
+  const fv_relation_words w = fv_words_of_relation(
+      k->relation, fv_exec_string(&c->image, k->a_name), fv_exec_string(&c->image, k->b_name));
+  return ex_fail(c, failure, FV_CONDITION_FAILS, fv_exec_string(&c->image, k->text), w.a, w.a_is,
+                 (long long)a, w.between, w.b, w.b_is, (long long)b, w.behind);
 }
 
 static int32_t check_conditions(fv_exec_ctx *c, const ex_entry *e) {
-  static const char *const between[] = {
-#define X(id, sign, holds, between, behind) between,
-      FV_RELATION_TABLE(X)
-#undef X
-  };
-  static const char *const behind[] = {
-#define X(id, sign, holds, between, behind) behind,
-      FV_RELATION_TABLE(X)
-#undef X
-  };
-  for (uint32_t i = 0; i < e->prog->conditions.count; i++) {
-    const fv_prog_condition *k = &e->condition[i];
-    const int64_t a = e->slot[k->a_slot], b = e->slot[k->b_slot];
-    if (holds(k->relation, a, b))
-      continue;
-    const char *a_is, *b_is;
-    const char *a_name = shown_name(fv_exec_string(&c->image, k->a_name), &a_is);
-    const char *b_name = shown_name(fv_exec_string(&c->image, k->b_name), &b_is);
-    return ex_fail(c, FV_MODEL_ERR_DIM, "%s: %s%s%lld %s %s%s%lld%s",
-                   fv_exec_string(&c->image, k->text), a_name, a_is, (long long)a,
-                   between[k->relation], b_name, b_is, (long long)b, behind[k->relation]);
+  for (uint32_t i = 0; i < e->prog->bind_conditions; i++) {
+    const int32_t status = ex_require(c, e, i, FV_MODEL_ERR_DIM);
+    if (status != FV_MODEL_OK)
+      return status;
   }
   return FV_MODEL_OK;
 }

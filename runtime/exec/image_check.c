@@ -154,6 +154,8 @@ static bool buffer_ok(const checker *k, uint32_t i) {
 
 static const char *check_conditions(const checker *k) {
   const fv_prog_condition *c = fv_exec_table(k->im, k->e->conditions);
+  if (k->e->bind_conditions > k->e->conditions.count)
+    return "the conditions of the program image are malformed";
   for (uint32_t i = 0; i < k->e->conditions.count; i++)
     if (c[i].relation >= FV_REL_COUNT || !slot_ok(k, c[i].a_slot) || !slot_ok(k, c[i].b_slot) ||
         !string_ok(k, c[i].text) || !string_ok(k, c[i].a_name) || !string_ok(k, c[i].b_name))
@@ -280,6 +282,7 @@ static bool inst_ok(const checker *k, const fv_hinst *inst, uint32_t pc) {
     return is_arena(k, h->a) && is_arena(k, h->b) && use_ok(k, h->a, pc) && use_ok(k, h->b, pc);
   case FV_H_IF: return slot_ok(k, h->a) && jump_ok(k, pc, h->b);
   case FV_H_CHECK: return slot_ok(k, h->a) && h->b < k->im->head->sites.count;
+  case FV_H_REQUIRE: return h->a < k->e->conditions.count;
   default: return false;
   }
 }

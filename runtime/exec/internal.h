@@ -119,6 +119,9 @@ int32_t ex_commit(fv_exec_ctx *c, ex_entry *e);
 // must be what follows from them.
 int32_t ex_rebind(fv_exec_ctx *c, ex_entry *e, const int64_t *const *input_dims);
 
+// The condition holds, or `failure` with its words and the values.
+int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_t failure);
+
 // overlap.c: before a run writes anything.
 int32_t ex_check_overlaps(fv_exec_ctx *c, ex_entry *e);
 

@@ -226,6 +226,7 @@ static int32_t step(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
   case FV_H_ZERO: return copy_or_zero(c, e, h);
   case FV_H_SWAP: return swap(c, e, h);
   case FV_H_READ: return read_symbol(c, e, h);
+  case FV_H_REQUIRE: return ex_require(c, e, h->a, FV_MODEL_ERR_RUN);
   default: return ex_step(c, e, h);
   }
 }

@@ -200,6 +200,11 @@ class Generator(Weights):
         if self.unproved and self.chance(.3):
             code.put(f'<require that="{self.r.choice(some)}"/>')
 
+    def need_of_run(self, code):
+        """What a number that only the run knows must be, mostly so."""
+        name = self.r.choice(code.of_run)
+        code.put(f'<require that="{name} {self.r.choice(["&lt;= S", "&lt; 3", "&lt;= 2*B", "!= 2", "&lt;= 6 - B"])}"/>')
+
     def named(self, code):
         kind = self.r.randrange(3)
         if kind == 0:
@@ -214,9 +219,10 @@ class Generator(Weights):
 
     def statement(self, code):
         kinds = [(self.unary, 3), (self.binary, 6), (self.choose, 1), (self.move, 4), (self.product, 2), (self.named, 2), (self.family, 1 + 2 * (code.depth > 0))]
-        # What an arm needs cannot be checked before the run knows the arm.
-        if self.unproved == "require" or (self.unproved and not code.in_arm):
+        if self.unproved:
             kinds.append((self.meet, 4))
+        if code.of_run:
+            kinds.append((self.need_of_run, 1))
         if self.blocks and code.depth < 4:
             kinds.append((self.call, 3))
         if code.depth < 2:
@@ -346,6 +352,7 @@ class Generator(Weights):
         carries = self.begin(code, body)
         body.families &= trips > 0
         body.integers[var] = (0, max(trips - 1, 0))
+        body.of_run += [var] if trips > 1 else []
         self.statements(body, self.r.randint(1, 4))
         outs, kept = self.end(code, body, carries, dim=str(trips) if trips else "n - n")
         self.finish(code, body, f'var="{var}" count="{count}"', "repeat", outs, kept)
@@ -359,6 +366,7 @@ class Generator(Weights):
         if not dim.isdigit() and dim not in self.dims:
             return
         body, each, var = self.inside(code), code.fresh("e"), code.fresh("i")
+        body.of_run += [var] if dim != "1" else []
         batch = bool(code.lengths) and rest[0] == "B" and self.chance(.7)
         body.put(f'<each name="{each}" of="{v.name}" axis="{axis}"/>')
         carries = self.begin(code, body, rest if batch else None)
@@ -384,11 +392,13 @@ class Generator(Weights):
         body.put(f'<carry name="{go}" init="{init}" type="bool" shape=""/>')
         body.put(f'<carry name="{t}" init="0" type="f32" shape=""/>')
         body.integers[var] = (0, most - 1)
+        body.of_run += [var] if most > 1 else []
         body.put(f'<add a="{t}" b="1" out="{t}s"/>')
         body.put(f'<less a="{t}s" b="{self.r.randint(0, 4)}" out="{go}s"/>')
         self.statements(body, self.r.randint(1, 2))
         outs, kept = self.end(code, body, carries, dim=count, more=f' {go}="{go}s" {t}="{t}s"')
         self.finish(code, body, f'max="{most}" while="{go}" var="{var}" count="{count}"', "loop", outs, kept)
+        code.of_run.append(count)
 
     #===-- What the run decides ----------------------------------------------------------===#
 
@@ -406,7 +416,6 @@ class Generator(Weights):
         code.put(f'<{self.r.choice(["less", "greater"])} a="{self.scalar(code).name}" b="{self.small()}" out="{cond}"/>')
         arms = self.inside(code), self.inside(code)
         for arm in arms:
-            arm.in_arm = True
             self.statements(arm, self.r.randint(0, 3))
         gives, dims = ([], []), ""
         for _ in range(self.r.randint(1, 3)):
@@ -430,6 +439,7 @@ class Generator(Weights):
                            " " * (code.indent + 1) + f"</{kind}>"]
         code.put("</if>")
         code.values += kept
+        code.of_run += [dims] if dims else []
 
     def number_of_run(self, code):
         """A number that the run computes, and as many entries of a value."""
@@ -442,6 +452,7 @@ class Generator(Weights):
         code.put(f'<clip x="{self.scalar(code).name}" min="0" max="{most}" out="{clipped}"/>')
         code.put(f'<cast x="{clipped}" to="i64" out="{whole}"/>')
         code.put(f'<item name="{name}" x="{whole}" max="{most}"/>')
+        code.of_run.append(name)
         self.define(code, f'slice x="{v.name}" axis="{axis}" end="{name}"',
                     v.shape[:axis] + (name,) + v.shape[axis + 1:], v.bound)
 

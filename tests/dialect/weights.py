@@ -34,7 +34,7 @@ class Code:
         self.depth = outer.depth + 1 if outer else 0
         self.made, self.lengths = {}, outer.lengths if outer else None
         self.families = outer.families if outer else True
-        self.in_arm = outer.in_arm if outer else False
+        self.of_run = list(outer.of_run) if outer else []      # integers that only the run knows
 
     def fresh(self, prefix="v"):
         """A name that is new here, and most likely used in every other block."""
