@@ -728,6 +728,83 @@ static void test_planner(void **state) {
   assert_int_equal(fv_plan_arena(item, 2, order), -1);
 }
 
+//===-- Views -----------------------------------------------------------------------===//
+
+enum { V_LAUNCH, V_COPY_TO, V_COPY_FROM, V_ZERO, V_READ, V_USES };
+
+// One use of `bytes` at a view of a view of a buffer; their offsets and the buffer's size are
+// symbols.
+static void build_view(int use) {
+  ib_start(&b);
+  uint32_t symbol[4];
+  static const char *const name[] = {"size", "outer", "inner", "bytes"};
+  const uint32_t made = ib_symbol(&b, "made", 3, INT64_MIN, INT64_MAX);
+  for (int i = 0; i < 4; i++)
+    symbol[i] = ib_symbol(&b, name[i], 0, 0, INT64_MAX);
+  const uint32_t kernel = ib_kernel(&b, "nothing", 1, 0, 0), site = ib_site(&b, "made");
+  ib_entry *e = ib_begin(&b, "main");
+  for (int i = 0; i < 4; i++)
+    e->used[e->n_used++] = symbol[i];
+  const uint32_t one = ib_lit(e, 1), many = ib_lit(e, 64), most = ib_lit(e, 255);
+  const uint32_t outer = ib_op(e, FV_X_SUB, symbol[1], many);
+  const uint32_t inner = ib_op(e, FV_X_SUB, symbol[2], many);
+  e->bind_end = e->n_inst;
+  const uint32_t whole = ib_buffer(e, FV_SPACE_ARENA, FV_u8, 0, symbol[0]);
+  const uint32_t other = ib_buffer(e, FV_SPACE_ARENA, FV_u8, 0, many);
+  const uint32_t part = ib_buffer(e, FV_SPACE_VIEW, FV_u8, whole, FV_NO_SLOT);
+  e->buffer[part].stride_slot = outer;
+  const uint32_t view = ib_buffer(e, FV_SPACE_VIEW, FV_u8, part, FV_NO_SLOT);
+  e->buffer[view].stride_slot = inner;
+  switch (use) {
+  case V_LAUNCH: ib_launch(e, kernel, one, FV_NO_SLOT, 1, &view); break;
+  case V_COPY_TO: ib_inst(e, FV_H_COPY, 0, view, other, symbol[3], 0); break;
+  case V_COPY_FROM: ib_inst(e, FV_H_COPY, 0, other, view, symbol[3], 0); break;
+  case V_ZERO: ib_inst(e, FV_H_ZERO, 0, view, 0, symbol[3], 0); break;
+  default: ib_inst(e, FV_H_READ, 0, made, view, most, site); break;
+  }
+  ib_finish(&b);
+}
+
+// A view begins within its buffer, at whose end only that of an empty one may; what is copied,
+// cleared or read ends within it.
+static bool is_within(int use, int64_t size, int64_t offset, int64_t bytes) {
+  if (offset < 0 || offset > size || (offset == size && size))
+    return false;
+  return use == V_LAUNCH || offset + (use == V_READ ? 1 : bytes) <= size;
+}
+
+static void test_views(void **state) {
+  (void)state;
+  static const int64_t at[] = {0,  1,  2,  63, 64,  65,
+                               66, 71, 72, 73, 127, 128};  // 64 more than meant
+  int refused = 0, ran = 0;
+  for (int use = 0; use < V_USES; use++) {
+    build_view(use);
+    bench t = {0};
+    if (try_start(&t, &b, fv_cpu_ops(), 1, NULL, (const fv_cpu_kernel_fn[]){k_nothing}) !=
+        FV_MODEL_OK)
+      fail_msg("use %d is refused", use);
+    for (int64_t size = 0; size <= 9; size++)
+      for (size_t o = 0; o < sizeof at / sizeof *at; o++)
+        for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+          for (int64_t bytes = 0; bytes <= 9; bytes += 3) {
+            const int64_t symbol[] = {size, at[o], at[i], bytes};
+            assert_int_equal(fv_exec_bind(t.c, 0, symbol, NULL), FV_MODEL_OK);
+            const int32_t s = fv_exec_run(t.c, 0, NULL, NULL);
+            const bool good = is_within(use, size, at[o] + at[i] - 128, bytes);
+            if (good != (s == FV_MODEL_OK) ||
+                (!good && !strstr(fv_exec_error(t.c), "out of bounds")))
+              fail_msg("use %d of %lld bytes at %lld + %lld of %lld: %d %s", use, (long long)bytes,
+                       (long long)at[o] - 64, (long long)at[i] - 64, (long long)size, s,
+                       fv_exec_error(t.c));
+            ran += good;
+            refused += !good;
+          }
+    stop(&t);
+  }
+  assert_true(ran > 100 && refused > 100);
+}
+
 //===-- Hostile images ----------------------------------------------------------------===//
 
 // Whatever the bytes are: refused, or run without harm (the kernels are empty,
@@ -795,11 +872,17 @@ static void test_hostile(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_straight),         cmocka_unit_test(test_device_memory),
-      cmocka_unit_test(test_allocation_fails), cmocka_unit_test(test_loop),
-      cmocka_unit_test(test_primitives),       cmocka_unit_test(test_read),
-      cmocka_unit_test(test_nested),           cmocka_unit_test(test_wide_and_deep),
-      cmocka_unit_test(test_states),           cmocka_unit_test(test_planner),
+      cmocka_unit_test(test_straight),
+      cmocka_unit_test(test_device_memory),
+      cmocka_unit_test(test_allocation_fails),
+      cmocka_unit_test(test_loop),
+      cmocka_unit_test(test_primitives),
+      cmocka_unit_test(test_read),
+      cmocka_unit_test(test_views),
+      cmocka_unit_test(test_nested),
+      cmocka_unit_test(test_wide_and_deep),
+      cmocka_unit_test(test_states),
+      cmocka_unit_test(test_planner),
       cmocka_unit_test(test_hostile),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
