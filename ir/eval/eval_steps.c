@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/integer.h"
+
 #define LATE_BIT (UINT32_C(1) << 31)
 
 //===-- Which step is whose ---------------------------------------------------------===//
@@ -218,10 +220,6 @@ static void do_linear(step *s, const step *a, const step *b) {
   }
 }
 
-static int64_t floor_div(int64_t a, int64_t b) {  // b > 0
-  return a / b - (a % b < 0);
-}
-
 static int64_t clamp(int64_t v, int64_t lo, int64_t hi) {
   return v < lo ? lo : v > hi ? hi : v;
 }
@@ -241,9 +239,9 @@ static void not_negative(int64_t d, int64_t k, int64_t count, int64_t *lo, int64
   if (k == 0)
     *hi = d >= 0 ? count : 0;
   else if (k > 0)
-    *lo = clamp(-floor_div(d, k), 0, count);
+    *lo = clamp(-fv_floordiv_i64(d, k), 0, count);
   else
-    *hi = clamp(floor_div(d, -k) + 1, 0, count);
+    *hi = clamp(fv_floordiv_i64(d, -k) + 1, 0, count);
 }
 
 static void do_compare(const nest_eval *x, step *s, const step *a, const step *b) {

@@ -7,14 +7,11 @@
 // integer, as long as nothing wraps around. Dims and indices never do; elements
 // of tensors may, so what holds a load keeps its form.
 #include "base/checked.h"
+#include "base/integer.h"
 #include "ir/expr/expr_pool.h"
 
 static const fv_expr *cons2(fv_xpool *p, fv_scalar_op op, const fv_expr *a, const fv_expr *b) {
   return fv_xp_cons_op(p, op, FV_i64, 2, a, b, NULL);
-}
-
-static int64_t floor_div(int64_t a, int64_t k) {  // k > 0
-  return a / k - (a % k < 0);
 }
 
 static int64_t gcd(int64_t a, int64_t b) {  // b > 0
@@ -33,9 +30,10 @@ static int64_t gcd(int64_t a, int64_t b) {  // b > 0
 // Does every value of e have the same quotient by k > 0?
 static bool one_quotient(const fv_xpool *p, const fv_expr *e, int64_t k, int64_t *out) {
   const fv_range r = fv_xp_meta(p, e)->range;
-  if (r.lo == INT64_MIN || r.hi == INT64_MAX || floor_div(r.lo, k) != floor_div(r.hi, k))
+  if (r.lo == INT64_MIN || r.hi == INT64_MAX ||
+      fv_floordiv_i64(r.lo, k) != fv_floordiv_i64(r.hi, k))
     return false;
-  *out = floor_div(r.lo, k);
+  *out = fv_floordiv_i64(r.lo, k);
   return true;
 }
 
@@ -47,7 +45,7 @@ static int64_t cancel_gcd(fv_xpoly *r, int64_t k, int64_t *rest) {
     g = gcd(r->t[i].coef, g);
   for (int i = 0; i < r->n; i++)
     r->t[i].coef /= g;
-  const int64_t c = floor_div(r->c, g);
+  const int64_t c = fv_floordiv_i64(r->c, g);
   *rest = r->c - c * g;
   r->c = c;
   return g;

@@ -2,6 +2,7 @@
 //
 // Intervals, and what can be proved with them about differences.
 #include "base/checked.h"
+#include "base/integer.h"
 #include "ir/expr/expr_pool.h"
 #include "ir/expr/expr_walk.h"
 
@@ -55,10 +56,6 @@ static fv_range range_mul(fv_range a, fv_range b) {
                     max64(max64(v[0], v[1]), max64(v[2], v[3]))};
 }
 
-static int64_t floor_div(int64_t a, int64_t k) {
-  return a / k - (a % k < 0);
-}
-
 static fv_range range_floordiv(fv_range a, fv_range b) {
   if (b.lo < 1)
     return FV_RANGE_ALL;
@@ -66,11 +63,11 @@ static fv_range range_floordiv(fv_range a, fv_range b) {
   if (a.lo >= 0)
     r.lo = b.hi == INT64_MAX ? 0 : a.lo / b.hi;
   else
-    r.lo = a.lo == INT64_MIN ? INT64_MIN : floor_div(a.lo, b.lo);
+    r.lo = a.lo == INT64_MIN ? INT64_MIN : fv_floordiv_i64(a.lo, b.lo);
   if (a.hi >= 0)
     r.hi = a.hi == INT64_MAX ? INT64_MAX : a.hi / b.lo;
   else
-    r.hi = b.hi == INT64_MAX ? -1 : floor_div(a.hi, b.hi);
+    r.hi = b.hi == INT64_MAX ? -1 : fv_floordiv_i64(a.hi, b.hi);
   return r;
 }
 

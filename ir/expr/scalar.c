@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/integer.h"
 #include "ir/expr/expr.h"
 
 //===-- Names -----------------------------------------------------------===//
@@ -182,25 +183,6 @@ static void int_limits(fv_dtype t, int64_t *lo, int64_t *hi) {
   *hi = t == FV_u8 ? 255 : ~*lo;
 }
 
-// Integer division by b != 0; INT64_MIN / -1 wraps.
-static int64_t int_quotient(int64_t a, int64_t b) {
-  return b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
-}
-
-static int64_t int_remainder(int64_t a, int64_t b) {
-  return b == -1 ? 0 : a % b;
-}
-
-static int64_t int_floordiv(int64_t a, int64_t b) {
-  const int64_t q = int_quotient(a, b), r = int_remainder(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? q - 1 : q;
-}
-
-static int64_t int_mod(int64_t a, int64_t b) {
-  const int64_t r = int_remainder(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
 static uint64_t int_pow(int64_t a, int64_t b) {
   if (b < 0)  // the truncated real power
     return a == 1 ? 1 : a == -1 ? (b % 2 ? ~UINT64_C(0) : 1) : 0;
@@ -235,9 +217,9 @@ static int64_t int_eval(fv_scalar_op op, fv_dtype t, int64_t a, int64_t b, int64
   case FV_X_ADD: return int_wrap(t, ua + ub);
   case FV_X_SUB: return int_wrap(t, ua - ub);
   case FV_X_MUL: return int_wrap(t, ua * ub);
-  case FV_X_DIV: return b == 0 ? 0 : int_wrap(t, (uint64_t)int_quotient(a, b));
-  case FV_X_FLOORDIV: return b == 0 ? 0 : int_wrap(t, (uint64_t)int_floordiv(a, b));
-  case FV_X_MOD: return b == 0 ? 0 : int_mod(a, b);
+  case FV_X_DIV: return b == 0 ? 0 : int_wrap(t, (uint64_t)fv_quotient_i64(a, b));
+  case FV_X_FLOORDIV: return b == 0 ? 0 : int_wrap(t, (uint64_t)fv_floordiv_i64(a, b));
+  case FV_X_MOD: return b == 0 ? 0 : fv_mod_i64(a, b);
   case FV_X_POW: return int_wrap(t, int_pow(a, b));
   case FV_X_MAX: return a > b ? a : b;
   case FV_X_MIN: return a < b ? a : b;
