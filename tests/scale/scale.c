@@ -16,6 +16,7 @@
 
 #include "ir/graph/graph.h"
 #include "tests/scale/models.h"
+#include "tests/scratch.h"
 
 enum { STACK_BYTES = 256 << 10 };
 #define ADDRESS_BYTES ((rlim_t)8 << 30)
@@ -157,8 +158,9 @@ static bool parse(int argc, char **argv, options *o) {
 
 int main(int argc, char **argv) {
   options o;
-  char dir[] = "/tmp/fovea-scale-XXXXXX", fovea[4096];
-  if (!parse(argc, argv, &o) || !realpath(o.fovea, fovea) || !mkdtemp(dir) || chdir(dir) != 0) {
+  char fovea[4096], *dir;
+  if (!parse(argc, argv, &o) || !realpath(o.fovea, fovea) || !(dir = scratch_folder()) ||
+      chdir(dir) != 0) {
     fprintf(stderr, "usage: scale FOVEA [--from=N] [--to=N] [--only=NAME] [--command=C]\n");
     return 2;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the llvm plugin makes of many kernels together: parts on threads, libraries.
 #define _GNU_SOURCE  // memmem
+#include "tests/scratch.h"
 #include "tests/unit/llvm_plugin.h"
 
 #include <sys/mman.h>
@@ -172,8 +173,10 @@ static void test_artifact_refusals(void **state) {
   assert_int_equal(b->compile_kernels(d, NULL, 0, &r, &k), FV_PLUGIN_OK);
   assert_int_equal(b->emit_artifact(k, &a, &r, &out), FV_PLUGIN_UNSUPPORTED);
   assert_non_null(strstr(r.text, "/nowhere/exec-"));
-  char folder[64] = "/tmp/fovea-test-XXXXXX", path[256];
-  assert_non_null(mkdtemp(folder));
+  char folder[4100], path[4200];
+  const char *scratch = scratch_folder();
+  assert_non_null(scratch);
+  snprintf(folder, sizeof folder, "%s", scratch);
   snprintf(path, sizeof path, "%s/exec-%.*s.bc", folder, (int)strcspn(b->describe(d), " "),
            b->describe(d));
   FILE *f = fopen(path, "w");

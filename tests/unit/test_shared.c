@@ -51,8 +51,9 @@ static void *work(void *arg) {
 
 static void test_runs_at_the_same_time(void **state) {
   (void)state;
-  char path[] = "/tmp/fovea-shared-XXXXXX";
-  close(mkstemp(path));
+  const char *folder = scratch_dir();
+  char path[4200];
+  snprintf(path, sizeof path, "%s/m.xml", folder);
   write_model(path);
   collected log = {0};
   fv_diag_sink diag = COLLECTING_SINK(&log);
@@ -77,6 +78,7 @@ static void test_runs_at_the_same_time(void **state) {
   pthread_barrier_destroy(&all_ready);
   fv_model_destroy(m);
   unlink(path);
+  rmdir(folder);
 }
 
 int main(void) {

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/diag.h"
+#include "tests/scratch.h"
 
 // Counts what lives, and fails allocation number fail_at (1-based, 0 = none),
 // once or from then on.
@@ -62,10 +63,8 @@ static inline void collect(void *user, const fv_diag *d) {
 
 // A new folder; its name is in static storage.
 static inline const char *scratch_dir(void) {
-  static char path[4096];
-  const char *tmp = getenv("TMPDIR");
-  snprintf(path, sizeof path, "%s/fovea-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-  assert_non_null(mkdtemp(path));
+  const char *path = scratch_folder();
+  assert_non_null(path);
   return path;
 }
 
