@@ -2,6 +2,7 @@
 #include "tests/bounds/subject.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "compiler/internal.h"
@@ -20,7 +21,10 @@ static bool has_device(subject *s) {
 
 static fv_status compile(subject *s, const char *path) {
   fv_model *m;
-  const fv_compile_options o = {.struct_size = sizeof o, .backend = s->backend};
+  const fv_compile_options o = {.struct_size = sizeof o,
+                                .backend = s->backend,
+                                .backend_option = &s->option,
+                                .n_backend_option = s->option ? 1 : 0};
   FV_TRY(fv_model_load(path, NULL, &s->diag, &m));
   const fv_status status = fv_compile(m, &o, &s->diag, &s->exe);
   fv_model_destroy(m);
@@ -29,7 +33,9 @@ static fv_status compile(subject *s, const char *path) {
 
 int subject_open(subject *s, const char *backend, void (*put)(FILE *f, void *user), void *user) {
   char path[] = "bounds.XXXXXX";
-  *s = (subject){.backend = backend, .printer = {.out = stderr}};
+  const char *option = strchr(backend, ':');
+  *s = (subject){.option = option ? option + 1 : NULL, .printer = {.out = stderr}};
+  snprintf(s->backend, sizeof s->backend, "%.*s", (int)strcspn(backend, ":"), backend);
   s->diag = (fv_diag_sink){.emit = fv_diag_print, .user = &s->printer};
   if (!has_device(s))
     return SUBJECT_MISSING;

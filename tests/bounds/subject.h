@@ -9,7 +9,8 @@
 #include "fovea/fovea.h"
 
 typedef struct subject {
-  const char *backend;
+  char backend[64];    // its name
+  const char *option;  // of it, key=value; NULL: none
   fv_executable *exe;
   fv_context *context;
   fv_diag_printer printer;
