@@ -7,6 +7,7 @@ time in turn. What counts is the ratio within a round. Times are processor time 
 process (all its threads), which others' load disturbs least; CLOCK=wall takes the time
 that passed.
 """
+import argparse
 import json
 import math
 import os
@@ -80,8 +81,26 @@ class Subject:
         self.process.stdout.close()
 
 
-def driver(name, model, *options):
-    return Subject(name, [OUT / "driver", model, *options])
+def arguments(doc, choice, kind=str, rounds=8):
+    """The command line of all benchmarks; CHOICE is the option that picks what is measured."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--slice", type=float, default=0.2)
+    parser.add_argument("--before", metavar="BUILD", type=pathlib.Path,
+                        help="the folder of another build of fovea, to compare with")
+    parser.add_argument(f"--{choice}", type=kind, action="append")
+    return parser.parse_args()
+
+
+def fovea(args, model, *options):
+    """This build's driver, and that of --before."""
+    builds = {"fovea": OUT} | ({"before": args.before.resolve() / "bench"} if args.before else {})
+    return [Subject(name, [out / "driver", model, *options]) for name, out in builds.items()]
+
+
+def to_before(subjects):
+    """The column of --before: the first of SUBJECTS to the second, if there is one."""
+    return [spread(ratios(*subjects))] if len(subjects) == 2 else []
 
 
 def peer(name, *words):

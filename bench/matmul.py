@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""matmul.py [--rounds N] [--slice S] [--size MxKxN]...: gelu(x w^T + b), f32, one core.
+"""matmul.py [--rounds N] [--slice S] [--before BUILD] [--size MxKxN]...: gelu(x w^T + b), f32, one core.
 
 How much of the core's multiply-add peak the compiled kernel reaches, with a symbolic
 number of rows, next to numpy (product and bias only: OpenBLAS) and ONNX Runtime (the
 same graph). 2 M K N operations count; bias and gelu are work on top.
 """
-import argparse
 import math
 
 import numpy
@@ -64,13 +63,14 @@ def prepare(size):
 
 def measure(size, args):
     base, m, linear, want = prepare(size)
-    fovea = common.driver("fovea", f"{base}.xml", "--dim", f"M={m}", "--input", f"x={base}.x")
+    builds = common.fovea(args, f"{base}.xml", "--dim", f"M={m}", "--input", f"x={base}.x")
+    fovea = builds[0]
     numpy_ = common.peer("numpy", "matmul", f"{base}.npz")
     ort = common.peer("onnxruntime", "ort", f"{base}.onnx", f"{base}.npz")
     top = common.peak()
-    subjects = [fovea, numpy_, ort, top]
+    subjects = [*builds, numpy_, ort, top]
     error = {s.name: float(numpy.abs(s.save().reshape(want.shape) - right).max())
-             for s, right in ((fovea, want), (numpy_, linear), (ort, want))}
+             for s, right in ((numpy_, linear), *((s, want) for s in (*builds, ort)))}
     for name, e in error.items():
         if not e < LIMIT:
             raise SystemExit(f"matmul.py: {size}: {name} is off by {e:g}")
@@ -91,17 +91,13 @@ def measure(size, args):
                     common.spread(result["to_numpy"]),
                     common.ms(ort.median()), common.ms(ort.minimum()),
                     common.spread(result["to_onnxruntime"]),
-                    f"{result['peak_flop_per_s'] / 1e9:.0f}"]
+                    f"{result['peak_flop_per_s'] / 1e9:.0f}", *common.to_before(builds)]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--slice", type=float, default=0.2)
-    parser.add_argument("--size", action="append")
-    args = parser.parse_args()
+    args = common.arguments(__doc__, "size")
     rows = [["M x K x N", "fovea ms", "min", "of the peak", "numpy ms", "min", "of the peak",
-             "fovea/numpy", "ort ms", "min", "fovea/ort", "peak GF/s"]]
+             "fovea/numpy", "ort ms", "min", "fovea/ort", "peak GF/s"] + ["fovea/before"] * bool(args.before)]
     results = []
     for size in args.size or SIZES:
         result, row = measure(size, args)

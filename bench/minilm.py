@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""minilm.py [--rounds N] [--slice S] [--tokens N]...: MiniLM-L6 against ONNX Runtime.
+"""minilm.py [--rounds N] [--slice S] [--before BUILD] [--tokens N]...: MiniLM-L6 against ONNX Runtime.
 
 Batch 1, one thread, f32, the published weights in both, and both with symbolic dims.
 The answers are compared before any time counts.
 """
-import argparse
 import collections
 import subprocess
 import sys
@@ -52,13 +51,15 @@ def flop(tokens, layers=6, width=384, inner=1536):
 
 def measure(tokens, onnx_path, args):
     base = make_inputs(tokens)
-    fovea = common.driver("fovea", MODEL, "--weights", WEIGHTS, "--dim", "B=1",
-                          "--dim", f"S={tokens}", "--input", f"ids={base}.ids",
-                          "--input", f"mask={base}.mask")
+    builds = common.fovea(args, MODEL, "--weights", WEIGHTS, "--dim", "B=1", "--dim",
+                          f"S={tokens}", "--input", f"ids={base}.ids", "--input",
+                          f"mask={base}.mask")
+    fovea = builds[0]
     ort = common.peer("onnxruntime", "ort", onnx_path, f"{base}.npz")
     top, memory = common.peak(), common.peak("read")
-    subjects = [fovea, ort, top, memory]
-    error = float(numpy.abs(fovea.save() - ort.save()).max())
+    subjects = [*builds, ort, top, memory]
+    want = ort.save()
+    error = max(float(numpy.abs(f.save() - want).max()) for f in builds)
     if not error < LIMIT:
         sys.exit(f"minilm.py: {tokens} tokens: the embeddings differ by {error:g}")
     common.alternate(subjects, args.rounds, args.slice)
@@ -78,15 +79,11 @@ def measure(tokens, onnx_path, args):
                     common.spread(share["onnxruntime"], percent=True),
                     common.spread(result["to_onnxruntime"]),
                     f"{result['peak_flop_per_s'] / 1e9:.0f}",
-                    f"{result['read_bytes_per_s'] / 1e9:.0f}"]
+                    f"{result['read_bytes_per_s'] / 1e9:.0f}", *common.to_before(builds)]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--slice", type=float, default=0.2)
-    parser.add_argument("--tokens", type=int, action="append")
-    args = parser.parse_args()
+    args = common.arguments(__doc__, "tokens", int, rounds=10)
     subprocess.run([sys.executable, common.ROOT / "examples" / "minilm" / "fetch.py",
                     WEIGHTS.parent], check=True)
     onnx_path = common.OUT / "minilm.onnx"
@@ -94,7 +91,8 @@ def main():
     ops = fused_ops(onnx_path)
     print("ONNX Runtime runs", ", ".join(f"{n} {op}" for op, n in ops.items()), "\n")
     rows = [["tokens", "difference", "fovea ms", "min", "of the peak", "ort ms", "min",
-             "of the peak", "fovea/ort", "peak GF/s", "read GB/s"]]
+             "of the peak", "fovea/ort", "peak GF/s", "read GB/s"] +
+            ["fovea/before"] * bool(args.before)]
     results = []
     for tokens in args.tokens or TOKENS:
         result, row = measure(tokens, onnx_path, args)

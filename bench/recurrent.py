@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""recurrent.py [--rounds N] [--slice S] [--size OP:TxBxIxH]...: whole lstm and gru, f32, one core.
+"""recurrent.py [--rounds N] [--slice S] [--before BUILD] [--size OP:TxBxIxH]...: whole lstm and gru, f32, one core.
 
 T steps of a batch of B from I inputs to H hidden, a symbolic T, against ONNX Runtime.
 """
-import argparse
-
 import numpy
 import onnx
 from onnx import helper, numpy_helper
@@ -56,29 +54,29 @@ def prepare(size):
 
 def measure(size, args):
     base, t, flop = prepare(size)
-    fovea = common.driver("fovea", f"{base}.xml", "--dim", f"T={t}", "--input", f"x={base}.x")
-    ort = common.peer("onnxruntime", "ort", f"{base}.onnx", f"{base}.npz")
-    error = float(numpy.abs(fovea.save() - ort.save().ravel()).max())
+    builds = common.fovea(args, f"{base}.xml", "--dim", f"T={t}", "--input", f"x={base}.x")
+    fovea = builds[0]
+    want = ort.save().ravel()
+    error = max(float(numpy.abs(f.save() - want).max()) for f in builds)
     if not error < LIMIT:
         raise SystemExit(f"recurrent.py: {size}: the results differ by {error:g}")
-    common.alternate([fovea, ort], args.rounds, args.slice)
+    subjects = [*builds, ort]
+    common.alternate(subjects, args.rounds, args.slice)
     ratio = common.ratios(fovea, ort)
     row = [size, f"{error:.1e}", common.ms(fovea.median()), f"{flop / fovea.median() / 1e9:.1f}",
-           common.ms(ort.median()), f"{flop / ort.median() / 1e9:.1f}", common.spread(ratio)]
+           common.ms(ort.median()), f"{flop / ort.median() / 1e9:.1f}", common.spread(ratio),
+           *common.to_before(builds)]
     result = {"size": size, "flop": flop, "max_abs_diff": error, "to_onnxruntime": ratio,
-              "subjects": {s.name: common.summary(s) for s in (fovea, ort)}}
-    fovea.close()
-    ort.close()
+              "subjects": {s.name: common.summary(s) for s in subjects}}
+    for s in subjects:
+        s.close()
     return result, row
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--slice", type=float, default=0.2)
-    parser.add_argument("--size", action="append")
-    args = parser.parse_args()
-    rows = [["size", "difference", "fovea ms", "GF/s", "ort ms", "GF/s", "fovea/ort"]]
+    args = common.arguments(__doc__, "size", rounds=10)
+    rows = [["size", "difference", "fovea ms", "GF/s", "ort ms", "GF/s", "fovea/ort"] +
+            ["fovea/before"] * bool(args.before)]
     results = []
     for size in args.size or SIZES:
         result, row = measure(size, args)
