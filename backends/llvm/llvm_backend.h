@@ -160,6 +160,7 @@ LLVMValueRef llvm_call(llvm_gen *g, const char *name, LLVMTypeRef *types, unsign
 LLVMValueRef llvm_load(llvm_gen *g, const fv_kinst *in);
 LLVMValueRef llvm_gather(llvm_gen *g, const fv_kinst *in);
 void llvm_store(llvm_gen *g, const fv_kinst *in);
+void llvm_prefetch(llvm_gen *g, const fv_kinst *in);
 void llvm_scatter(llvm_gen *g, const fv_kinst *in);
 
 // Primitive `op` on values of dtype t; the result type is that of the table.

@@ -97,6 +97,15 @@ LLVMValueRef llvm_load(llvm_gen *g, const fv_kinst *in) {
   return from_memory(g, t, lanes, v);
 }
 
+// To the second cache: the first holds what the kernel works on.
+void llvm_prefetch(llvm_gen *g, const fv_kinst *in) {
+  LLVMTypeRef pointer = LLVMPointerTypeInContext(g->cx, 0);
+  enum { READ, SECOND_CACHE = 2, DATA = 1 };
+  LLVMValueRef args[4] = {address(g, in, (fv_dtype)in->dtype), llvm_int(g, 32, 1, READ),
+                          llvm_int(g, 32, 1, SECOND_CACHE), llvm_int(g, 32, 1, DATA)};
+  llvm_call(g, "llvm.prefetch", &pointer, 1, args, 4);
+}
+
 void llvm_store(llvm_gen *g, const fv_kinst *in) {
   const fv_dtype t = (fv_dtype)in->dtype;
   const unsigned lanes = in->lanes;

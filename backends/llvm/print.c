@@ -188,6 +188,7 @@ static void emit_inst(llvm_gen *g, uint32_t at, frame *stack, uint32_t *depth) {
   case FV_K_LOAD: v = llvm_load(g, in); break;
   case FV_K_GATHER: v = llvm_gather(g, in); break;
   case FV_K_STORE: llvm_store(g, in); break;
+  case FV_K_PREFETCH: llvm_prefetch(g, in); break;
   case FV_K_SCATTER: llvm_scatter(g, in); break;
   case FV_K_REDUCE: v = emit_reduce(g, in); break;
   case FV_K_EXTRACT: v = emit_extract(g, in); break;

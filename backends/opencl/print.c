@@ -367,6 +367,7 @@ static void print_inst(printer *p, uint32_t number) {
   case FV_K_STORE: print_pieces(p, in, print_store); break;
   case FV_K_SCATTER: print_pieces(p, in, print_scatter); break;
   case FV_K_SET: print_pieces(p, in, print_set); break;
+  case FV_K_PREFETCH: break;  // a GPU hides latency by its other groups
   case FV_K_REDUCE: indent(p), print_reduce(p, number, in); break;
   case FV_K_FOR:
     indent(p);

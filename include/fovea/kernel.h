@@ -20,33 +20,35 @@
 // X(id, text name)
 //   dtype, lanes   of the result (of the value, for stores and VAR)
 //   a b c          instruction numbers, FV_K_NONE = absent
-#define FV_KOP_TABLE(X)                                                                          \
-  X(CONST, "const")     /* imm.i for integers and bool, imm.f for floats; splat over lanes */    \
-  X(SCALAR, "scalar")   /* i64 parameter number imm.i */                                         \
-  X(BLOCK, "block")     /* i64 index of this block in the grid */                                \
-  X(OP, "op")           /* primitive xop of a, b, c (equal lanes); not CAST, BITCAST */          \
-  X(CAST, "cast")       /* a to dtype; out of range saturates, NaN to integer is 0 */            \
-  X(BITCAST, "bitcast") /* a to dtype of the same size */                                        \
-  X(SPLAT, "splat")     /* scalar a to all lanes */                                              \
-  X(RAMP, "ramp")       /* i64: scalar a + lane * imm.i */                                       \
-  X(LOAD, "load")       /* lanes elements of buffer `buf` from element offset a (i64); with b    \
-                           (i64): only the first b lanes are read, the rest is 0 */              \
-  X(GATHER, "gather")   /* buffer `buf` at element offsets a (i64 x lanes); with b (bool x       \
-                           lanes): only where true, else 0 */                                    \
-  X(STORE, "store")     /* b to buffer `buf` at element offset a; with c (i64): first c lanes */ \
-  X(SCATTER, "scatter") /* b at element offsets a (i64 x lanes), with c (bool x lanes) */        \
-  X(REDUCE, "reduce")   /* lanes of a to a scalar by xop (ADD MUL MAX MIN AND OR), as a          \
-                           halving tree: lane i with lane i + n/2, and so on */                  \
-  X(EXTRACT, "extract") /* scalar: lane imm.i of a */                                            \
-  X(VAR, "var")         /* a mutable register with initial value a */                            \
-  X(GET, "get")         /* the current value of VAR a */                                         \
-  X(SET, "set")         /* VAR a becomes b */                                                    \
-  X(FOR, "for")         /* i64 index from a while < b, by imm.i > 0; the body ends at END */     \
-  X(IF, "if")           /* bool scalar a */                                                      \
-  X(ELSE, "else")                                                                                \
-  X(END, "end")                                                                                  \
-  X(CHECK, "check")     /* bool scalar a must hold, else the run fails at site imm.i */          \
-  X(BARRIER, "barrier") /* all of the group have written their group-scope stores */             \
+#define FV_KOP_TABLE(X)                                                                            \
+  X(CONST, "const")       /* imm.i for integers and bool, imm.f for floats; splat over lanes */    \
+  X(SCALAR, "scalar")     /* i64 parameter number imm.i */                                         \
+  X(BLOCK, "block")       /* i64 index of this block in the grid */                                \
+  X(OP, "op")             /* primitive xop of a, b, c (equal lanes); not CAST, BITCAST */          \
+  X(CAST, "cast")         /* a to dtype; out of range saturates, NaN to integer is 0 */            \
+  X(BITCAST, "bitcast")   /* a to dtype of the same size */                                        \
+  X(SPLAT, "splat")       /* scalar a to all lanes */                                              \
+  X(RAMP, "ramp")         /* i64: scalar a + lane * imm.i */                                       \
+  X(LOAD, "load")         /* lanes elements of buffer `buf` from element offset a (i64); with b    \
+                             (i64): only the first b lanes are read, the rest is 0 */              \
+  X(GATHER, "gather")     /* buffer `buf` at element offsets a (i64 x lanes); with b (bool x       \
+                             lanes): only where true, else 0 */                                    \
+  X(STORE, "store")       /* b to buffer `buf` at element offset a; with c (i64): first c lanes */ \
+  X(SCATTER, "scatter")   /* b at element offsets a (i64 x lanes), with c (bool x lanes) */        \
+  X(PREFETCH, "prefetch") /* a hint: the line of buffer `buf` at element offset a will be read;    \
+                           the offset may lie outside the buffer */                                \
+  X(REDUCE, "reduce")     /* lanes of a to a scalar by xop (ADD MUL MAX MIN AND OR), as a          \
+                             halving tree: lane i with lane i + n/2, and so on */                  \
+  X(EXTRACT, "extract")   /* scalar: lane imm.i of a */                                            \
+  X(VAR, "var")           /* a mutable register with initial value a */                            \
+  X(GET, "get")           /* the current value of VAR a */                                         \
+  X(SET, "set")           /* VAR a becomes b */                                                    \
+  X(FOR, "for")           /* i64 index from a while < b, by imm.i > 0; the body ends at END */     \
+  X(IF, "if")             /* bool scalar a */                                                      \
+  X(ELSE, "else")                                                                                  \
+  X(END, "end")                                                                                    \
+  X(CHECK, "check")     /* bool scalar a must hold, else the run fails at site imm.i */            \
+  X(BARRIER, "barrier") /* all of the group have written their group-scope stores */               \
   X(ITEM, "item")       /* i64 index of this work-item in its block, below n_item */
 
 typedef enum fv_kop {
@@ -62,7 +64,7 @@ typedef struct fv_kinst {
   uint8_t op;      // fv_kop
   uint8_t xop;     // fv_scalar_op, for OP and REDUCE
   uint8_t dtype;   // fv_dtype
-  uint8_t buf;     // for LOAD GATHER STORE SCATTER
+  uint8_t buf;     // for LOAD GATHER STORE SCATTER PREFETCH
   uint16_t lanes;  // 1 = scalar
   uint16_t reserved;
   uint32_t a, b, c;

@@ -477,6 +477,14 @@ void fv_kb_check(fv_kb *kb, fv_kv cond, const char *text, const fv_span *span) {
   append(kb, &in);
 }
 
+void fv_kb_prefetch(fv_kb *kb, int buf, fv_kv offset) {
+  fv_kinst in = fv__kb_make(FV_K_PREFETCH, (fv_dtype)use_buffer(kb, buf)->code.dtype, 1);
+  FV_CHECK(kb->arena, is_i64(kb, offset, 1));
+  in.buf = (uint8_t)buf;
+  in.a = offset;
+  append(kb, &in);
+}
+
 void fv_kb_barrier(fv_kb *kb) {
   append_mark(kb, FV_K_BARRIER);
   kb->clock++;

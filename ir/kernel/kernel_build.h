@@ -83,6 +83,7 @@ fv_kv fv__kb_unsplat(fv_kb *kb, fv_kv v);
 fv_scalar fv__k_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, const fv_scalar v[3]);
 int64_t fv__k_wrap(fv_dtype t, int64_t v);  // v as an integer of type t
 fv_dtype fv__k_result(fv_scalar_op op, fv_dtype t);
+bool fv__k_has_buffer(fv_kop op);
 
 //===-- kernel_finish.c -----------------------------------------------------===//
 

@@ -33,6 +33,7 @@ static bool has_effect(const sweep *s, const fv_kinst *in) {
   case FV_K_STORE:
   case FV_K_SCATTER:
   case FV_K_CHECK:
+  case FV_K_PREFETCH:
   case FV_K_BARRIER: return true;
   case FV_K_SET: return s->live[in->a] != 0;
   default: return false;
@@ -121,6 +122,7 @@ fv_kv fv__kb_replay(fv_kb *kb, const fv_kinst *in, fv_kv a, fv_kv b, fv_kv c) {
   case FV_K_GATHER: return fv_kb_gather(kb, in->buf, a, b);
   case FV_K_STORE: fv_kb_store(kb, in->buf, a, b, c); break;
   case FV_K_SCATTER: fv_kb_scatter(kb, in->buf, a, b, c); break;
+  case FV_K_PREFETCH: fv_kb_prefetch(kb, in->buf, a); break;
   case FV_K_REDUCE: return fv_kb_reduce(kb, (fv_scalar_op)in->xop, a);
   case FV_K_EXTRACT: return fv_kb_extract(kb, a, (int)in->imm.i);
   case FV_K_VAR: return fv_kb_var(kb, a);
@@ -187,7 +189,7 @@ static void number_inst(numbering *m, size_t i) {
   in.a = mapped(m->map, in.a);
   in.b = mapped(m->map, in.b);
   in.c = mapped(m->map, in.c);
-  if (in.op == FV_K_LOAD || in.op == FV_K_GATHER || in.op == FV_K_STORE || in.op == FV_K_SCATTER)
+  if (fv__k_has_buffer((fv_kop)in.op))
     in.buf = m->buf[in.buf];
   m->map[i] = m->n;
   m->inst[m->n++] = in;

@@ -144,6 +144,7 @@ static void find_once(cutting *c) {
     switch (in->op) {
     case FV_K_STORE:
     case FV_K_SCATTER:
+    case FV_K_PREFETCH:
     case FV_K_CHECK: c->once[i] = false; break;
     default: c->once[i] = is_leaf(in) || (c->once[i] && c->top[i] && all_of(c->once, in)); break;
     }

@@ -54,7 +54,8 @@ static void print_rest(fv_str *s, const fv_kinst *in) {
   case FV_K_LOAD:
   case FV_K_GATHER:
   case FV_K_STORE:
-  case FV_K_SCATTER: print_memory(s, in); break;
+  case FV_K_SCATTER:
+  case FV_K_PREFETCH: print_memory(s, in); break;
   case FV_K_EXTRACT:
     print_operand(s, " ", in->a);
     fv_str_printf(s, " lane %" PRId64, in->imm.i);
@@ -89,6 +90,7 @@ static bool is_statement(const fv_kinst *in) {
   case FV_K_ELSE:
   case FV_K_END:
   case FV_K_CHECK:
+  case FV_K_PREFETCH:
   case FV_K_BARRIER: return true;
   default: return false;
   }

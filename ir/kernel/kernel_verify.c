@@ -39,6 +39,7 @@ static bool gives_value(fv_kop op) {
   case FV_K_ELSE:
   case FV_K_END:
   case FV_K_CHECK:
+  case FV_K_PREFETCH:
   case FV_K_BARRIER: return false;
   default: return true;
   }
@@ -62,6 +63,17 @@ static const char *value(const verifier *v, uint32_t n, int dtype, int lanes) {
 
 static const char *no_operand(uint32_t n) {
   return n == FV_K_NONE ? NULL : "an operand that the instruction does not have";
+}
+
+bool fv__k_has_buffer(fv_kop op) {
+  switch (op) {
+  case FV_K_LOAD:
+  case FV_K_GATHER:
+  case FV_K_STORE:
+  case FV_K_SCATTER:
+  case FV_K_PREFETCH: return true;
+  default: return false;
+  }
 }
 
 // How many operands an instruction may have; what it has no use for is absent,
@@ -88,10 +100,9 @@ static int most_operands(fv_kop op) {
 
 static const char *check_unused(const fv_kinst *in) {
   const int n = most_operands((fv_kop)in->op);
-  const bool memory = in->op == FV_K_LOAD || in->op == FV_K_GATHER || in->op == FV_K_STORE ||
-                      in->op == FV_K_SCATTER;
   RULE(in->reserved == 0 && in->reserved2 == 0, "a reserved field is not 0");
-  RULE(memory || in->buf == 0, "a buffer that the instruction does not have");
+  RULE(fv__k_has_buffer((fv_kop)in->op) || in->buf == 0,
+       "a buffer that the instruction does not have");
   RULE(in->xop == 0 || in->op == FV_K_OP || in->op == FV_K_REDUCE, "a primitive in no primitive");
   TRY_RULE(n > 0 ? NULL : no_operand(in->a));
   TRY_RULE(n > 1 ? NULL : no_operand(in->b));
@@ -199,7 +210,8 @@ static const char *check_inst(const verifier *v, const fv_kinst *in) {
   case FV_K_LOAD:
   case FV_K_GATHER:
   case FV_K_STORE:
-  case FV_K_SCATTER: return check_memory(v, in);
+  case FV_K_SCATTER:
+  case FV_K_PREFETCH: return check_memory(v, in);
   case FV_K_REDUCE: return check_reduce(v, in);
   case FV_K_EXTRACT: return check_extract(v, in);
   case FV_K_VAR: return value(v, in->a, in->dtype, in->lanes);

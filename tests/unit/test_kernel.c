@@ -566,6 +566,7 @@ static void memory(frame *f) {
   const fv_kv i = fv_kb_mul(kb, fv_kb_block(kb), fv_kb_i64(kb, 8));
   const fv_kv v = fv_kb_load(kb, in, i, 8, fv_kb_sub(kb, fv_kb_i64(kb, 13), i));
   fv_kb_store(kb, tmp, fv_kb_i64(kb, 0), v, FV_K_NONE);
+  fv_kb_prefetch(kb, in, fv_kb_i64(kb, 1 << 20));  // outside: no fault
   fv_kb_barrier(kb);
   const fv_kv back = fv_kb_ramp(kb, fv_kb_i64(kb, 7), -1, 8);
   const fv_kv turned = fv_kb_gather(kb, tmp, back, FV_K_NONE);
