@@ -3,7 +3,7 @@
 //
 // In the words of BLIS (Van Zee and van de Geijn, "BLIS: A Framework for Rapidly
 // Instantiating BLAS Functionality", 2015): a register tile has mr rows and nr
-// columns; a block has mc rows and nc columns of tiles.
+// columns; a block has mc rows, nc columns and kc steps of the sum.
 #ifndef FOVEA_LOWER_BLOCKING_H_
 #define FOVEA_LOWER_BLOCKING_H_
 
@@ -25,6 +25,7 @@ typedef struct lw_blocking {
   int mr, nr;      // rows, columns of a register tile
   int kr;          // steps of k in the body of the innermost loop
   int64_t mc, nc;  // rows, columns of a block: multiples of mr and nr
+  int64_t kc;      // steps of k in a block, of many rows; else all
 } lw_blocking;
 
 // k: length of the sums, `columns` of the product; -1: not known.
