@@ -41,13 +41,13 @@ static fv_layout panel_layout(const lw_tile *c, const fv_node *anchor) {
   const int n_par = anchor->meaning->nest.n_par, n_red = anchor->meaning->nest.n_red;
   fv_layout y = {0};
   for (int i = 0; i < b->n; i++)
-    if ((int)b->arg[i]->ref < n_par && i != c->shape.col_axis)
+    if (lw_axis_loop(b, i) < n_par && i != c->shape.col_axis)
       y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)i};
   y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)c->shape.col_axis, .block = LW_PANEL};
   for (int k = 0; k <= n_red; k++) {
     const int r = k < n_red ? n_par + k : c->last_red;
     for (int i = 0; i < b->n; i++)
-      if ((int)b->arg[i]->ref == r && (k == n_red || r != c->last_red))
+      if (lw_axis_loop(b, i) == r && (k == n_red || r != c->last_red))
         y.piece[y.n++] = (fv_layout_piece){.axis = (uint8_t)i};
   }
   y.piece[y.n++] =
@@ -118,7 +118,7 @@ static void setup(lw_tile *c, lw *l, const lw_group *g) {
   c->column = column->ref;
   c->b_operand = lw_operand_of(&c->k, b, b_buffer, &c->b_type);
   for (int i = 0; i < c->shape.b->n; i++)
-    c->b_index[i] = index[c->shape.b->arg[i]->ref];
+    c->b_index[i] = lw_axis_index(p, c->shape.b, i, index[lw_axis_loop(c->shape.b, i)]);
   c->a = lw_inline(&c->k, n, c->shape.a, index);
   const fv_expr *element = fv_x_load(p, (fv_dtype)c->shape.b->dtype, LW_BOUND, 0, NULL);
   c->b = lw_simplify(&c->k, lw_inline_over(&c->k, n, c->shape.factor, index, element));

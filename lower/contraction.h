@@ -16,6 +16,11 @@ typedef struct lw_contraction {
   int col_axis;           // axis of the operand
 } lw_contraction;
 
+// The loop that runs along an axis of b, and the index there when the loop is at `index`: it
+// is cut where the axis may be 1 and the loop longer.
+int lw_axis_loop(const fv_expr *b, int axis);
+const fv_expr *lw_axis_index(fv_xpool *p, const fv_expr *b, int axis, const fv_expr *index);
+
 bool lw_match_contraction(lw *l, const fv_node *n, lw_contraction *out);
 
 #endif  // FOVEA_LOWER_CONTRACTION_H_

@@ -3,15 +3,32 @@
 #include "lower/compose.h"
 #include "lower/contraction.h"
 
-// Bare: an operand at distinct loop indices (or 0), as packing needs it.
-static bool bare_load(const fv_expr *e) {
+int lw_axis_loop(const fv_expr *b, int axis) {
+  const fv_expr *x = b->arg[axis];
+  for (int k = 0; x->kind == FV_E_OP && x->op == FV_X_MIN && k < 2; k++)
+    if (x->arg[k]->kind == FV_E_INDEX && !fv_x_has(x->arg[1 - k], FV_XF_INDEX | FV_XF_LOAD))
+      return (int)x->arg[k]->ref;
+  return x->kind == FV_E_INDEX ? (int)x->ref : -1;
+}
+
+const fv_expr *lw_axis_index(fv_xpool *p, const fv_expr *b, int axis, const fv_expr *index) {
+  const fv_expr *x = b->arg[axis];
+  return x->kind == FV_E_INDEX
+             ? index
+             : fv_x_op(p, FV_X_MIN, index, x->arg[x->arg[0]->kind == FV_E_INDEX], NULL);
+}
+
+// Bare: an operand at distinct loop indices, as packing needs it. One that is cut (of a dim
+// that may be 1) is of the grid: columns and sums run over whole axes.
+static bool bare_load(const fv_nest *t, const fv_expr *e) {
   if (e->kind != FV_E_LOAD || e->ref == FV_NEST_ACC)
     return false;
   for (int i = 0; i < e->n; i++) {
-    if (e->arg[i]->kind != FV_E_INDEX)
+    const int loop = lw_axis_loop(e, i);
+    if (loop < 0 || (e->arg[i]->kind != FV_E_INDEX && loop >= t->n_par))
       return false;
     for (int j = 0; j < i; j++)
-      if (e->arg[i] == e->arg[j])
+      if (lw_axis_loop(e, j) == loop)
         return false;
   }
   return true;
@@ -47,7 +64,7 @@ static const fv_expr *over_columns(lw *l, const fv_nest *t, const fv_expr *x,
                                    const fv_expr **out_load) {
   columns c = {.l = l, .nest = t};
   lw_each_load(l, x, look_columns, &c);
-  if (!c.load || !bare_load(c.load))
+  if (!c.load || !bare_load(t, c.load))
     return NULL;
   const fv_expr *factor = fv_x_rewrite(l->pool, x, stand_in, &c);
   for (int i = 0; i < t->n_par + t->n_red; i++)
@@ -73,10 +90,12 @@ static bool match_factors(lw *l, const fv_node *n, const fv_expr *a, const fv_ex
       continue;
     if (fv_x_is_lit(t->extent[i], &extent) && extent < 8)
       continue;
-    *out = (lw_contraction){.a = a, .b = b, .factor = factor, .b_operand = (int)b->ref, .col = i};
-    for (int j = 0; j < b->n; j++)
-      if (b->arg[j]->ref == (uint32_t)i)
-        out->col_axis = j;
+    int axis = 0;
+    while (lw_axis_loop(b, axis) != i)
+      axis++;
+    if (b->arg[axis]->kind != FV_E_INDEX)
+      continue;
+    *out = (lw_contraction){a, b, factor, .b_operand = (int)b->ref, .col = i, .col_axis = axis};
     return true;
   }
   return false;

@@ -12,7 +12,7 @@ static fv_kv b_offset(lw_tile *c, lw_emit *e, fv_kv panel) {
   const fv_expr *ix[FV_MAX_RANK];
   for (int i = 0; i < c->b_type.rank; i++) {
     ix[i] = c->b_index[i];
-    if (i == c->shape.col_axis || (int)c->shape.b->arg[i]->ref >= c->g->anchor->meaning->nest.n_par)
+    if (i == c->shape.col_axis || lw_axis_loop(c->shape.b, i) >= c->g->anchor->meaning->nest.n_par)
       ix[i] = fv_x_i64(p, 0);
   }
   lw_emit at = *e;

@@ -29,3 +29,16 @@ lines() { sed 's/^kernel \([a-z]*\)_[0-9]*/kernel \1/' "$1" | tr '\n' ';' | sed 
 lines one.kernel | while read -r kernel; do
   lines two.kernel | grep -cxF "$kernel"
 done
+# A product whose batches broadcast stays a product: only the index of a batch is cut.
+cat >product.xml <<'X'
+<model name="m" unproved="check" xmlns="urn:fovea:model:1">
+ <dim name="A" max="9"/> <dim name="B" max="9"/> <dim name="M" min="1" max="64"/>
+ <input name="a" type="f32" shape="A, M, 96"/> <input name="b" type="f32" shape="B, 96, 80"/>
+ <matmul a="a" b="b" out="y"/>
+ <output name="y"/>
+</model>
+X
+fovea inspect product.xml --emit=groups | sed -n 2p
+for dims in "A=3 B=1 M=7" "A=1 B=3 M=7" "A=3 B=3 M=1" "A=1 B=4 M=1"; do
+  fovea compare product.xml -b reference,llvm $(printf -- '--dim %s ' $dims) | tail -1 | awk '{print $NF}'
+done
