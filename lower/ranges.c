@@ -44,19 +44,31 @@ typedef struct ranging {
   fv_lentry *e;
 } ranging;
 
-static void add_range(const ranging *l, int64_t symbol, const fv_expr *lo, const fv_expr *hi) {
-  fv_lentry *e = l->e;
-  const fv_lrange r = {(uint32_t)symbol, lo, hi};
-  FV_PUSH(l->arena, e->range, e->n_range, e->cap_range, r);
-  while (e->n_symbol <= r.symbol)
-    FV_PUSH(l->arena, e->range_of, e->n_symbol, e->cap_symbol, 0);
-  e->range_of[r.symbol] = e->n_range;
-}
-
 static const fv_expr *at_most(const ranging *l, const fv_expr *a, const fv_expr *b) {
   return fv_prove_le(l->pool, a, b) == FV_YES   ? b
          : fv_prove_le(l->pool, b, a) == FV_YES ? a
                                                 : fv_x_op(l->pool, FV_X_MAX, a, b, NULL);
+}
+
+static const fv_expr *at_least(const ranging *l, const fv_expr *a, const fv_expr *b) {
+  return fv_prove_le(l->pool, a, b) == FV_YES   ? a
+         : fv_prove_le(l->pool, b, a) == FV_YES ? b
+                                                : fv_x_op(l->pool, FV_X_MIN, a, b, NULL);
+}
+
+// Loops of one definition share their counter: a symbol lies in all of its ranges together.
+static void add_range(const ranging *l, int64_t symbol, const fv_expr *lo, const fv_expr *hi) {
+  fv_lentry *e = l->e;
+  while (e->n_symbol <= (size_t)symbol)
+    FV_PUSH(l->arena, e->range_of, e->n_symbol, e->cap_symbol, 0);
+  if (e->range_of[symbol]) {
+    const fv_lrange *before = &e->range[e->range_of[symbol] - 1];
+    lo = at_least(l, before->lo, lo);
+    hi = at_most(l, before->hi, hi);
+  }
+  const fv_lrange r = {(uint32_t)symbol, lo, hi};
+  FV_PUSH(l->arena, e->range, e->n_range, e->cap_range, r);
+  e->range_of[symbol] = e->n_range;
 }
 
 static void ranges_of_loop(const ranging *l, const fv_node *n) {

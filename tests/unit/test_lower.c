@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lowering as a whole: what it leaves alone.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/graph/example.h"
@@ -82,6 +83,14 @@ static void test_module_is_kept(void **state) {
       check_op((fv_op)op, i);
 }
 
+static fv_module *parse(env *e, const char *text) {
+  fv_module *m;
+  if (fv_text_parse(e->arena, "in.fvt", text, strlen(text), NULL, NULL, &e->diag, &m) != FV_OK ||
+      fv_verify(m, "reading", &e->diag) != FV_OK)
+    fail_msg("%s", e->log.text);
+  return m;
+}
+
 // A definition in a loop in an arm.
 static void test_regions_are_kept(void **state) {
   (void)state;
@@ -105,18 +114,48 @@ static void test_regions_are_kept(void **state) {
       "}\n";
   env e = {.arena = fv_arena_create(NULL)};
   e.diag = COLLECTING_SINK(&e.log);
-  fv_module *m;
-  if (fv_text_parse(e.arena, "in.fvt", in, strlen(in), NULL, NULL, &e.diag, &m) != FV_OK ||
-      fv_verify(m, "reading", &e.diag) != FV_OK)
-    fail_msg("%s", e.log.text);
-  check_kept(&e, m);
+  check_kept(&e, parse(&e, in));
   fv_arena_destroy(e.arena);
+}
+
+// Two loops of one definition, each with the longest in another place.
+static void test_shared_counter(void **state) {
+  (void)state;
+  static const char in[] =
+      "fovea 1\nmodule \"m\"\nsymbol N dim 1..9\nsymbol i counter 0..9\n"
+      "graph \"main\" {\n"
+      "  input \"x\" %%x : f32[N]\n"
+      "  %%a = loop(%%x) {trips = %s, counter = 1} : f32[N] do {\n"
+      "    param %%v : f32[N]\n"
+      "    yield %%v\n"
+      "  }\n"
+      "  %%b = loop(%%a) {trips = %s, counter = 1} : f32[N] do {\n"
+      "    param %%w : f32[N]\n"
+      "    yield %%w\n"
+      "  }\n"
+      "  output \"y\" %%b\n"
+      "}\n";
+  static const char *const trips[][3] = {
+      {"7", "3", "6"}, {"3", "7", "6"}, {"N", "3", "8"}, {"3", "N", "8"}};
+  for (size_t k = 0; k < FV_COUNTOF(trips); k++) {
+    char text[sizeof in + 8];
+    snprintf(text, sizeof text, in, trips[k][0], trips[k][1]);
+    env e = {.arena = fv_arena_create(NULL)};
+    e.diag = COLLECTING_SINK(&e.log);
+    fv_module *m = parse(&e, text);
+    fv_lentry entry = {0};
+    fv_lower_ranges(e.arena, &entry, m->graph[0]);
+    const fv_expr *most = fv_lower_bound(m->pool, &entry, fv_x_sym(m->pool, 1));
+    assert_int_equal(fv_x_range(m->pool, most, NULL, 0).hi, atoi(trips[k][2]));
+    fv_arena_destroy(e.arena);
+  }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_module_is_kept),
       cmocka_unit_test(test_regions_are_kept),
+      cmocka_unit_test(test_shared_counter),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
