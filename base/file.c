@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -415,10 +416,19 @@ static fv_status write_in_place(fv_draft *d) {
   return not_written(d, error);
 }
 
+// The caller holds back signals that end the process, and one has come.
+static bool is_to_end(void) {
+  sigset_t s;
+  return sigpending(&s) == 0 && (sigismember(&s, SIGINT) == 1 || sigismember(&s, SIGTERM) == 1 ||
+                                 sigismember(&s, SIGHUP) == 1);
+}
+
 // Names come last, so that a disk that is full leaves all files as they were.
 static fv_status write_files(fv_draft *d, const fv_new_file *f, size_t n) {
   for (size_t i = 0; i < n; i++)
     FV_TRY(fill(&d[i], &f[i]));
+  if (n && is_to_end())
+    return not_written(&d[0], EINTR);
   for (size_t i = 0; i < n; i++)
     FV_TRY(d[i].special ? write_in_place(&d[i]) : not_written(&d[i], give_name(&d[i])));
   return FV_OK;

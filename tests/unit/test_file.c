@@ -318,6 +318,33 @@ static void all_or_none(void **state) {
   assert_int_equal(count_entries("."), 2);
 }
 
+// A signal that was held back while the contents were written: the files are as they were.
+static void interrupted_writes_leave_nothing(void **state) {
+  (void)state;
+  static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+  for (size_t i = 0; i < FV_COUNTOF(ends); i++) {
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+      sigset_t all;
+      sigfillset(&all);
+      sigprocmask(SIG_BLOCK, &all, NULL);
+      raise(ends[i]);
+      const fv_piece piece = {"new", 3};
+      const fv_new_file file[2] = {
+          {.path = "interrupted.a", .piece = &piece, .count = 1, .mode = 0644},
+          {.path = "interrupted.b", .piece = &piece, .count = 1, .mode = 0644}};
+      _exit(fv_files_write(file, 2, &sink) == FV_ERR_IO ? 7 : 1);
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 7);
+    assert_int_equal(access("interrupted.a", F_OK), -1);
+    assert_int_equal(access("interrupted.b", F_OK), -1);
+  }
+}
+
 // A process that is killed while it writes leaves the whole file or nothing, where a file can be
 // without a name.
 static void killed_writes_leave_nothing(void **state) {
@@ -449,6 +476,7 @@ int main(void) {
       TEST(pages_are_given_back),
       TEST(a_full_disk_is_told),
       TEST(failed_writes_leave_nothing),
+      TEST(interrupted_writes_leave_nothing),
       TEST(killed_writes_leave_nothing),
       TEST(all_or_none),
       TEST(what_cannot_be_written_is_told),
