@@ -16,8 +16,8 @@ import _movement
 import _neural
 import _sequences
 
-# Elements of the dialect make these; <scan> makes loops here, torch_models.py has the rest.
-WITHOUT = {"constant", "state_read", "state_write", "loop"}
+# Elements of the dialect make these, and needs of other ops <require>; <scan> makes loops here, torch_models.py has the rest.
+WITHOUT = {"constant", "state_read", "state_write", "loop", "require"}
 
 
 def cases(rng):

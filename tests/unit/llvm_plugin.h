@@ -138,8 +138,11 @@ static inline made *make(const char *name, int a, int b) {
   made *m = calloc(1, sizeof *m);
   assert_non_null(m);
   snprintf(m->name, sizeof m->name, "%s_%d_%d", name, a, b);
-  m->code = (fv_kernel_code){
-      .struct_size = sizeof m->code, .name = m->name, .inst = m->inst, .buffer = m->buffer};
+  m->code = (fv_kernel_code){.struct_size = sizeof m->code,
+                             .n_item = 1,
+                             .name = m->name,
+                             .inst = m->inst,
+                             .buffer = m->buffer};
   return m;
 }
 
