@@ -105,11 +105,11 @@ static uint32_t clamp_u32(uint64_t v) {
   return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
 }
 
-// A work-item of a GPU works on vectors of four: enough for wide loads. On a
-// CPU it gets what the vector unit holds.
 // Work-items hide each other's waits on a GPU; those of a CPU are loops of one thread.
 enum { GPU_GROUP = 64 };
 
+// A work-item of a GPU works on vectors of four: enough for wide loads. On a
+// CPU it gets what the vector unit holds.
 static void fill_target(fv_device *d) {
   fv_target *t = &d->target;
   const cl_device_fp_config f32 = ask_u64(d->id, CL_DEVICE_SINGLE_FP_CONFIG, 0);

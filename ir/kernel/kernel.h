@@ -65,8 +65,8 @@ void fv_kb_if(fv_kb *kb, fv_kv cond);
 void fv_kb_else(fv_kb *kb);
 void fv_kb_end(fv_kb *kb);
 void fv_kb_check(fv_kb *kb, fv_kv cond, const char *text, const fv_span *span);
+void fv_kb_prefetch(fv_kb *kb, int buf, fv_kv offset);  // a hint; any offset
 // Comes to all work-items of a block or to none: what it stands in must be the same in all.
-void fv_kb_prefetch(fv_kb *kb, int buf, fv_kv offset);
 void fv_kb_barrier(fv_kb *kb);
 
 // Work-items: the code is run by n of them in each block, which differ in fv_kb_item, an i64
