@@ -259,8 +259,10 @@ int fv_did_you_mean(const char *word, const char *(*candidate)(void *user, int i
   const size_t n = strlen(word);
   if (n == 0 || n > MAX_WORD)
     return -1;
-  // A third of the word may be wrong, but never all of it.
+  // A third of the word may be wrong, at most four letters, and never all of it.
   size_t best_distance = (n + 2) / 3 + 1;
+  if (best_distance > 5)
+    best_distance = 5;
   if (best_distance > n)
     best_distance = n;
   int best = -1;

@@ -135,17 +135,42 @@ fv_status fv_sem_want_in_range(fv_sem *s, const fv_expr *e, const fv_expr *exten
   }
 }
 
+typedef struct divisor {
+  fv_xpool *pool;
+  const fv_expr *zero;  // the first that may be 0
+} divisor;
+
+static const fv_expr *look_divisor(void *user, const fv_expr *e) {
+  divisor *d = user;
+  if (!d->zero && e->kind == FV_E_OP && (e->op == FV_X_FLOORDIV || e->op == FV_X_MOD)) {
+    const fv_range r = fv_x_range(d->pool, e->arg[1], NULL, 0);
+    d->zero = r.lo <= 0 && r.hi >= 0 ? e->arg[1] : NULL;
+  }
+  return e;
+}
+
 fv_status fv_sem_want_not_negative(fv_sem *s, const fv_expr *dim, const char *what) {
+  int64_t zero;
+  divisor d = {.pool = s->pool};
+  (void)fv_x_rebuild(s->pool, look_divisor(&d, dim), look_divisor, &d);
+  if (d.zero)
+    return fv_sem_error(
+        s, "%s would be %s, which divides by %s%s", what, fv_sem_dim_text(s, dim),
+        fv_sem_dim_text(s, d.zero),
+        fv_x_is_lit(d.zero, &zero) ? "" : ": it may be 0, unless a <dim> has another min");
   const fv_truth ok = fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 0), dim, what);
   if (ok == FV_YES)
     return FV_OK;
+  const char *shapes = fv_sem_shapes(s);
+  const char *of = *shapes ? fv_arena_printf(s->arena, " (%s)", shapes) : "";
   if (ok == FV_NO)
-    return fv_sem_error(s, "%s would be %s, which is negative (%s)", what, fv_sem_dim_text(s, dim),
-                        fv_sem_shapes(s));
-  return fv_sem_error(s,
-                      "%s would be %s, which may be negative; declare a larger min for its "
-                      "dims (%s)",
-                      what, fv_sem_dim_text(s, dim), fv_sem_shapes(s));
+    return fv_sem_error(s, "%s would be %s, which is negative%s", what, fv_sem_dim_text(s, dim),
+                        of);
+  return fv_sem_error(
+      s,
+      "%s would be %s, which may be negative; declare a larger min or a smaller max "
+      "for its dims%s",
+      what, fv_sem_dim_text(s, dim), of);
 }
 
 fv_status fv_sem_shape_attr(fv_sem *s, const char *attr, int *rank, const fv_expr **dims) {
