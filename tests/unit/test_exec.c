@@ -777,12 +777,12 @@ static void test_views(void **state) {
   (void)state;
   static const int64_t at[] = {0,  1,  2,  63, 64,  65,
                                66, 71, 72, 73, 127, 128};  // 64 more than meant
+  static const fv_cpu_kernel_fn kernel[] = {k_nothing};
   int refused = 0, ran = 0;
   for (int use = 0; use < V_USES; use++) {
     build_view(use);
     bench t = {0};
-    if (try_start(&t, &b, fv_cpu_ops(), 1, NULL, (const fv_cpu_kernel_fn[]){k_nothing}) !=
-        FV_MODEL_OK)
+    if (try_start(&t, &b, fv_cpu_ops(), 1, NULL, kernel) != FV_MODEL_OK)
       fail_msg("use %d is refused", use);
     for (int64_t size = 0; size <= 9; size++)
       for (size_t o = 0; o < sizeof at / sizeof *at; o++)
