@@ -288,15 +288,6 @@ typedef struct definition {
   bool found;
 } definition;
 
-static bool is_set_by(const fv_node *n, uint32_t symbol) {
-  const int64_t *own;
-  const int count = fv_node_defines(n, &own);
-  for (int i = 0; i < count; i++)
-    if (own[i] == (int64_t)symbol)
-      return true;
-  return false;
-}
-
 // Does a symbol get its value within the definition?
 static const fv_expr *note_inner(void *user, const fv_expr *e) {
   definition *d = user;
@@ -306,7 +297,7 @@ static const fv_expr *note_inner(void *user, const fv_expr *e) {
     d->found = r->owner && r->owner->op == FV_OP_loop &&
                fv_attr_int(r->owner, "counter") == (int64_t)e->ref;
     for (const fv_node *n = r->last; n && !d->found; n = n->prev)
-      d->found = is_set_by(n, e->ref);
+      d->found = fv_node_sets(n, e->ref);
     if (r == d->to)
       break;
   }

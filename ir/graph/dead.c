@@ -29,18 +29,9 @@ static bool has_effect(const fv_node *n) {
 
 //===-- Symbols -----------------------------------------------------------===//
 
-static bool defines(const fv_node *n, uint32_t symbol) {
-  const int64_t *own;
-  const int count = fv_node_defines(n, &own);
-  for (int i = 0; i < count; i++)
-    if (own[i] == (int64_t)symbol)
-      return true;
-  return false;
-}
-
 static const fv_expr *count_symbol(void *user, const fv_expr *x) {
   needs *s = user;
-  if (x->kind == FV_E_SYM && !(s->at && defines(s->at, x->ref)))
+  if (x->kind == FV_E_SYM && !(s->at && fv_node_sets(s->at, x->ref)))
     s->symbol[x->ref] += s->step;
   return x;
 }

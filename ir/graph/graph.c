@@ -292,6 +292,15 @@ int fv_node_defines(const fv_node *n, const int64_t **symbols) {
   return 0;
 }
 
+bool fv_node_sets(const fv_node *n, uint32_t symbol) {
+  const int64_t *own;
+  const int count = fv_node_defines(n, &own);
+  for (int i = 0; i < count; i++)
+    if (own[i] == (int64_t)symbol)
+      return true;
+  return false;
+}
+
 bool fv_node_symbols_exist(const fv_node *n) {
   static const char *const name[] = {"counter", "count", "symbols"};
   const fv_op_info *info = fv_op_get(n->op);

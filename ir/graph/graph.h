@@ -335,7 +335,8 @@ fv_value *fv_value_create(fv_module *m, const fv_type *t, fv_node *def, uint32_t
 const fv_span *fv_node_span(const fv_node *n);  // first, or NULL
 // Symbols that the run gets from n, by number, -1 = none: attribute `count` or `symbols`.
 int fv_node_defines(const fv_node *n, const int64_t **symbols);
-bool fv_node_symbols_exist(const fv_node *n);  // those that its attributes name by number
+bool fv_node_sets(const fv_node *n, uint32_t symbol);  // is it one of those?
+bool fv_node_symbols_exist(const fv_node *n);          // those that its attributes name by number
 
 // Attribute access by name; FV_CHECK fails for a name not in the schema.
 fv_attr *fv_attr_get(const fv_node *n, const char *name);

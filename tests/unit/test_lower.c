@@ -63,9 +63,14 @@ static void check_kept(env *e, fv_module *m) {
   assert_int_equal(fv_verify(m, "lowering it", &e->diag), FV_OK);
 }
 
+static void begin(env *e) {
+  *e = (env){.arena = fv_arena_create(NULL)};
+  e->diag = COLLECTING_SINK(&e->log);
+}
+
 static void check_op(fv_op op, int i) {
-  env e = {.arena = fv_arena_create(NULL)};
-  e.diag = COLLECTING_SINK(&e.log);
+  env e;
+  begin(&e);
   fv_module *m = fv_module_create(e.arena, "m");
   fv_graph *g = fv_graph_create(m, "main", NULL);
   fv_example ex;
@@ -112,8 +117,8 @@ static void test_regions_are_kept(void **state) {
       "  }\n"
       "  output \"y\" %y\n"
       "}\n";
-  env e = {.arena = fv_arena_create(NULL)};
-  e.diag = COLLECTING_SINK(&e.log);
+  env e;
+  begin(&e);
   check_kept(&e, parse(&e, in));
   fv_arena_destroy(e.arena);
 }
@@ -140,8 +145,8 @@ static void test_shared_counter(void **state) {
   for (size_t k = 0; k < FV_COUNTOF(trips); k++) {
     char text[sizeof in + 8];
     snprintf(text, sizeof text, in, trips[k][0], trips[k][1]);
-    env e = {.arena = fv_arena_create(NULL)};
-    e.diag = COLLECTING_SINK(&e.log);
+    env e;
+    begin(&e);
     fv_module *m = parse(&e, text);
     fv_lentry entry = {0};
     fv_lower_ranges(e.arena, &entry, m->graph[0]);
