@@ -106,7 +106,7 @@ static void close_device(fv_device *d) {
 
 static const char *describe(fv_device *d) {
   (void)d;
-  return "a machine of the options lanes, registers, fma, l1_bytes, l2_bytes, group";
+  return "a machine that its options describe";
 }
 
 static const fv_target *target(fv_device *d) {
