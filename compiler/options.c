@@ -31,6 +31,14 @@ static fv_status unknown(fv_arena *ar, const fv_backend *b, const char *key, fv_
   return s;
 }
 
+// "a=1,b=2": another option within the value of one.
+static bool holds_another(const char *value) {
+  for (const char *p = strchr(value, ','); p; p = strchr(p + 1, ','))
+    if (p[1 + strcspn(p + 1, ",=")] == '=')
+      return true;
+  return false;
+}
+
 static const fv_option_info *find(const fv_backend *b, const char *key) {
   for (size_t i = 0; fv_option_at(b, i); i++)
     if (strcmp(fv_option_at(b, i)->key, key) == 0)
@@ -52,6 +60,9 @@ fv_status fv_options_read(fv_arena *ar, const fv_backend *b, const char *const *
       return unknown(ar, b, key, diag);
     if (!eq[1])
       return fv_error(diag, FV_ERR_ARG, NULL, "backend option '%s' has no value", text[i]);
+    if (holds_another(eq + 1))
+      return fv_error(diag, FV_ERR_ARG, NULL,
+                      "backend option '%s': options are joined by ':', not by ','", text[i]);
     size_t k = 0;
     while (k < n && strcmp(all[k].key, key) != 0)
       k++;

@@ -3,10 +3,16 @@
 
 #include <string.h>
 
+// A comma parts backends, but not in front of +NAME and -NAME, nor in front of KEY=VALUE, which no
+// backend is called: it is refused as the option that it is meant to be.
+static bool goes_on(const char *behind) {
+  return *behind == '+' || *behind == '-' || behind[strcspn(behind, ",:=")] == '=';
+}
+
 // Length of the first backend with its options.
 static size_t spec_length(const char *text) {
   size_t n = strcspn(text, ",");
-  while (text[n] && (text[n + 1] == '+' || text[n + 1] == '-'))
+  while (text[n] && goes_on(text + n + 1))
     n += 1 + strcspn(text + n + 1, ",");
   return n;
 }
@@ -25,6 +31,9 @@ static fv_status parse_one(tool *t, const char *text, size_t n, backend_spec *ou
   out->name = fv_arena_strndup(t->arena, p, strcspn(p, ":"));
   if (!*out->name)
     return usage_error(t, "-b: '%s' names no backend", text);
+  if (strchr(out->name, '='))
+    return usage_error(
+        t, "-b: '%s': options stand behind a ':' each, as in NAME:KEY=VALUE:KEY=VALUE", out->text);
   for (p += strcspn(p, ":"); *p; p += strcspn(p, ":")) {
     p++;
     text_list_add(t->arena, &out->option, fv_arena_strndup(t->arena, p, strcspn(p, ":")));

@@ -296,8 +296,10 @@ static fv_status set_element(tool *t, const spec *s, const fv_tensor_io *x, int6
   }
   if (x->dtype == FV_bool && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
     k = text[0] == 't';
-  else if (!fv_parse_i64(text, n, &k) || !value_fits(x->dtype, k))
+  else if (!fv_parse_i64(text, n, &k))
     return usage_error(t, "%s: '%s' is no %s", s->by, text, dtype_name(x->dtype));
+  else if (!value_fits(x->dtype, k))
+    return usage_error(t, "%s: '%s' is out of the range of %s", s->by, text, dtype_name(x->dtype));
   value_set_int(x->dtype, x->data, i, k);
   return FV_OK;
 }
@@ -311,8 +313,29 @@ static fv_status fill_list(tool *t, const spec *s, const fv_tensor_io *x) {
     return fv_error(t->diag, FV_ERR_ARG, NULL, "%s is %s and wants %lld elements, not %zu", s->by,
                     type.data, (long long)n, s->list.count);
   }
+  if (!all) {
+    for (int64_t i = 0; i < n; i++)
+      FV_TRY(set_element(t, s, x, i, s->list.item[i]));
+    return FV_OK;
+  }
+  // Read even where there is no element for it.
+  int64_t element = 0;
+  const fv_tensor_io one = {.dtype = x->dtype, .data = &element};
+  FV_TRY(set_element(t, s, &one, 0, s->list.item[0]));
+  const size_t size = (size_t)dtype_size(x->dtype);
   for (int64_t i = 0; i < n; i++)
-    FV_TRY(set_element(t, s, x, i, s->list.item[all ? 0 : i]));
+    memcpy((char *)x->data + (size_t)i * size, &element, size);
+  return FV_OK;
+}
+
+static fv_status fill_iota(tool *t, const spec *s, const fv_tensor_io *x) {
+  const int64_t n = tensor_count(x);
+  const bool real = dtype_is_float(x->dtype);
+  if (n > 0 && !(real ? value_holds(x->dtype, (double)(n - 1)) : value_fits(x->dtype, n - 1)))
+    return usage_error(t, "%s: iota would reach %lld, which is out of the range of %s", s->by,
+                       (long long)(n - 1), dtype_name(x->dtype));
+  for (int64_t i = 0; i < n; i++)
+    value_set(x->dtype, x->data, i, (double)i);
   return FV_OK;
 }
 
@@ -326,10 +349,7 @@ static fv_status fill_input(tool *t, const spec *s, const fv_tensor_io *x) {
     for (int64_t i = 0; i < tensor_count(x); i++)
       value_set(x->dtype, x->data, i, 1);
     break;
-  case FILL_IOTA:
-    for (int64_t i = 0; i < tensor_count(x); i++)
-      value_set(x->dtype, x->data, i, (double)i);
-    break;
+  case FILL_IOTA: return fill_iota(t, s, x);
   case FILL_ZEROS:
   case FILL_FILE: break;
   }

@@ -2,7 +2,9 @@
 # Backends and their options. What is wrong with them is said before any work: a model that there
 # is not is not looked for.
 for b in lvm "" , llvm, llvm: llvm:cpu llvm:cpu= llvm:=x llvm:cpux=1 llvm:cpu=znver9 llvm:features=+avx9 \
-         reference:cpu=x null:x=1 opencl:devise=0 llvm,reference; do
+         reference:cpu=x null:x=1 opencl:devise=0 llvm,reference \
+         interpreter:lanes=1,fma=0 interpreter:lanes=1,fma interpreter,lanes=1 interpreter:lanes=1,fma=0:group=2 \
+         llvm:features=+avx,cpu=x86-64; do
   echo "-b '$b'"
   fovea run absent.xml -b "$b" | sed "s/of '[a-z0-9_]*'/of THIS MACHINE/"
 done
@@ -10,6 +12,8 @@ for command in "inspect --assert-kernel=map=1" "inspect --emit=asm" compile comp
   fovea $command absent.xml -b llvm:cpux=1 | head -1
 done
 fovea compare absent.xml -b reference,lvm
+fovea compare absent.xml -b reference,interpreter:lanes=1,fma=0
+fovea compile absent.xml --backend-option=cpu=x86-64,features=+avx
 fovea compare small.xml -g for -b reference,reference,llvm:cpu=x86-64:features=+avx2,-avx,llvm:cpu=x86-64 -i class=1,2,3 |
   sed 's/  *[0-9] .*M/ M/'
 fovea compare small.xml --backend-option=cpu=x86-64

@@ -29,3 +29,20 @@ run -g main --dim=S=17
 run -g main --dim=Q=1
 run -g main --dim=S
 run -g main -i n=1,2,3 -i x=@small.xml
+echo "## what a type cannot hold, whether there are elements or not"
+for type in i8 u8 i16 i32 i64 bool f16 f32; do
+  cat >types.xml <<X
+<model name="types" xmlns="urn:fovea:model:1">
+ <dim name="N" min="0" max="70000"/> <input name="v" type="$type" shape="N"/>
+ <output name="y" value="v"/>
+</model>
+X
+  for n in 0 70000; do
+    echo "$type[$n] refuses$(
+      for text in 2.5 1e0 one 0x1 -1 2 1 128 256 32768 65536 2147483648 9223372036854775808 iota; do
+        "$FOVEA" run types.xml -b reference --dim=N=$n --values=1 -i v=$text >said 2>&1 ||
+          { printf ' %s' $text; cat said >>why; }
+      done)"
+  done
+done
+grep -E "'(2.5|2|128|65536)'|iota" why | sort -u
