@@ -16,7 +16,7 @@ static fv_kv b_offset(lw_tile *c, lw_emit *e, fv_kv panel) {
       ix[i] = fv_x_i64(p, 0);
   }
   lw_emit at = *e;
-  lw_emit_move(&at);  // e's place outlives the loop we are in
+  lw_emit_move(&at);  // e's point outlives the loop we are in
   const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));
   const fv_kv stride = lw_emit_host(&c->k, fv_x_mul(p, c->k_extent, fv_x_i64(p, LW_PANEL)));
   return fv_kb_add(kb, base, fv_kb_mul(kb, panel, stride));

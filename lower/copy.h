@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// lower/copy.h - copies of values to other layouts and places.
+// lower/copy.h - copies of values to other layouts and buffers.
 #ifndef FOVEA_LOWER_COPY_H_
 #define FOVEA_LOWER_COPY_H_
 
 #include "lower/buffers.h"
 
-// Copies src to a buffer in another layout or place: axis j of src runs with
+// Copies src to a buffer in another layout or buffer: axis j of src runs with
 // axis perm[j] of dst (NULL: j), `shift` (optional) is added to the index of
 // shift_axis of dst. What a layout pads is set to 0.
 typedef struct lw_copy {

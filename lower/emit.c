@@ -74,7 +74,7 @@ void lw_emit_init(lw_emit *e, lw_kernel *k, int lanes, int lane) {
 }
 
 void lw_emit_move(lw_emit *e) {
-  e->place = FV_NEW(e->k->l->arena, lw_place);
+  e->point = FV_NEW(e->k->l->arena, lw_point);
 }
 
 void lw_bind(lw_emit *e, uint32_t index, fv_kv value) {
@@ -130,9 +130,9 @@ lw_emit lw_scalar_of(lw_emit *e) {
   s.lanes = 1;
   s.lane = -1;
   s.count = FV_K_NONE;
-  if (!e->place->scalar)  // the same expression has another value over lanes
-    e->place->scalar = FV_NEW(e->k->l->arena, lw_place);
-  s.place = e->place->scalar;
+  if (!e->point->scalar)  // the same expression has another value over lanes
+    e->point->scalar = FV_NEW(e->k->l->arena, lw_point);
+  s.point = e->point->scalar;
   return s;
 }
 
@@ -321,7 +321,7 @@ static void find_scopes(emission *m) {
     part *q = &m->part[i];
     if (!q->scope)
       continue;
-    q->value = lw_memo_get(&m->e->place->memo, x);
+    q->value = lw_memo_get(&m->e->point->memo, x);
     if (q->value != FV_K_NONE || is_leaf(x))
       continue;
     const bool lazy = x->op == FV_X_SELECT && q->unproved;
@@ -450,7 +450,7 @@ static fv_kv emit_parts(emission *m) {
     // What is right under its guard alone is of no use to the next expression.
     if (!q->unproved ||
         (q->scope == m->outer && m->outer->guard == FV_K_NONE && !m->outer->own_range))
-      lw_memo_set(m->e->k, &m->e->place->memo, m->walk.order[at], q->value);
+      lw_memo_set(m->e->k, &m->e->point->memo, m->walk.order[at], q->value);
   }
   return m->part[root].value;
 }
@@ -460,7 +460,7 @@ static fv_kv emit_parts(emission *m) {
 fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x) {
   if (x->kind == FV_E_LIT)
     return emit_lit(e, x);
-  const fv_kv made = lw_memo_get(&e->place->memo, x);
+  const fv_kv made = lw_memo_get(&e->point->memo, x);
   if (made != FV_K_NONE)
     return made;
   fv_arena *ar = e->k->l->arena;

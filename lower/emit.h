@@ -13,7 +13,7 @@ struct lw_binding {
 };
 
 // Values made so far at a point of the kernel where all indices stand still.
-typedef struct lw_place lw_place;
+typedef struct lw_point lw_point;
 
 // A point in a kernel where expressions are emitted. Indices have scalar
 // values; `lane` (or -1) is the index that varies over the lanes: lane j
@@ -28,7 +28,7 @@ typedef struct lw_emit {
   bool own_range;  // unproved loads check their offsets themselves
   bool together;   // all of several work-items are here, and may share what comes (lw_for)
   fv_kv bound;     // LW_BOUND
-  lw_place *place;
+  lw_point *point;
   const struct lw_memo *rows;  // reductions of the row, or NULL
 } lw_emit;
 
@@ -38,9 +38,9 @@ struct lw_memo {
   size_t n, cap;
 };
 
-struct lw_place {
+struct lw_point {
   struct lw_memo memo;
-  lw_place *scalar;  // of the scalar parts
+  lw_point *scalar;  // of the scalar parts
 };
 
 fv_kv lw_memo_get(const struct lw_memo *m, const fv_expr *x);

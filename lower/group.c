@@ -400,7 +400,7 @@ static void make_root(lw *l, fv_node *n, lw_why why) {
     l->group[n->out[i]->id] = g;
 }
 
-static void place(lw *l, fv_node *n) {
+static void assign_group(lw *l, fv_node *n) {
   lw_why why = "its kernel computes nothing else";
   if (!n->meaning || n->n_out == 0)
     return;  // built-in
@@ -449,6 +449,6 @@ fv_status lw_group_graph(lw *l, fv_graph *g) {
       l->state_uses[fv_attr_int(x, "state")] += l->uses.count[x->out[0]->id];
   }
   while (n-- > 0)
-    place(l, order[n]);
+    assign_group(l, order[n]);
   return FV_OK;
 }

@@ -25,7 +25,7 @@ typedef struct lw_group {
   const lw_family *family;
   bool reduces;     // some member is more than a map
   uint32_t size;    // members
-  uint32_t number;  // 1 + its place among the groups of the entry, once it is recorded
+  uint32_t number;  // 1 + its index among the groups of the entry, once it is recorded
 } lw_group;
 
 // Of values that each user computes again, since it is only movement.

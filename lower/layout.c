@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which values are stored with their channels in blocks of 16.
 //
-// A convolution makes 16 channels of one place at a time. Stored row-major they
+// A convolution makes 16 channels of one pixel at a time. Stored row-major they
 // lie a whole image apart; in blocks they are one vector store. So the result
 // of a contraction whose columns are not its last axis is blocked, and so are
 // maps over blocked values of the same dims. Consumers compose their loads from

@@ -5,7 +5,7 @@
 
 #include "lower/buffers.h"
 
-// The nodes around the place at hand, outermost first.
+// The nodes around the point at hand, outermost first.
 typedef struct lw_regions {
   struct lw_frame **frame;
   size_t n, cap;

@@ -39,7 +39,7 @@ typedef enum fv_xml_kind {
   FV_XML_INT,      // .expr: let, dim, counter, parameter, length of a state
   FV_XML_TEXT,     // .text: parameter of a block
   FV_XML_CONST,    // .tensor: constant of the model
-  FV_XML_PLACE,    // .place: in a list that is kept beside: a state, a carry, an output
+  FV_XML_INDEX,    // .index: in a list that is kept beside: a state, a carry, an output
 } fv_xml_kind;
 
 typedef struct fv_xml_name {
@@ -51,7 +51,7 @@ typedef struct fv_xml_name {
     const fv_expr *expr;
     const fv_xml_text *text;
     const fv_tensor *tensor;
-    size_t place;
+    size_t index;
   };
   const fv_xml_elem *where;  // what bound it
 } fv_xml_name;
@@ -68,8 +68,8 @@ fv_xml_name *fv_xml_scope_get(const fv_xml_scope *s, const char *name, size_t n)
 fv_xml_name *fv_xml_scope_find(const fv_xml_scope *s, const char *name, size_t n);  // outwards
 // Binds without a check.
 void fv_xml_scope_put(fv_arena *ar, fv_xml_scope *s, fv_xml_name *entry);
-// Notes that `name` has that place in a list; false if it has one already.
-bool fv_xml_scope_note(fv_arena *ar, fv_xml_scope *s, const char *name, size_t place);
+// Notes that `name` has that index in a list; false if it has one already.
+bool fv_xml_scope_note(fv_arena *ar, fv_xml_scope *s, const char *name, size_t index);
 
 //===-- Frames ------------------------------------------------------------===//
 
@@ -100,7 +100,7 @@ typedef struct fv_xml_loop {
   const fv_expr *time;  // index of the step: counter, or trips - 1 - counter
   bool reverse, poisoned;
   fv_value *lengths;                 // i64[B], or NULL
-  fv_xml_scope *carries, *collects;  // places by name
+  fv_xml_scope *carries, *collects;  // indices by name
   fv_xml_carry *carry;
   int n_carry;
   size_t cap_carry;
@@ -173,15 +173,15 @@ struct fv_xml_cx {
   fv_status status;  // the first fault
   unsigned n_faults;
   fv_xml_scope *model;            // integers and constants of the model
-  fv_xml_scope *blocks, *states;  // elements and places by name
-  fv_xml_scope *graphs;           // places by name
+  fv_xml_scope *blocks, *states;  // elements and indices by name
+  fv_xml_scope *graphs;           // indices by name
   fv_xml_scope *lengths;          // by the name of a length: the number of its first state
   int *same_length;               // by state: the next one of its length, in a ring
   size_t n_same_length, cap_same_length;
   fv_weights *weights;
   bool weights_failed;     // a file is missing: unknown names are no news
   fv_xml_scope *tensors;   // views of weights and literals, by what they are
-  fv_xml_scope *families;  // references to weights, by what they say: places
+  fv_xml_scope *families;  // references to weights, by what they say: indices
   fv_xml_family *family;
   size_t n_family, cap_family;
   size_t n_member;        // of all families
@@ -189,9 +189,9 @@ struct fv_xml_cx {
   size_t cap_symbol_value;
   fv_xml_scope *value_names;  // of the graph: how often each was used
   fv_graph *graph;
-  fv_xml_scope *outputs;     // of the graph: places by name
-  fv_xml_scope *advances;    // of the graph: places by the symbol of the length
-  fv_xml_scope *written_of;  // of the graph: places by the name of the state
+  fv_xml_scope *outputs;     // of the graph: indices by name
+  fv_xml_scope *advances;    // of the graph: indices by the symbol of the length
+  fv_xml_scope *written_of;  // of the graph: indices by the name of the state
   fv_xml_frame *top;
   int depth;
   size_t n_run;  // elements that have run
@@ -308,7 +308,7 @@ typedef struct fv_xml_keyword {
   unsigned where;
   const char *attrs;  // names with blanks between; "!" after a required one, "*" any
   bool text;          // has text content
-  unsigned holds;     // what kind of place its children stand in, 0 = no children
+  unsigned holds;     // what kind of parent its children have, 0 = no children
   void (*run)(fv_xml_cx *cx, const fv_xml_elem *e);  // NULL: not run in a frame
   const char *doc;
 } fv_xml_keyword;

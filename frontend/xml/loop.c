@@ -230,7 +230,7 @@ static fv_xml_carry *find_carry(fv_xml_cx *cx, fv_xml_loop *l, const char *name,
                                 const fv_span *at) {
   const fv_xml_name *known = fv_xml_scope_get(l->carries, name, strlen(name));
   if (known)
-    return &l->carry[known->place];
+    return &l->carry[known->index];
   carry_names names = {l};
   (void)fv_xml_fault(cx, FV_ERR_PARSE, at, "no carry is called '%s'%s", name,
                      fv_xml_suggest(cx, name, carry_name, &names));
@@ -421,7 +421,7 @@ static bool room_for_steps(fv_xml_cx *cx, const fv_xml_loop *l) {
 
 static int collect_index(const fv_xml_loop *l, const char *name) {
   const fv_xml_name *known = fv_xml_scope_get(l->collects, name, strlen(name));
-  return known ? (int)known->place : -1;
+  return known ? (int)known->index : -1;
 }
 
 // out="a, b=h, ys": collected values by name, "name=carry" the last value of

@@ -83,7 +83,7 @@ static fv_value *named(fv_xml_cx *cx, fv_xml_slice s, const char *word, const fv
                        "'%s' is a parameter, not a value; a weight of that name is @{%s}", word,
                        word);
     return NULL;
-  case FV_XML_PLACE: return NULL;  // no scope of values holds one
+  case FV_XML_INDEX: return NULL;  // no scope of values holds one
   case FV_XML_INT:
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
                        "'%s' is an integer, not a value", word);

@@ -36,17 +36,17 @@ fv_xml_name *fv_xml_scope_find(const fv_xml_scope *s, const char *name, size_t n
   return NULL;
 }
 
-static void place(fv_xml_scope *s, fv_xml_name *entry) {
+static void insert(fv_xml_scope *s, fv_xml_name *entry) {
   size_t i = first_slot(s, entry->name, strlen(entry->name));
   while (s->slot[i])
     i = (i + 1) & (s->n_slot - 1);
   s->slot[i] = entry;
 }
 
-bool fv_xml_scope_note(fv_arena *ar, fv_xml_scope *s, const char *name, size_t place) {
+bool fv_xml_scope_note(fv_arena *ar, fv_xml_scope *s, const char *name, size_t index) {
   if (fv_xml_scope_get(s, name, strlen(name)))
     return false;
-  const fv_xml_name e = {.name = name, .kind = FV_XML_PLACE, .place = place};
+  const fv_xml_name e = {.name = name, .kind = FV_XML_INDEX, .index = index};
   fv_xml_scope_put(ar, s, fv_arena_dup(ar, &e, sizeof e));
   return true;
 }
@@ -59,8 +59,8 @@ void fv_xml_scope_put(fv_arena *ar, fv_xml_scope *s, fv_xml_name *entry) {
     s->slot = FV_NEW_N(ar, fv_xml_name *, s->n_slot);
     for (size_t i = 0; i < n_old; i++)
       if (old[i])
-        place(s, old[i]);
+        insert(s, old[i]);
   }
-  place(s, entry);
+  insert(s, entry);
   s->count++;
 }

@@ -81,7 +81,7 @@ static void join_length(fv_xml_cx *cx, const fv_state *s, int number) {
   const char *length = fv_symbol_get(cx->pool, s->length)->name;
   if (fv_xml_scope_note(cx->arena, cx->lengths, length, (size_t)number))
     return;
-  const size_t first = fv_xml_scope_get(cx->lengths, length, strlen(length))->place;
+  const size_t first = fv_xml_scope_get(cx->lengths, length, strlen(length))->index;
   cx->same_length[number] = cx->same_length[first];
   cx->same_length[first] = number;
 }
@@ -114,8 +114,8 @@ void fv_xml_run_state(fv_xml_cx *cx, const fv_xml_elem *e) {
   made->length = s.length;
   made->span = fv_xml_at(cx, e);
   join_length(cx, made, cx->module->n_state - 1);
-  entry->kind = FV_XML_PLACE;
-  entry->place = (size_t)cx->module->n_state - 1;
+  entry->kind = FV_XML_INDEX;
+  entry->index = (size_t)cx->module->n_state - 1;
 }
 
 //===-- Uses --------------------------------------------------------------===//
@@ -131,9 +131,9 @@ static const fv_state *find_state(fv_xml_cx *cx, const fv_xml_elem *e, int *inde
   if (name && !known)
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, a, 0), "no state is called '%s'%s",
                        name, fv_xml_suggest_name(cx, cx->states, name, is_state));
-  if (!known || known->kind != FV_XML_PLACE)
+  if (!known || known->kind != FV_XML_INDEX)
     return NULL;
-  *index = (int)known->place;
+  *index = (int)known->index;
   return cx->module->state[*index];
 }
 
@@ -160,7 +160,7 @@ static fv_xml_written *updates_of(fv_xml_cx *cx, const fv_state *s) {
     const fv_xml_written none = {.plain = fv_xml_scope_create(cx->arena, NULL)};
     FV_PUSH(cx->arena, cx->written, cx->n_written, cx->cap_written, none);
   }
-  return &cx->written[fv_xml_scope_get(cx->written_of, s->name, strlen(s->name))->place];
+  return &cx->written[fv_xml_scope_get(cx->written_of, s->name, strlen(s->name))->index];
 }
 
 // The counter in some other step: unknown, as an index is.
@@ -282,7 +282,7 @@ static bool advance(fv_xml_cx *cx, const fv_xml_elem *e, const fv_state *s, cons
   const char *length = fv_symbol_get(cx->pool, s->length)->name;
   const fv_xml_name *known = fv_xml_scope_get(cx->advances, length, strlen(length));
   if (known) {
-    if (fv_prove_eq(cx->pool, g->advance[known->place].next, next) == FV_YES)
+    if (fv_prove_eq(cx->pool, g->advance[known->index].next, next) == FV_YES)
       return true;
     (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at(cx, e),
                        "all appends of a graph to states of one length must add the same number "
@@ -385,7 +385,7 @@ void fv_xml_check_growth(fv_xml_cx *cx) {
   const fv_graph *g = cx->graph;
   for (int i = 0; i < g->n_advance; i++) {
     const char *length = fv_symbol_get(cx->pool, g->advance[i].length)->name;
-    const int first = (int)fv_xml_scope_get(cx->lengths, length, strlen(length))->place;
+    const int first = (int)fv_xml_scope_get(cx->lengths, length, strlen(length))->index;
     int at = first;
     do {
       const fv_state *s = cx->module->state[at];

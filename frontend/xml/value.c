@@ -143,7 +143,7 @@ void fv_xml_bind(fv_xml_cx *cx, const fv_xml_attr *a, size_t at, const char *nam
   case FV_XML_INT: e->expr = what; break;
   case FV_XML_TEXT: e->text = what; break;
   case FV_XML_CONST: e->tensor = what; break;
-  case FV_XML_PLACE:
+  case FV_XML_INDEX:
   case FV_XML_POISON: break;
   }
   fv_xml_scope_put(cx->arena, s, e);

@@ -239,7 +239,7 @@ static void put_key(fv_str *s, uint64_t v) {
   fv_str_append(s, digits + n, sizeof digits - n);
 }
 
-// What tells a view: its tensor, by its place, as a name in a file may itself look like a
+// What tells a view: its tensor, by its index, as a name in a file may itself look like a
 // reference, and the modifiers with the values of their arguments.
 static bool view_key(fv_xml_cx *cx, reference *r, const fv_tensor *t,
                      int64_t arg[MAX_MODIFIERS][MAX_ARGS]) {
@@ -390,6 +390,6 @@ fv_value *fv_xml_weight(fv_xml_cx *cx, fv_xml_slice s) {
   const fv_xml_name *known = fv_xml_scope_get(cx->families, key, strlen(key));
   if (!known && !make_family(cx, r, key))
     return NULL;
-  const fv_xml_family *f = &cx->family[known ? known->place : cx->n_family - 1];
+  const fv_xml_family *f = &cx->family[known ? known->index : cx->n_family - 1];
   return fv_xml_constant(cx, f->tensor, f->n, f->member);
 }

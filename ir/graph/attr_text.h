@@ -12,7 +12,7 @@
 // it on n. Integers are expressions whose value must be a literal ("2*H" with H
 // a let); lists are separated by commas, optionally in [ ]. `symbol` (optional)
 // resolves names that are no symbols of the pool. On failure nothing is set,
-// *err is a sentence without place and *err_at the offset into text.
+// *err is a sentence without position and *err_at the offset into text.
 FV_NODISCARD fv_status fv_attr_parse(fv_node *n, const fv_param_info *a, const char *text,
                                      size_t len,
                                      const fv_expr *(*symbol)(void *user, const char *name,

@@ -50,22 +50,22 @@ static fv_kv before(const top_k *t, element a, element b) {
 
 //===-- The heap ----------------------------------------------------------===//
 
-static element heap_get(const top_k *t, fv_kv place) {
-  return (element){fv_kb_load(t->kb, t->heap_x, place, 1, FV_K_NONE),
-                   fv_kb_load(t->kb, t->heap_at, place, 1, FV_K_NONE)};
+static element heap_get(const top_k *t, fv_kv slot) {
+  return (element){fv_kb_load(t->kb, t->heap_x, slot, 1, FV_K_NONE),
+                   fv_kb_load(t->kb, t->heap_at, slot, 1, FV_K_NONE)};
 }
 
-static void heap_set(const top_k *t, fv_kv place, element e) {
-  fv_kb_store(t->kb, t->heap_x, place, e.x, FV_K_NONE);
-  fv_kb_store(t->kb, t->heap_at, place, e.at, FV_K_NONE);
+static void heap_set(const top_k *t, fv_kv slot, element e) {
+  fv_kb_store(t->kb, t->heap_x, slot, e.x, FV_K_NONE);
+  fv_kb_store(t->kb, t->heap_at, slot, e.at, FV_K_NONE);
 }
 
-// Puts e where `place` is free, in a heap of `size` elements: what comes after it
-// moves up. The heap is as deep as k says; below the place of e nothing is done.
-static void sift_down(const top_k *t, fv_kv place, element e, fv_kv size) {
+// Puts e where `slot` is free, in a heap of `size` elements: what comes after it
+// moves up. The heap is as deep as k says; below the slot of e nothing is done.
+static void sift_down(const top_k *t, fv_kv slot, element e, fv_kv size) {
   fv_kb *kb = t->kb;
-  const fv_kv free_place = fv_kb_var(kb, place);
-  const fv_kv child = fv_kb_var(kb, fv_kb_add(kb, place, fv_kb_add(kb, place, num(t, 1))));
+  const fv_kv free_slot = fv_kb_var(kb, slot);
+  const fv_kv child = fv_kb_var(kb, fv_kb_add(kb, slot, fv_kb_add(kb, slot, num(t, 1))));
   fv_kb_for(kb, num(t, 0), num(t, t->levels), 1);
   const fv_kv left = fv_kb_get(kb, child);
   fv_kb_if(kb, op2(t, FV_X_LT, left, size));
@@ -77,22 +77,22 @@ static void sift_down(const top_k *t, fv_kv place, element e, fv_kv size) {
                         fv_kb_op(kb, FV_X_SELECT, second, r.at, l.at)};
   const fv_kv from = fv_kb_op(kb, FV_X_SELECT, second, right, left);
   fv_kb_if(kb, before(t, e, last));
-  heap_set(t, fv_kb_get(kb, free_place), last);
-  fv_kb_set(kb, free_place, from);
+  heap_set(t, fv_kb_get(kb, free_slot), last);
+  fv_kb_set(kb, free_slot, from);
   fv_kb_set(kb, child, fv_kb_add(kb, from, fv_kb_add(kb, from, num(t, 1))));
   fv_kb_else(kb);
   fv_kb_set(kb, child, size);  // no further
   fv_kb_end(kb);
   fv_kb_end(kb);
   fv_kb_end(kb);
-  heap_set(t, fv_kb_get(kb, free_place), e);
+  heap_set(t, fv_kb_get(kb, free_slot), e);
 }
 
 //===-- A line ------------------------------------------------------------===//
 
 static element line_get(const top_k *t, fv_kv at) {
-  const fv_kv place = fv_kb_add(t->kb, t->in, fv_kb_mul(t->kb, at, t->step));
-  return (element){fv_kb_cast(t->kb, t->type, fv_kb_load(t->kb, IN, place, 1, FV_K_NONE)), at};
+  const fv_kv offset = fv_kb_add(t->kb, t->in, fv_kb_mul(t->kb, at, t->step));
+  return (element){fv_kb_cast(t->kb, t->type, fv_kb_load(t->kb, IN, offset, 1, FV_K_NONE)), at};
 }
 
 // The first k elements, then a heap of them from its lowest parents up.
@@ -107,7 +107,7 @@ static void fill(const top_k *t) {
   fv_kb_end(kb);
 }
 
-// Each other element takes the place of the last one kept, if it comes before it.
+// Each other element takes the slot of the last one kept, if it comes before it.
 static void scan(const top_k *t, fv_kv extent) {
   fv_kb *kb = t->kb;
   const fv_kv i = fv_kb_for(kb, num(t, t->k), extent, 1);
