@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes what the benchmarks need, in BUILD/bench; BUILD is where fovea was built.
+# Makes what the benchmarks need, in BUILD/bench; BUILD is where fovea was built. With PYTHON in the
+# environment, a Python that has the packages already, there is none of their own.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -18,6 +19,7 @@ flags="-std=gnu17 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -ffp-contra
 "${CC:-cc}" $flags -I. -Iinclude bench/driver.c bench/slices.c -L"$build/lib" -lfovea \
   -Wl,-rpath,"\$ORIGIN/../lib" -o "$out/driver"
 
+[ -z "${PYTHON-}" ] || exit 0
 # Not build/venv: that one sees the system's packages, other versions perhaps.
 [ -x "$out/venv/bin/pip" ] || python3 -m venv "$out/venv"
 "$out/venv/bin/python" -c "import numpy, onnx, onnxruntime" 2>/dev/null ||

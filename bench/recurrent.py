@@ -56,6 +56,7 @@ def measure(size, args):
     base, t, flop = prepare(size)
     builds = common.fovea(args, f"{base}.xml", "--dim", f"T={t}", "--input", f"x={base}.x")
     fovea = builds[0]
+    ort = common.peer("onnxruntime", "ort", f"{base}.onnx", f"{base}.npz")
     want = ort.save().ravel()
     error = max(float(numpy.abs(f.save() - want).max()) for f in builds)
     if not error < LIMIT:

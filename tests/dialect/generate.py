@@ -257,7 +257,7 @@ class Generator(Weights):
         self.statements(code, self.r.randint(2, 6))
         results = self.floats(code, lambda v: self.nameable(v.shape))[inputs:]
         if not results:
-            results = [self.define(code, f'relu x="x0"', code.values[0].shape, LIMIT)]
+            results = [self.define(code, 'relu x="x0"', code.values[0].shape, LIMIT)]
         b.outs = list({v.name: v for v in results}.values())[-4:]
         params = [k if d is None else f"{k}={d}" for k, (_, d) in b.counts.items()] + list(b.texts)
         ins = [n for n, _ in b.ins] + b.numbers

@@ -7,6 +7,7 @@ All layers on llvm and as a compiled library, two layers on the backends that ar
 of bert_base are made here and deleted afterwards; those of minilm are fetched as `make demo` does, into
 build/models, and stay there. Exit code 77 (skipped): they cannot be had, and why is printed.
 """
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -23,9 +24,7 @@ def skip(why):
 
 
 def bert_base(source, folder):
-    try:
-        import numpy  # noqa: F401, random_weights.py needs it
-    except ImportError:
+    if not importlib.util.find_spec("numpy"):  # random_weights.py needs it
         skip("no numpy (Debian: apt-get install python3-numpy)")
     file = folder / "bert_base.safetensors"
     subprocess.run([sys.executable, "-B", source / "models" / "train" / "random_weights.py", "bert_base", file],

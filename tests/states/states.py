@@ -149,7 +149,7 @@ def step_text(t, o):
 
 def model_text(model, width):
     batch, states, graphs = model
-    lines = ['<model name="m" xmlns="urn:fovea:model:1">', f' <dim name="S" min="0" max="9"/>']
+    lines = ['<model name="m" xmlns="urn:fovea:model:1">', ' <dim name="S" min="0" max="9"/>']
     if batch == "B":
         lines.append(f' <dim name="B" min="1" max="{max(BATCHES)}"/>')
     lines.append(f' <const name="table" type="f32" shape="{len(TABLE)}">{", ".join(map(str, TABLE))}</const>')
