@@ -86,7 +86,8 @@ static fv_status run(fv_pass_cx *cx, fv_graph *g) {
   fv_graph_forward(g, f.forward, n_value);
   resolve_symbols(p, f.by, symbols);
   fv_graph_subst_symbols(g, f.by, symbols);
-  return fv_infer_graph(g, cx->diag);
+  FV_TRY(fv_infer_graph(g, cx->diag));
+  return fv_graph_unify(g, cx->diag);  // needs of an arm became those of the graph
 }
 
 const fv_pass fv_pass_fold_control = {.name = "fold_control",

@@ -304,6 +304,13 @@ static const fv_expr *note_inner(void *user, const fv_expr *e) {
   return e;
 }
 
+static bool in_arm(const fv_region *r) {
+  for (; r->owner; r = r->owner->region)
+    if (r->owner->op == FV_OP_if)
+      return true;
+  return false;
+}
+
 // What is within a definition is not known to who wrote the model, and may be computed as a whole:
 // its needs are tested in front of the node, but for those about what it alone computes.
 static void leave_definitions(fv_region **at, fv_node **before, const fv_condition *c) {
@@ -364,6 +371,20 @@ static bool holds_in_loops(const fv_region *at, const fv_condition *c) {
   return false;
 }
 
+// What bind can test, as control around it was folded or its symbols have become numbers, is a
+// condition of the graph.
+static void promote_late(fv_graph *g) {
+  for (size_t i = 0; i < g->n_late; i++) {
+    fv_node *n = g->late[i];
+    if (!is_placed(n) || in_arm(n->region))
+      continue;
+    const fv_condition c = fv_node_condition(n);
+    if (!fv_x_has(c.a, FV_XF_RUN) && !fv_x_has(c.b, FV_XF_RUN) &&
+        fv_require(n->region, NULL, &c, true) == FV_YES)
+      fv_node_remove(n);
+  }
+}
+
 // Nodes whose conditions follow from those of the graph.
 static void drop_late(fv_graph *g) {
   for (size_t i = 0; i < g->n_late; i++) {
@@ -378,13 +399,6 @@ static void drop_late(fv_graph *g) {
 }
 
 //===-- Needs -----------------------------------------------------------------===//
-
-static bool in_arm(const fv_region *r) {
-  for (; r->owner; r = r->owner->region)
-    if (r->owner->op == FV_OP_if)
-      return true;
-  return false;
-}
 
 // a and max(a, b) broadcast if a and b do, as that is the dim of what they gave.
 static fv_condition reduced(const fv_condition *c) {
@@ -478,6 +492,7 @@ const fv_type *fv_graph_input_type(const fv_graph *g, int i) {
 }
 
 fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag) {
+  promote_late(g);
   if (g->n_condition)
     FV_TRY(drop_proved(g, diag));
   if (!g->n_one) {

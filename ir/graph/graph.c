@@ -195,6 +195,10 @@ fv_attr *fv_attr_get(const fv_node *n, const char *name) {
   fv_arena_bug(n->region->graph->module->arena, "attribute that is not in the schema of its op");
 }
 
+bool fv_attr_is_missing(const fv_attr *a) {
+  return a->kind == 0 || (a->kind == 'x' && !a->x) || (a->kind == 's' && !a->s);
+}
+
 static const fv_attr *attr_of_kind(const fv_node *n, const char *name, char kind) {
   const fv_attr *a = fv_attr_get(n, name);
   FV_CHECK(n->region->graph->module->arena, a->kind == kind);

@@ -344,6 +344,7 @@ int64_t fv_attr_int(const fv_node *n, const char *name);
 double fv_attr_float(const fv_node *n, const char *name);
 bool fv_attr_bool(const fv_node *n, const char *name);
 const char *fv_attr_str(const fv_node *n, const char *name);
+bool fv_attr_is_missing(const fv_attr *a);  // it was never set, or to NULL
 void fv_attr_set_int(fv_node *n, const char *name, int64_t v);
 void fv_attr_set_float(fv_node *n, const char *name, double v);
 void fv_attr_set_bool(fv_node *n, const char *name, bool v);

@@ -354,6 +354,17 @@ static fv_status read_condition(parser *p) {
                                : "a condition is about what is known before the run");
 }
 
+// A condition, not a node `require` that comes first: that has "()" behind its word.
+static bool eat_condition(parser *p) {
+  const size_t at = p->r.at;
+  if (!fv_tr_eat_word(&p->r, "require"))
+    return false;
+  const size_t behind = p->r.at;
+  const bool is_node = fv_tr_eat(&p->r, '(') && fv_tr_eat(&p->r, ')');
+  p->r.at = is_node ? at : behind;
+  return !is_node;
+}
+
 static fv_status read_output(parser *p) {
   const char *name;
   fv_value *v;
@@ -383,7 +394,7 @@ static fv_status read_graph(parser *p) {
   FV_TRY(fv_tr_want(&p->r, '{'));
   while (fv_tr_eat_word(&p->r, "input"))
     FV_TRY(read_input(p));
-  while (fv_tr_eat_word(&p->r, "require"))
+  while (eat_condition(p))
     FV_TRY(read_condition(p));
   FV_TRY(fv_graph_unify(p->g, p->r.diag));
   for (;;) {

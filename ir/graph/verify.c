@@ -165,7 +165,7 @@ static fv_status enter_params(verifier *v, const fv_node *n, const fv_region *r)
 static fv_status check_attrs(verifier *v, const fv_node *n) {
   const fv_op_info *info = fv_op_get(n->op);
   for (int i = 0; i < info->n_attr; i++)
-    if (n->attr[i].kind != info->attr[i].kind)
+    if (n->attr[i].kind != info->attr[i].kind || fv_attr_is_missing(&n->attr[i]))
       return broken(v, n, "attribute '%.*s' is missing or of another kind", (int)info->attr[i].len,
                     info->attr[i].name);
   if (!fv_node_symbols_exist(n))

@@ -83,7 +83,7 @@ static fv_status check_operands(fv_sem *s) {
 static fv_status check_attrs(fv_sem *s) {
   const fv_op_info *op = fv_op_get(s->node->op);
   for (int i = 0; i < op->n_attr; i++)
-    if (s->node->attr[i].kind == 0)
+    if (fv_attr_is_missing(&s->node->attr[i]))
       return fv_sem_error(s, "attribute '%.*s' is missing", (int)op->attr[i].len, op->attr[i].name);
   return FV_OK;
 }

@@ -104,6 +104,8 @@ fv_status fv_sem_require(fv_sem *s) {
   const fv_condition c = fv_node_condition(s->node);
   if (c.relation >= FV_REL_COUNT || c.a->dtype != FV_i64 || c.b->dtype != FV_i64)
     return fv_sem_error(s, "no relation of two integers");
+  if (fv_x_has(c.a, FV_XF_INDEX | FV_XF_LOAD) || fv_x_has(c.b, FV_XF_INDEX | FV_XF_LOAD))
+    return fv_sem_error(s, "is about an index or data, which no host program knows");
   return FV_OK;
 }
 

@@ -81,7 +81,63 @@ static void test_fold_control(void **state) {
         "}\n");
 }
 
+// What an arm needs is tested at bind where each run takes that arm: dims become one, and what
+// follows goes. What is needed in an arm that may not be taken stays where it is.
+static void test_needs_of_an_arm(void **state) {
+  (void)state;
+#define NEEDS                                                           \
+  "fovea 1\nmodule \"m\"\nunproved check\nsymbol B dim 1..9\nsymbol C " \
+  "dim 1..9\nsymbol n result 0..9\n"
+  static const char in[] = NEEDS
+      "graph \"main\" {\n"
+      "  input \"x\" %x : f32[B]\n"
+      "  input \"y\" %y : f32[C]\n"
+      "  input \"c\" %c : bool[]\n"
+      "  %t = constant <bool[] [1]>() : bool[]\n"
+      "  %k = constant <i64[] [4]>() : i64[]\n"
+      "  %i = item(%k) {min = 0, max = 9, symbols = [2]} : i64[]\n"
+      "  %u = if(%t) : f32[B] do {\n"
+      "    require() {a = B, relation = \"==\", b = C, what = \"r\"}\n"
+      "    require() {a = n, relation = \"<=\", b = B, what = \"r\"}\n"
+      "    require() {a = n, relation = \"<=\", b = 4, what = \"r\"}\n"
+      "    %a = sub(%x, %y) : f32[max(B, C)]\n"
+      "    %b = slice(%a) {axis = 0, end = B} : f32[B]\n"
+      "    yield %b\n"
+      "  } else {\n"
+      "    require() {a = B, relation = \"<=\", b = 3, what = \"r\"}\n"
+      "    yield %x\n"
+      "  }\n"
+      "  %v = if(%c) : f32[B] do {\n"
+      "    require() {a = C, relation = \"==\", b = 5, what = \"r\"}\n"
+      "    require() {a = C, relation = \"==\", b = B, what = \"r\"}\n"
+      "    yield %u\n"
+      "  } else {\n"
+      "    yield %x\n"
+      "  }\n"
+      "  output \"v\" %v\n"
+      "}\n";
+  check(in, "fold_control,drop_dead",
+        NEEDS
+        "\ngraph \"main\" {\n"
+        "  input \"x\" %x : f32[B]\n"
+        "  input \"y\" %y : f32[C]\n"
+        "  input \"c\" %c : bool[]\n"
+        "  require B == C \"r\"\n"
+        "  require 4 <= B \"r\"\n"
+        "  %a = sub(%x, %y) : f32[B]\n"
+        "  %b = slice(%a) {axis = 0, end = B} : f32[B]\n"
+        "  %v = if(%c) : f32[B] do {\n"
+        "    require() {a = B, relation = \"==\", b = 5, what = \"r\"}\n"
+        "    yield %b\n"
+        "  } else {\n"
+        "    yield %x\n"
+        "  }\n"
+        "  output \"v\" %v\n"
+        "}\n");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fold_control)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fold_control),
+                                     cmocka_unit_test(test_needs_of_an_arm)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
