@@ -240,18 +240,11 @@ static void store_reduction(lw_emit *e, const fv_expr *load, fv_kv v) {
   lw_end_once(&once);
 }
 
-// The whole of what each work-item made a part of: a halving tree over the items. Those that
-// still read what was there before come to the first barrier.
-static fv_kv combine_items(const red *r, lw_kernel *k, fv_kv part) {
+// The halving tree over the parts of n work-items that lie in a buffer.
+static fv_kv tree_of_parts(const red *r, lw_kernel *k, int parts, int n) {
   fv_kb *kb = k->kb;
   const fv_scalar_op op = fv_combine_op(r->nest->combine);
-  const int n = (int)fv_kb_items(kb), lanes = n < 16 ? n : 16;
-  if (k->parts[r->t] == 0)  // buffer 0 is what the kernel writes
-    k->parts[r->t] = fv_kb_scratch(kb, r->t, fv_x_i64(k->l->pool, n));
-  const int parts = k->parts[r->t];
-  fv_kb_barrier(kb);
-  fv_kb_store(kb, parts, fv_kb_item(kb), part, FV_K_NONE);
-  fv_kb_barrier(kb);
+  const int lanes = n < 16 ? n : 16;
   fv_kv *v = FV_NEW_N(k->l->arena, fv_kv, (size_t)(n / lanes));
   for (int i = 0; i < n / lanes; i++)
     v[i] = fv_kb_load(kb, parts, fv_kb_i64(kb, (int64_t)i * lanes), lanes, FV_K_NONE);
@@ -259,6 +252,27 @@ static fv_kv combine_items(const red *r, lw_kernel *k, fv_kv part) {
     for (int i = 0; i < half; i++)
       v[i] = fv_kb_op(kb, op, v[i], v[i + half], FV_K_NONE);
   return fv_kb_reduce(kb, op, v[0]);
+}
+
+// The whole of what each work-item made a part of. One item joins the parts, so the work of a
+// group grows with its items and not with their square, and takes two steps of the group, where
+// a tree that items share takes one a level. The first barrier waits for those that still read
+// what was there before.
+static fv_kv combine_items(const red *r, const lw_emit *e, fv_kv part) {
+  lw_kernel *k = e->k;
+  fv_kb *kb = k->kb;
+  const int n = (int)fv_kb_items(kb);
+  if (k->parts[r->t] == 0)  // buffer 0 is what the kernel writes
+    k->parts[r->t] = fv_kb_scratch(kb, r->t, fv_x_i64(k->l->pool, n));
+  const int parts = k->parts[r->t];
+  fv_kb_barrier(kb);
+  fv_kb_store(kb, parts, fv_kb_item(kb), part, FV_K_NONE);
+  fv_kb_barrier(kb);
+  lw_once once = lw_begin_once(e);
+  fv_kb_store(kb, parts, fv_kb_i64(kb, 0), tree_of_parts(r, k, parts, n), FV_K_NONE);
+  lw_end_once(&once);
+  fv_kb_barrier(kb);
+  return fv_kb_load(kb, parts, fv_kb_i64(kb, 0), 1, FV_K_NONE);
 }
 
 // Emits the reduction that the load stands for and notes its value in rows.
@@ -303,7 +317,7 @@ static void emit_reduction(lw_emit *e, const fv_expr *load, struct lw_memo *rows
   if (along && r.lanes > 1)
     v = fv_kb_reduce(kb, fv_combine_op(nest->combine), v);
   if (r.shared)
-    v = combine_items(&r, k, v);
+    v = combine_items(&r, e, v);
   const fv_expr *acc = fv_x_load(p, arg ? FV_i64 : (fv_dtype)r.value->dtype, LW_BOUND, 0, NULL);
   lw_emit post = *e;
   post.bound = v;

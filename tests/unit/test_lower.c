@@ -156,11 +156,58 @@ static void test_shared_counter(void **state) {
   }
 }
 
+// The lanes that every work-item computes, but for those of arms.
+static int64_t lanes_of_all(const fv_kernel_code *k) {
+  int64_t lanes = 0, arms = 0;
+  uint8_t *open = calloc(k->n_inst, 1);
+  assert_non_null(open);
+  for (uint32_t i = 0, depth = 0; i < k->n_inst; i++) {
+    const fv_kinst *in = &k->inst[i];
+    if (in->op == FV_K_FOR || in->op == FV_K_IF)
+      arms += open[depth++] = in->op == FV_K_IF;
+    else if (in->op == FV_K_END)
+      arms -= open[--depth];
+    else if (in->op != FV_K_CONST && arms == 0)
+      lanes += in->lanes;
+  }
+  free(open);
+  return lanes;
+}
+
+// What a group's items made of a row is joined in work that does not grow with their square.
+static void test_groups_join_parts_once(void **state) {
+  (void)state;
+  static const char in[] =
+      "fovea 1\nmodule \"m\"\n"
+      "graph \"main\" {\n"
+      "  input \"x\" %x : f32[3, 65536]\n"
+      "  %y = reduce_max(%x) {axes = [1], keepdims = true} : f32[3, 1]\n"
+      "  output \"y\" %y\n"
+      "}\n";
+  int64_t lanes[2];
+  for (int i = 0; i < 2; i++) {
+    env e;
+    begin(&e);
+    fv_target t = targets[1];
+    t.has_groups = 1;
+    t.group_size = i ? 1024 : 32;
+    fv_lowered *l;
+    if (fv_lower(parse(&e, in), &t, false, &e.diag, &l) != FV_OK)
+      fail_msg("%s", e.log.text);
+    assert_int_equal(l->n_kernel, 1);
+    assert_int_equal(l->kernel[0]->code.n_item, t.group_size);
+    lanes[i] = lanes_of_all(&l->kernel[0]->code);
+    fv_arena_destroy(e.arena);
+  }
+  assert_int_equal(lanes[0], lanes[1]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_module_is_kept),
       cmocka_unit_test(test_regions_are_kept),
       cmocka_unit_test(test_shared_counter),
+      cmocka_unit_test(test_groups_join_parts_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
