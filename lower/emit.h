@@ -70,6 +70,8 @@ typedef struct lw_loops {
 
 void lw_add_loop(lw_loops *s, const fv_expr *index, const fv_expr *extent);
 const fv_expr *lw_points(fv_xpool *p, const lw_loops *s);
+// How many steps make a block that is worth its launch, if each has so many points.
+int64_t lw_steps_of_block(fv_range points);
 // Merges neighbours that the expressions x[0..n_x) (NULL ok) see only as one
 // linear index, and rewrites the expressions.
 void lw_collapse(lw *l, lw_loops *s, const fv_expr **x, int n_x);
@@ -79,7 +81,6 @@ bool lw_runs_along(lw_kernel *k, const fv_expr *x, uint32_t index);
 int lw_choose_lanes(lw_kernel *k, const fv_expr *x, fv_dtype t, const fv_expr *extent);
 // Blocks over the rows of `rows`. Without columns (NULL) a block is `step` rows; else it is
 // `step` columns of one row, which body gets as lo..hi. Returns the grid.
-enum { LW_BLOCK_POINTS = 8192 };  // work of a block that is worth its launch
 typedef void (*lw_block_body)(void *user, lw_emit *e, fv_kv lo, fv_kv hi);
 const fv_expr *lw_blocks(lw_kernel *k, const lw_loops *rows, const fv_expr *columns, int64_t step,
                          lw_block_body body, void *user);

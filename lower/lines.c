@@ -6,10 +6,7 @@ void lw_launch_lines(lw_kernel *k, lw_lines *s, const fv_expr *value, const fv_e
   lw_loops rows = s->loops;
   const fv_expr *columns = s->columns ? rows.extent[--rows.n] : NULL;
   s->lanes = columns ? lw_choose_lanes(k, value, k->out_type.dtype, columns) : 1;
-  int64_t work;
-  if (!fv_x_is_lit(steps, &work))
-    work = 64;
-  const int64_t lines = work < 1 ? LW_BLOCK_POINTS : LW_BLOCK_POINTS / work;
+  const int64_t lines = lw_steps_of_block(fv_x_range(k->l->pool, steps, NULL, 0));
   const int64_t least = columns ? 4 * s->lanes : 1;  // whole cache lines
   const fv_expr *grid =
       lw_blocks(k, &rows, columns, lines < least ? least : lines / least * least, block, user);

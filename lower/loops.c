@@ -184,6 +184,17 @@ const fv_expr *lw_points(fv_xpool *p, const lw_loops *s) {
 
 //===-- Blocks --------------------------------------------------------------------===//
 
+enum {
+  BLOCK_POINTS = 8192,
+  LIKELY_POINTS = 1024,  // where only the run knows, within what is possible
+};
+
+int64_t lw_steps_of_block(fv_range points) {
+  int64_t n = points.lo > LIKELY_POINTS ? points.lo : LIKELY_POINTS;
+  n = n < points.hi ? n : points.hi;
+  return n < 1 ? BLOCK_POINTS : n < BLOCK_POINTS ? BLOCK_POINTS / n : 1;
+}
+
 const fv_expr *lw_blocks(lw_kernel *k, const lw_loops *rows, const fv_expr *columns, int64_t step,
                          lw_block_body body, void *user) {
   fv_kb *kb = k->kb;

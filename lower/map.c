@@ -74,8 +74,6 @@ static void inner_loops(map *m, lw_emit *e, fv_kv lo, fv_kv hi) {
     fv_kb_end(kb);
 }
 
-enum { BLOCK_ELEMENTS = 8192 };
-
 // Without outer indices the blocks split the first inner one.
 static const fv_expr *split_inner(map *m) {
   fv_kb *kb = m->k.kb;
@@ -86,14 +84,10 @@ static const fv_expr *split_inner(map *m) {
     inner_loops(m, &e, FV_K_NONE, FV_K_NONE);
     return fv_x_i64(p, 1);
   }
-  int64_t rest = 1;
   lw_loops tail = m->inner;
   tail.index[0] = 0;
   tail.extent[0] = fv_x_i64(p, 1);
-  if (!fv_x_is_lit(lw_points(p, &tail), &rest) || rest < 1)
-    rest = 64;
-  int64_t step = BLOCK_ELEMENTS / rest;
-  step = step < 1 ? 1 : step;
+  const int64_t step = lw_steps_of_block(fv_x_range(p, lw_points(p, &tail), NULL, 0));
   const fv_kv lo = fv_kb_mul(kb, fv_kb_block(kb), fv_kb_i64(kb, step));
   const fv_kv end = fv_kb_add(kb, lo, fv_kb_i64(kb, step));
   const fv_kv hi = fv_kb_op(kb, FV_X_MIN, end, lw_emit_host(&m->k, m->inner.extent[0]), FV_K_NONE);
@@ -101,35 +95,42 @@ static const fv_expr *split_inner(map *m) {
   return lw_ceil_div(p, m->inner.extent[0], step);
 }
 
-// Would most work-items of a group find nothing to do in one row? Then each has rows of its own.
-static bool is_short_row(map *m) {
+// Points of a row: of the inner loops, or of a reduction if those are more.
+static fv_range row_points(const map *m) {
   fv_xpool *p = m->k.l->pool;
-  const int64_t least = (int64_t)fv_kb_items(m->k.kb) * m->lanes;
-  int64_t points;
-  if (!fv_x_is_lit(lw_points(p, &m->inner), &points) || points >= least)
-    return false;
+  fv_range most = fv_x_range(p, lw_points(p, &m->inner), NULL, 0);
   for (size_t r = 0; r < m->k.n_reduction; r++) {
     const fv_nest *t = &m->k.reduction[r]->meaning->nest;
     lw_loops s = {0};
     for (int i = t->n_par; i < t->n_par + t->n_red; i++)
       s.extent[s.n++] = t->extent[i];
-    if (!fv_x_is_lit(lw_points(p, &s), &points) || points >= least)
-      return false;
+    const fv_range x = fv_x_range(p, lw_points(p, &s), NULL, 0);
+    most.lo = x.lo > most.lo ? x.lo : most.lo;
+    most.hi = x.hi > most.hi ? x.hi : most.hi;
   }
-  return true;
+  return most;
 }
 
-static const fv_expr *split_outer(map *m, int64_t work) {
+// A row that never has a vector for each work-item of a group is short: an item has whole rows.
+static bool is_short_row(const map *m, fv_range points) {
+  return points.hi < (int64_t)fv_kb_items(m->k.kb) * m->lanes;
+}
+
+static const fv_expr *split_outer(map *m) {
   fv_kb *kb = m->k.kb;
   fv_xpool *p = m->k.l->pool;
   lw_emit e;
   lw_emit_init(&e, &m->k, 1, -1);
   const fv_expr *rows = lw_points(p, &m->outer);
-  const int64_t step = work >= BLOCK_ELEMENTS ? 1 : BLOCK_ELEMENTS / (work < 1 ? 1 : work);
+  const fv_range points = row_points(m);
+  const bool is_short = is_short_row(m, points);
+  int64_t step = lw_steps_of_block(points);
+  if (is_short && step < fv_kb_items(kb))
+    step = fv_kb_items(kb);
   const fv_kv lo = fv_kb_mul(kb, fv_kb_block(kb), fv_kb_i64(kb, step));
   const fv_kv end = fv_kb_add(kb, lo, fv_kb_i64(kb, step));
   const fv_kv hi = fv_kb_op(kb, FV_X_MIN, end, lw_emit_host(&m->k, rows), FV_K_NONE);
-  const fv_kv row = is_short_row(m) ? lw_for(&e, lo, hi, 1) : fv_kb_for(kb, lo, hi, 1);
+  const fv_kv row = is_short ? lw_for(&e, lo, hi, 1) : fv_kb_for(kb, lo, hi, 1);
   lw_decode_row(&e, &m->outer, row);
   struct lw_memo found = {0};
   e.rows = &found;
@@ -156,23 +157,6 @@ static void look_rows(void *user, const fv_expr *e) {
       c->set |= (uint64_t)1 << e->arg[i]->ref;
 }
 
-// Work of one row, for the size of a block: points of the inner loops and of
-// the reductions, symbols counted as 64.
-static int64_t row_work(map *m) {
-  fv_xpool *p = m->k.l->pool;
-  int64_t work = 1, v;
-  if (!fv_x_is_lit(lw_points(p, &m->inner), &work))
-    work = 1024;
-  for (size_t r = 0; r < m->k.n_reduction; r++) {
-    const fv_nest *t = &m->k.reduction[r]->meaning->nest;
-    int64_t w = 1;
-    for (int i = t->n_par; i < t->n_par + t->n_red; i++)
-      w *= fv_x_is_lit(t->extent[i], &v) && v < 65536 ? v : 64;
-    work = w > work ? w : work;
-  }
-  return work;
-}
-
 // The work-items of a group share the elements of a block, or each row of it. They would not all
 // come to the barriers of a row behind a check that some fail.
 static void share_blocks(map *m) {
@@ -194,7 +178,7 @@ static void finish(map *m, bool pure, fv_dtype t, const char *family) {
   }
   share_blocks(m);
   m->lanes = m->inner.n ? lw_choose_lanes(&m->k, m->value, t, m->inner.extent[m->inner.n - 1]) : 1;
-  const fv_expr *grid = m->outer.n ? split_outer(m, row_work(m)) : split_inner(m);
+  const fv_expr *grid = m->outer.n ? split_outer(m) : split_inner(m);
   lw_kernel_launch(&m->k, family, grid);
 }
 

@@ -202,12 +202,58 @@ static void test_groups_join_parts_once(void **state) {
   assert_int_equal(lanes[0], lanes[1]);
 }
 
+// The kernel of softmax over rows of N, whose dim line is given, by groups of `items`.
+static const fv_kernel_code *softmax_kernel(env *e, const char *dim, const char *row,
+                                            uint32_t items) {
+  static const char in[] =
+      "fovea 1\nmodule \"m\"\n%s"
+      "graph \"main\" {\n"
+      "  input \"x\" %%x : f32[300, %s]\n"
+      "  %%y = softmax(%%x) {axis = 1} : f32[300, %s]\n"
+      "  output \"y\" %%y\n"
+      "}\n";
+  fv_target t = targets[1];
+  t.has_groups = 1;
+  t.group_size = items;
+  fv_lowered *l;
+  if (fv_lower(parse(e, fv_arena_printf(e->arena, in, dim, row, row)), &t, false, &e->diag, &l) !=
+      FV_OK)
+    fail_msg("%s", e->log.text);
+  assert_int_equal(l->n_kernel, 1);
+  return &l->kernel[0]->code;
+}
+
+static bool has_barrier(const fv_kernel_code *k) {
+  for (uint32_t i = 0; i < k->n_inst; i++)
+    if (k->inst[i].op == FV_K_BARRIER)
+      return true;
+  return false;
+}
+
+// Rows that never have a vector for each item are no work of a group, whoever knows how long
+// they are.
+static void test_short_rows_are_shared_out(void **state) {
+  (void)state;
+  for (uint32_t items = 2; items <= 64; items *= 2)
+    for (int64_t most = 3; most <= 300; most += most / 5 + 1) {
+      env e;
+      begin(&e);
+      const char *row = fv_arena_printf(e.arena, "%lld", (long long)most);
+      const char *dim = fv_arena_printf(e.arena, "symbol N dim 1..%s\n", row);
+      const bool is_long = most >= 2 * (int64_t)items;  // two lanes
+      assert_int_equal(has_barrier(softmax_kernel(&e, "", row, items)), is_long);
+      assert_int_equal(has_barrier(softmax_kernel(&e, dim, "N", items)), is_long);
+      fv_arena_destroy(e.arena);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_module_is_kept),
       cmocka_unit_test(test_regions_are_kept),
       cmocka_unit_test(test_shared_counter),
       cmocka_unit_test(test_groups_join_parts_once),
+      cmocka_unit_test(test_short_rows_are_shared_out),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
