@@ -145,6 +145,11 @@ static const char *dim_text(image *m, const fv_expr *e) {
   return s.data;
 }
 
+static fv_table condition_symbols(image *m, const fv_condition *c) {
+  uint32_t y[FV_CONDITION_SYMBOLS];
+  return table(m, y, sizeof *y, fv_condition_symbols(m->l->module->pool, c, y));
+}
+
 static fv_prog_condition *conditions(image *m, im_entry *e, const fv_graph *g) {
   fv_prog_condition *c = FV_NEW_N(m->out.arena, fv_prog_condition, e->n_condition);
   for (size_t i = 0; i < e->n_condition; i++) {
@@ -155,7 +160,8 @@ static fv_prog_condition *conditions(image *m, im_entry *e, const fv_graph *g) {
                                .a_slot = at_bind ? im_slot(e, from->a) : e->condition_slot[i][0],
                                .b_slot = at_bind ? im_slot(e, from->b) : e->condition_slot[i][1],
                                .a_name = string(m, dim_text(m, from->a)),
-                               .b_name = string(m, dim_text(m, from->b))};
+                               .b_name = string(m, dim_text(m, from->b)),
+                               .symbols = condition_symbols(m, from)};
   }
   return c;
 }

@@ -107,8 +107,10 @@ static bool parse_requirement(fv_xml_cx *cx, fv_xml_slice that, fv_condition *ou
 }
 
 void fv_xml_run_require(fv_xml_cx *cx, const fv_xml_elem *e) {
-  fv_condition c = {.text = "require", .span = fv_xml_at(cx, e)};
   const fv_xml_slice that = attr(e, "that");
+  const char *as_written = fv_xml_slice_text(cx, that);
+  fv_condition c = {.text = fv_arena_printf(cx->arena, "require '%s'", as_written),
+                    .span = fv_xml_at(cx, e)};
   if (!parse_requirement(cx, that, &c))
     return;
   if (fv_require(cx->top->region, NULL, &c, true) != FV_YES)

@@ -14,7 +14,7 @@
 #include "fovea/kernel.h"
 
 #define FV_PROGRAM_MAGIC 0x41455646u  // "FVEA"
-#define FV_PROGRAM_VERSION 4u
+#define FV_PROGRAM_VERSION 5u
 #define FV_NO_SLOT 0xffffffffu
 
 typedef struct fv_table {  // array in the image
@@ -223,6 +223,7 @@ typedef struct fv_prog_condition {
   uint32_t text;  // "file:line:col: op: what"
   uint32_t a_slot, b_slot;
   uint32_t a_name, b_name;  // as expressions of dims; a number stands for itself
+  fv_table symbols;         // uint32_t: what the sides name, to be told with their values
 } fv_prog_condition;
 
 typedef struct fv_prog_entry {

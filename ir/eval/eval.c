@@ -312,8 +312,17 @@ static fv_status state_place(scope *s, const fv_node *n, int64_t *at, int64_t *b
   return FV_OK;
 }
 
+// " (K = 5, P = 3)"
+static void tell_symbols(const scope *s, fv_xpool *pool, const fv_condition *c, fv_str *text) {
+  uint32_t y[FV_CONDITION_SYMBOLS];
+  const size_t n = fv_condition_symbols(pool, c, y);
+  for (size_t i = 0; i < n; i++)
+    fv_str_printf(text, "%s%s = %lld%s", i ? ", " : " (", fv_symbol_get(pool, y[i])->shown,
+                  (long long)s->symbol[y[i]], i + 1 < n ? "" : ")");
+}
+
 static fv_status eval_require(scope *s, const fv_node *n) {
-  const fv_xpool *pool = n->region->graph->module->pool;
+  fv_xpool *pool = n->region->graph->module->pool;
   const fv_condition c = fv_node_condition(n);
   int64_t a, b;
   if (!fv_x_eval_kept(c.a, s->symbol, s->kept, &a) || !fv_x_eval_kept(c.b, s->symbol, s->kept, &b))
@@ -324,8 +333,11 @@ static fv_status eval_require(scope *s, const fv_node *n) {
   fv_x_print(pool, &left, c.a);
   fv_x_print(pool, &right, c.b);
   const fv_relation_words w = fv_words_of_relation(c.relation, left.data, right.data);
-  return fv_error(s->diag, FV_ERR_RUN, c.span, FV_CONDITION_FAILS, c.text, w.a, w.a_is,
-                  (long long)a, w.between, w.b, w.b_is, (long long)b, w.behind);
+  fv_str text = {.arena = s->ar};
+  fv_str_printf(&text, FV_CONDITION_FAILS, c.text, w.a, w.a_is, (long long)a, w.between, w.b,
+                w.b_is, (long long)b, w.behind);
+  tell_symbols(s, pool, &c, &text);
+  return fv_error(s->diag, FV_ERR_RUN, c.span, "%s", text.data);
 }
 
 static fv_status eval_builtin(scope *s, const fv_node *n, fv_array *out) {

@@ -144,15 +144,14 @@ static bool make_one(fv_graph *g, const fv_condition *c) {
 //===-- Ranges ------------------------------------------------------------------===//
 
 // Each symbol of an expression once; more than that are not looked at.
-enum { MOST_SYMBOLS = 16 };
 typedef struct symbols {
-  const fv_expr *item[MOST_SYMBOLS];
+  const fv_expr *item[FV_CONDITION_SYMBOLS];
   size_t n;
 } symbols;
 
 static const fv_expr *note_symbol(void *user, const fv_expr *e) {
   symbols *s = user;
-  bool known = e->kind != FV_E_SYM || s->n == MOST_SYMBOLS;
+  bool known = e->kind != FV_E_SYM || s->n == FV_CONDITION_SYMBOLS;
   for (size_t i = 0; i < s->n && !known; i++)
     known = s->item[i] == e;
   if (!known)
@@ -164,6 +163,18 @@ static symbols symbols_of(fv_graph *g, const fv_expr *e) {
   symbols s = {.n = 0};
   (void)fv_x_rewrite(g->module->pool, e, note_symbol, &s);
   return s;
+}
+
+size_t fv_condition_symbols(fv_xpool *p, const fv_condition *c,
+                            uint32_t out[static FV_CONDITION_SYMBOLS]) {
+  symbols s = {.n = 0};
+  (void)fv_x_rewrite(p, c->a, note_symbol, &s);
+  (void)fv_x_rewrite(p, c->b, note_symbol, &s);
+  size_t n = 0;
+  for (size_t i = 0; i < s.n; i++)
+    if (s.item[i] != c->a && s.item[i] != c->b)
+      out[n++] = s.item[i]->ref;
+  return n;
 }
 
 // Of a condition like 3 <= S: the symbol and the range that it gives it.

@@ -434,6 +434,11 @@ const fv_expr *fv_graph_unified(fv_graph *g, const fv_expr *e);  // the same for
 // The type of an input in the dims of its declaration: these are bound by what a run is given.
 const fv_type *fv_graph_input_type(const fv_graph *g, int i);
 void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from);  // in place of its own
+// The symbols within the sides that are no side themselves, so that a message can tell their
+// values; of very many the first. Returns how many.
+enum { FV_CONDITION_SYMBOLS = 16 };
+size_t fv_condition_symbols(fv_xpool *p, const fv_condition *c,
+                            uint32_t out[static FV_CONDITION_SYMBOLS]);
 void fv_condition_print(const fv_xpool *p, fv_str *s, const fv_condition *c, const fv_xprint *how);
 
 //===-- Verifier and text -------------------------------------------------===//

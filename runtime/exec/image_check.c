@@ -152,13 +152,24 @@ static bool buffer_ok(const checker *k, uint32_t i) {
   }
 }
 
+static bool condition_ok(const checker *k, const fv_prog_condition *c) {
+  if (c->relation >= FV_REL_COUNT || !slot_ok(k, c->a_slot) || !slot_ok(k, c->b_slot) ||
+      !string_ok(k, c->text) || !string_ok(k, c->a_name) || !string_ok(k, c->b_name) ||
+      !table_ok(k, c->symbols, sizeof(uint32_t)))
+    return false;
+  const uint32_t *symbol = fv_exec_table(k->im, c->symbols);
+  for (uint32_t i = 0; i < c->symbols.count; i++)
+    if (symbol[i] >= k->im->head->symbols.count)
+      return false;
+  return true;
+}
+
 static const char *check_conditions(const checker *k) {
   const fv_prog_condition *c = fv_exec_table(k->im, k->e->conditions);
   if (k->e->bind_conditions > k->e->conditions.count)
     return "the conditions of the program image are malformed";
   for (uint32_t i = 0; i < k->e->conditions.count; i++)
-    if (c[i].relation >= FV_REL_COUNT || !slot_ok(k, c[i].a_slot) || !slot_ok(k, c[i].b_slot) ||
-        !string_ok(k, c[i].text) || !string_ok(k, c[i].a_name) || !string_ok(k, c[i].b_name))
+    if (!condition_ok(k, &c[i]))
       return "a condition of the program image is malformed";
   return NULL;
 }
