@@ -24,6 +24,8 @@ typedef struct ib_entry {
   uint32_t n_literal;
   fv_prog_advance advance[4];
   uint32_t n_advance, n_slot;
+  fv_prog_condition condition[8];
+  uint32_t n_condition, bind_conditions;
 } ib_entry;
 
 typedef struct ib {
@@ -107,6 +109,16 @@ static inline void ib_launch(ib_entry *e, uint32_t kernel, uint32_t blocks, uint
   for (uint32_t i = 0; i < n; i++)
     e->arg[e->n_arg++] = arg[i];
 }
+static inline void ib_condition(ib *b, ib_entry *e, uint32_t relation, const char *text, uint32_t x,
+                                uint32_t y, const char *x_name, const char *y_name) {
+  e->condition[e->n_condition++] = (fv_prog_condition){.relation = relation,
+                                                       .text = ib_str(b, text),
+                                                       .a_slot = x,
+                                                       .b_slot = y,
+                                                       .a_name = ib_str(b, x_name),
+                                                       .b_name = ib_str(b, y_name)};
+}
+
 static inline void ib_port(ib *b, fv_prog_port *p, const char *name, uint8_t dtype, uint8_t rank,
                            const uint32_t *slot) {
   *p = (fv_prog_port){.name = ib_str(b, name), .dtype = dtype, .rank = rank};
@@ -115,7 +127,10 @@ static inline void ib_port(ib *b, fv_prog_port *p, const char *name, uint8_t dty
 }
 
 static inline void ib_finish_entry(ib *b, const ib_entry *e, fv_prog_entry *out) {
-  *out = (fv_prog_entry){.name = ib_str(b, e->name), .n_slot = e->n_slot, .bind_end = e->bind_end};
+  *out = (fv_prog_entry){.name = ib_str(b, e->name),
+                         .n_slot = e->n_slot,
+                         .bind_end = e->bind_end,
+                         .bind_conditions = e->bind_conditions};
   out->inputs = ib_table(b, e->input, sizeof *e->input, e->n_input);
   out->outputs = ib_table(b, e->output, sizeof *e->output, e->n_output);
   out->used_symbols = ib_table(b, e->used, sizeof *e->used, e->n_used);
@@ -124,6 +139,7 @@ static inline void ib_finish_entry(ib *b, const ib_entry *e, fv_prog_entry *out)
   out->args = ib_table(b, e->arg, sizeof *e->arg, e->n_arg);
   out->literals = ib_table(b, e->literal, sizeof *e->literal, e->n_literal);
   out->advances = ib_table(b, e->advance, sizeof *e->advance, e->n_advance);
+  out->conditions = ib_table(b, e->condition, sizeof *e->condition, e->n_condition);
 }
 
 static inline void ib_start(ib *b) {
