@@ -44,6 +44,12 @@ bool fv_loop_widen(const fv_node *loop, fv_bounds *b) {
   return b->lo && b->hi;
 }
 
+bool fv_loop_never_reaches(const fv_node *loop, const fv_expr *e) {
+  fv_xpool *p = pool_of(loop);
+  return in_next_trip(loop, e) != e &&
+         fv_prove_le(p, fv_attr_get(loop, "trips")->x, fv_x_i64(p, 0)) == FV_YES;
+}
+
 bool fv_loop_apart(const fv_node *loop, fv_bounds b) {
   fv_xpool *p = pool_of(loop);
   const fv_expr *one = fv_x_i64(p, 1);

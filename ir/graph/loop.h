@@ -15,6 +15,8 @@ typedef struct fv_bounds {
 // Widens the bounds to those that hold in all trips; they no longer name the counter. False where
 // there are none.
 bool fv_loop_widen(const fv_node *loop, fv_bounds *b);
+// e counts the trips of a loop that makes none: it never has a value.
+bool fv_loop_never_reaches(const fv_node *loop, const fv_expr *e);
 
 // Has each trip an interval of its own, above that of the trip before or below it? Proved.
 bool fv_loop_apart(const fv_node *loop, fv_bounds b);

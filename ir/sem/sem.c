@@ -335,6 +335,12 @@ fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b, const c
                       what, ta, tb, fv_sem_shapes(s));
 }
 
+fv_status fv_sem_same_axis(fv_sem *s, int a, int axis_a, int b, int axis_b) {
+  const char *what = fv_arena_printf(s->arena, "axis %d of '%s' and axis %d of '%s'", axis_a,
+                                     fv_sem_operand_name(s, a), axis_b, fv_sem_operand_name(s, b));
+  return fv_sem_same_dim(s, fv_sem_dim(s, a, axis_a), fv_sem_dim(s, b, axis_b), what);
+}
+
 fv_status fv_sem_axis(fv_sem *s, const char *attr, int rank, int *out) {
   const int64_t axis = fv_attr_int(s->node, attr);
   if (axis < -rank || axis >= rank) {

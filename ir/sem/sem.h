@@ -147,6 +147,8 @@ FV_NODISCARD fv_status fv_sem_same_dtype(fv_sem *s, int a, int b);
 // both expressions ("cannot prove S == T; declare them as one dim").
 FV_NODISCARD fv_status fv_sem_same_dim(fv_sem *s, const fv_expr *a, const fv_expr *b,
                                        const char *what);
+// The same of an axis of operand a and one of operand b, named so.
+FV_NODISCARD fv_status fv_sem_same_axis(fv_sem *s, int a, int axis_a, int b, int axis_b);
 // An axis attribute, normalised to 0..rank-1; diagnosed when out of range.
 FV_NODISCARD fv_status fv_sem_axis(fv_sem *s, const char *attr, int rank, int *out);
 

@@ -70,7 +70,7 @@ static fv_status read_dims(fv_sem *s, attention *a) {
   }
   a->batch = a->rank > 2 ? fv_sem_dim(s, Q, 0) : fv_x_i64(s->pool, 1);
   for (int i = K; i <= V && a->rank > 2; i++)
-    FV_TRY(fv_sem_same_dim(s, a->batch, fv_sem_dim(s, i, 0), "the batch dims of q, k and v"));
+    FV_TRY(fv_sem_same_axis(s, i, 0, Q, 0));
   a->q_len = fv_sem_dim(s, Q, -2);
   a->k_len = fv_sem_dim(s, K, -2);
   FV_TRY(fv_sem_same_dim(s, a->k_len, fv_sem_dim(s, V, -2), "the numbers of rows of k and v"));

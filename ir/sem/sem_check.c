@@ -101,9 +101,13 @@ fv_truth fv_sem_in_range(fv_sem *s, const fv_expr *e, const fv_expr *extent) {
   const fv_expr *zero = fv_x_i64(s->pool, 0), *one = fv_x_i64(s->pool, 1);
   fv_bounds b = {e, e};
   // The trips of a loop may be a symbol, and so is its last trip.
-  for (const fv_node *n = s->node->region->owner; n && t == FV_UNKNOWN; n = n->region->owner) {
+  for (const fv_node *n = s->node->region->owner; n && t != FV_YES; n = n->region->owner) {
     if (n->op != FV_OP_loop || fv_attr_get(n, "counter")->kind == 0 ||
         fv_attr_get(n, "trips")->kind == 0)
+      continue;
+    if (fv_loop_never_reaches(n, e))
+      return FV_YES;
+    if (t == FV_NO)
       continue;
     if (!fv_loop_widen(n, &b))
       break;

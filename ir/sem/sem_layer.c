@@ -27,16 +27,27 @@ typedef struct layer {
 
 //===-- Checks ------------------------------------------------------------===//
 
-// Operand `i`, if it is there, has these dims, -1 for its own.
-static fv_status want_dims(const layer *y, int i, int rank, const fv_expr *const *dims) {
+// A dim, and whose it is.
+typedef struct named_dim {
+  const fv_expr *dim;
+  const char *name;
+} named_dim;
+
+static named_dim times(fv_sem *s, int n, const fv_expr *dim, const char *name) {
+  return (named_dim){fv_x_mul(s->pool, dim, fv_x_i64(s->pool, n)),
+                     fv_arena_printf(s->arena, "%d times %s", n, name)};
+}
+
+// Operand `i`, if it is there, has these dims.
+static fv_status want_dims(const layer *y, int i, int rank, const named_dim *want) {
   fv_sem *s = y->s;
   if (!fv_sem_has(s, i))
     return FV_OK;
   FV_TRY(fv_sem_want_rank(s, i, rank, rank));
   for (int d = 0; d < rank; d++)
-    FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, i, d), dims[d],
-                           fv_arena_printf(s->arena, "axis %d of '%s' and what it stands for", d,
-                                           fv_sem_operand_name(s, i))));
+    FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, i, d), want[d].dim,
+                           fv_arena_printf(s->arena, "axis %d of '%s' and %s", d,
+                                           fv_sem_operand_name(s, i), want[d].name)));
   return FV_OK;
 }
 
@@ -51,16 +62,17 @@ static fv_status check_operands(layer *y) {
   y->time = fv_sem_dim(s, X, y->batch_first);
   y->batch = fv_sem_dim(s, X, !y->batch_first);
   y->hidden = fv_sem_dim(s, R, 2);
-  const fv_expr *way = fv_x_i64(s->pool, y->directions);
-  const fv_expr *rows = fv_x_mul(s->pool, y->hidden, fv_x_i64(s->pool, y->kind->n_gate));
-  const fv_expr *both = fv_x_mul(s->pool, rows, fv_x_i64(s->pool, 2));
-  FV_TRY(want_dims(y, W, 3, (const fv_expr *[]){way, rows, fv_sem_dim(s, X, 2)}));
-  FV_TRY(want_dims(y, R, 3, (const fv_expr *[]){way, rows, y->hidden}));
-  FV_TRY(want_dims(y, B, 2, (const fv_expr *[]){way, both}));
-  FV_TRY(want_dims(y, LENGTHS, 1, &y->batch));
-  const fv_expr *state[] = {way, y->batch, y->hidden};
-  if (y->batch_first)
-    state[0] = y->batch, state[1] = way;
+  const named_dim way = {fv_x_i64(s->pool, y->directions), "the number of directions"};
+  const named_dim input = {fv_sem_dim(s, X, 2), "axis 2 of 'x'"};
+  const named_dim hidden = {y->hidden, "axis 2 of 'r'"};
+  const named_dim batch = {y->batch, y->batch_first ? "axis 0 of 'x'" : "axis 1 of 'x'"};
+  const named_dim rows = times(s, y->kind->n_gate, y->hidden, hidden.name);
+  const named_dim both = times(s, 2 * y->kind->n_gate, y->hidden, hidden.name);
+  FV_TRY(want_dims(y, W, 3, (const named_dim[]){way, rows, input}));
+  FV_TRY(want_dims(y, R, 3, (const named_dim[]){way, rows, hidden}));
+  FV_TRY(want_dims(y, B, 2, (const named_dim[]){way, both}));
+  FV_TRY(want_dims(y, LENGTHS, 1, &batch));
+  const named_dim state[] = {y->batch_first ? batch : way, y->batch_first ? way : batch, hidden};
   for (int i = 0; i < y->kind->n_state; i++)
     FV_TRY(want_dims(y, FIRST + i, 3, state));
   return FV_OK;

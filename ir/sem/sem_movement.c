@@ -64,8 +64,7 @@ static fv_status concat_dims(fv_sem *s, int axis, const fv_expr **dims) {
         dims[i] = fv_x_add(s->pool, dims[i], fv_sem_dim(s, k, i));
         continue;
       }
-      FV_TRY(fv_sem_same_dim(s, first.dim[i], fv_sem_dim(s, k, i),
-                             fv_arena_printf(s->arena, "the dims of axis %d", i)));
+      FV_TRY(fv_sem_same_axis(s, 0, i, k, i));
     }
   }
   return FV_OK;
@@ -132,7 +131,8 @@ static fv_status split_sizes(fv_sem *s, const fv_expr *extent, int *count, const
     const fv_expr *n = fv_x_i64(s->pool, parts), *zero = fv_x_i64(s->pool, 0);
     size[0] = fv_x_floordiv(s->pool, extent, n);
     if (!fv_x_divide(s->pool, extent, n, &size[0]) &&
-        fv_sem_need(s, FV_REL_EQ, fv_x_mod(s->pool, extent, n), zero, "what is left") != FV_YES)
+        fv_sem_need(s, FV_REL_EQ, fv_x_mod(s->pool, extent, n), zero,
+                    "what equal parts leave of the axis") != FV_YES)
       return fv_sem_error(s, "the extent %s cannot be cut into %lld equal parts (%s)",
                           fv_sem_dim_text(s, extent), (long long)parts, fv_sem_shapes(s));
     for (int i = 1; i < *count; i++)

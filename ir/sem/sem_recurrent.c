@@ -40,20 +40,18 @@ static fv_status check_cell(fv_sem *s, int n_state, int n_gate) {
   const fv_expr *hidden = fv_sem_dim(s, 1, 1);
   const fv_expr *rows = fv_x_mul(s->pool, hidden, fv_x_i64(s->pool, n_gate));
   for (int i = 1; i < w; i++) {
-    FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, 0, 0), fv_sem_dim(s, i, 0), "the batch dims"));
-    FV_TRY(fv_sem_same_dim(s, hidden, fv_sem_dim(s, i, 1), "the dims of the states"));
+    FV_TRY(fv_sem_same_axis(s, i, 0, 0, 0));
+    FV_TRY(fv_sem_same_axis(s, i, 1, 1, 1));
   }
-  FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, 0, 1), fv_sem_dim(s, w, 1), "the last dims of x and w"));
-  FV_TRY(fv_sem_same_dim(s, hidden, fv_sem_dim(s, w + 1, 1), "the last dims of h and r"));
+  FV_TRY(fv_sem_same_axis(s, w, 1, 0, 1));
+  FV_TRY(fv_sem_same_axis(s, w + 1, 1, 1, 1));
   for (int i = w; i < w + 4; i++) {
     if (!fv_sem_has(s, i))
       continue;
     if (i >= w + 2)
       FV_TRY(fv_sem_want_rank(s, i, 1, 1));
     FV_TRY(fv_sem_same_dim(s, fv_sem_dim(s, i, 0), rows,
-                           fv_arena_printf(s->arena,
-                                           "the first dim of '%s' and %d times the "
-                                           "dim of h",
+                           fv_arena_printf(s->arena, "axis 0 of '%s' and %d times axis 1 of 'h'",
                                            fv_sem_operand_name(s, i), n_gate)));
   }
   return FV_OK;

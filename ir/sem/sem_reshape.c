@@ -123,7 +123,8 @@ static fv_status infer_free_dim(fv_sem *s, int rank, const fv_expr **dims, int a
   dims[axis] = fv_x_floordiv(s->pool, pa, pb);
   const fv_expr *zero = fv_x_i64(s->pool, 0), *rest = fv_x_mod(s->pool, pa, pb);
   if (fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 1), pb, "the other dims") != FV_YES ||
-      fv_sem_need(s, FV_REL_EQ, rest, zero, "what is left") != FV_YES)
+      fv_sem_need(s, FV_REL_EQ, rest, zero,
+                  fv_arena_printf(s->arena, "what is left beside shape[%d]", axis)) != FV_YES)
     return fv_sem_error(s, "shape[%d] = -1: cannot divide %s by %s without rest (%s)", axis,
                         fv_sem_dim_text(s, pa), fv_sem_dim_text(s, pb), fv_sem_shapes(s));
   return FV_OK;
@@ -187,7 +188,8 @@ fv_status fv_sem_squeeze(fv_sem *s) {
   const fv_expr *at[FV_MAX_RANK];
   int rank = 0;
   for (int i = 0; i < x.rank; i++) {
-    if (drop[i] && fv_sem_need(s, FV_REL_EQ, x.dim[i], fv_x_i64(s->pool, 1), NULL) != FV_YES)
+    if (drop[i] && fv_sem_need(s, FV_REL_EQ, x.dim[i], fv_x_i64(s->pool, 1),
+                               fv_arena_printf(s->arena, "axis %d of 'x'", i)) != FV_YES)
       return fv_sem_error(s, "axis %d has extent %s; only an extent of 1 can go (%s)", i,
                           fv_sem_dim_text(s, x.dim[i]), fv_sem_shapes(s));
     at[i] = drop[i] ? fv_x_i64(s->pool, 0) : fv_sem_index(s, rank);

@@ -70,7 +70,7 @@ fv_status fv_sem_gather_nd(fv_sem *s) {
   int tuple;
   FV_TRY(tuple_of(s, batch, &tuple));
   for (int i = 0; i < batch; i++)
-    FV_TRY(fv_sem_same_dim(s, x.dim[i], ids.dim[i], "the batch dims"));
+    FV_TRY(fv_sem_same_axis(s, 0, i, 1, i));
   const int rest = x.rank - batch - tuple;
   FV_TRY(fv_sem_rank_fits(s, ids.rank - 1 + rest));
   const fv_expr *dims[FV_MAX_RANK], *index[FV_MAX_RANK] = {0}, *at[FV_MAX_RANK];
@@ -189,9 +189,8 @@ fv_status fv_sem_scatter_nd(fv_sem *s) {
   FV_TRY(fv_sem_rank_fits(s, rank));
   FV_TRY(fv_sem_want_rank(s, 2, rank, rank));
   for (int i = 0; i < rank; i++)
-    FV_TRY(
-        fv_sem_same_dim(s, updates.dim[i], i < lead ? ids.dim[i] : x.dim[tuple + i - lead],
-                        fv_arena_printf(s->arena, "axis %d of 'updates' and what it updates", i)));
+    FV_TRY(i < lead ? fv_sem_same_axis(s, 2, i, 1, i)
+                    : fv_sem_same_axis(s, 2, i, 0, tuple + i - lead));
   if (is_widened(s, c))
     return widened(s);
   const fv_expr *index[FV_MAX_RANK], *target[FV_MAX_RANK];
@@ -214,8 +213,7 @@ fv_status fv_sem_scatter_elements(fv_sem *s) {
   const fv_type x = *fv_sem_type(s, 0), updates = *fv_sem_type(s, 2);
   FV_TRY(fv_sem_want_rank(s, 2, x.rank, x.rank));
   for (int i = 0; i < x.rank; i++)
-    FV_TRY(fv_sem_same_dim(s, updates.dim[i], fv_sem_dim(s, 1, i),
-                           fv_arena_printf(s->arena, "axis %d of 'updates' and 'indices'", i)));
+    FV_TRY(fv_sem_same_axis(s, 2, i, 1, i));
   if (is_widened(s, c))
     return widened(s);
   const fv_expr *index[FV_MAX_RANK], *target[FV_MAX_RANK];
@@ -239,8 +237,7 @@ fv_status fv_sem_tensor_scatter(fv_sem *s) {
   FV_TRY(fv_sem_expr(s, "position", &position));
   for (int i = 0; i < past.rank; i++)
     if (i != axis)
-      FV_TRY(fv_sem_same_dim(s, past.dim[i], update.dim[i],
-                             fv_arena_printf(s->arena, "the dims of axis %d", i)));
+      FV_TRY(fv_sem_same_axis(s, 0, i, 1, i));
   fv_sem_result(s, past.dtype, past.rank, past.dim);
   fv_sem_points(s, update.rank, update.dim);
   const fv_expr *room =

@@ -38,7 +38,8 @@ fv_status fv_sem_item(fv_sem *s) {
   FV_TRY(fv_sem_want_symbols(s, 1));
   FV_TRY(fv_sem_expr(s, "max", &max));
   for (int i = 0; i < t->rank; i++) {
-    if (fv_sem_need(s, FV_REL_EQ, t->dim[i], fv_x_i64(s->pool, 1), NULL) != FV_YES)
+    if (fv_sem_need(s, FV_REL_EQ, t->dim[i], fv_x_i64(s->pool, 1),
+                    fv_arena_printf(s->arena, "axis %d of 'x'", i)) != FV_YES)
       return fv_sem_error(s, "'x' must have one element; it is %s", fv_sem_type_text(s, t));
     dims[i] = fv_x_i64(s->pool, 1);
     index[i] = fv_x_i64(s->pool, 0);

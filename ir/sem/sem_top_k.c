@@ -175,7 +175,8 @@ fv_status fv_sem_top_k(fv_sem *s) {
   FV_TRY(fv_sem_axis(s, "axis", values.rank, &axis));
   FV_TRY(fv_sem_int_in(s, "k", 0, INT32_MAX));
   const fv_expr *k = fv_x_i64(s->pool, fv_attr_int(s->node, "k"));
-  const fv_truth fits = fv_sem_need(s, FV_REL_LE, k, values.dim[axis], NULL);
+  const fv_truth fits = fv_sem_need(s, FV_REL_LE, k, values.dim[axis],
+                                    fv_arena_printf(s->arena, "k and axis %d of 'x'", axis));
   if (fits != FV_YES)
     return fv_sem_error(
         s, "k = %s %s the extent %s of axis %d%s (%s)", fv_sem_dim_text(s, k),

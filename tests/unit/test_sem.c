@@ -611,16 +611,20 @@ static const bad_case bad[] = {
     {"gather_nd", "5 i64:2x2", "", FV_f32, "the last dim of 'indices' is 2; it must be in 1..1"},
     {"gather_nd", "5 i64:2xB", "", FV_f32, "the last dim of 'indices' must be a number"},
     {"gather_nd", "5x3 i64:2x1", "batch_dims=2", FV_f32, "batch_dims = 2 is out of range"},
-    {"gather_nd", "5x3 i64:2x1", "batch_dims=1", FV_f32, "the batch dims must be equal"},
+    {"gather_nd", "5x3 i64:2x1", "batch_dims=1", FV_f32,
+     "axis 0 of 'x' and axis 0 of 'indices' must be equal: 5 is not 2"},
     {"gather_elements", "5x3 i64:2x4", "", FV_f32, "axis 1 of 'indices' is longer"},
-    {"scatter_nd", "5x3 i64:2x1 2x4", "", FV_f32, "axis 1 of 'updates' and what it updates"},
+    {"scatter_nd", "5x3 i64:2x1 2x4", "", FV_f32,
+     "axis 1 of 'updates' and axis 1 of 'x' must be equal: 4 is not 3"},
     {"scatter_nd", "5 i64:2x1 2", "reduction=sum", FV_f32, "one of: none add mul max min"},
     {"scatter_nd", "5 i64:2x1 2", "reduction=add", FV_bool, "must hold numbers"},
-    {"scatter_elements", "5 i64:2 3", "", FV_f32, "axis 0 of 'updates' and 'indices'"},
+    {"scatter_elements", "5 i64:2 3", "", FV_f32,
+     "axis 0 of 'updates' and axis 0 of 'indices' must be equal: 3 is not 2"},
     {"cumsum", "s", "axis=0", FV_f32, "rank 1 or more"},
     {"lstm", "5x2x3 1x16x3 1x16x4", "direction=backward", FV_f32, "one of: forward reverse"},
     {"lstm", "5x2x3 1x16x3 1x16x4", "direction=bidirectional", FV_f32, "axis 0 of 'w'"},
-    {"lstm", "5x2x3 1x16x3 1x16x4 1x16", "", FV_f32, "axis 1 of 'b' and what it stands for"},
+    {"lstm", "5x2x3 1x16x3 1x16x4 1x16", "", FV_f32,
+     "axis 1 of 'b' and 8 times axis 2 of 'r' must be equal: 16 is not 32"},
     {"lstm", "5x2x3 1x16x3 1x16x4", "gates=ifgg", FV_f32, "each of the letters 'ifgo' once"},
     {"gru", "5x2x3 1x12x3 1x12x4 - 2", "", FV_f32, "'lengths' must be i64 or i32"},
     {"range", "", "limit=9 delta=0", FV_f32, "delta must not be 0"},
@@ -682,6 +686,50 @@ static void test_dims_from_zero(void **state) {
   with_env(all_dims_from_zero);
 }
 
+// One dim of an operand is another one: the op takes it, or says what is wrong in its own name, by
+// the operand's name and with the dim.
+static void other_dim(env *e, fv_op op, int i, int operand, int axis, int64_t dim) {
+  fv_example ex;
+  fv_node *n;
+  const fv_op_info *info = fv_op_get(op);
+  const fv_dtype t = strchr("f-", info->dtypes[0]) ? FV_f32 : FV_i32;
+  e->graph = fv_graph_create(e->module, "g", NULL);
+  if (!fv_example_get(op, i, &ex) || fv_example_build(e->graph, op, &ex, t, &e->diag, &n) != FV_OK)
+    return;
+  fv_value *v = operand < n->n_in ? n->in[operand] : NULL;
+  if (!v || v->def || axis >= v->type.rank)
+    return;
+  v->type.dim[axis] = fv_x_i64(e->module->pool, dim);
+  e->text[0] = 0;
+  if (fv_infer_graph(e->graph, &e->diag) == FV_OK)
+    return;
+  const int row = operand < info->n_operand ? operand : info->n_operand - 1;
+  const size_t len = info->operand[row].len;
+  const char *number = fv_arena_printf(e->module->arena, "%lld", (long long)dim);
+  bool named = false;
+  for (const char *at = e->text; !named && *at; at++)
+    named = (at == e->text || strchr("' (", at[-1])) &&
+            strncmp(at, info->operand[row].name, len) == 0 && strchr("':[ ", at[len]);
+  const size_t name = strlen(info->name);
+  if (!named || !strstr(e->text, number) || strncmp(e->text, info->name, name) != 0 ||
+      e->text[name] != ':')
+    fail_msg("%s, example %d, axis %d of '%.*s' = %lld: %s", info->name, i, axis, (int)len,
+             info->operand[row].name, (long long)dim, e->text);
+}
+
+static void all_other_dims(env *e) {
+  for (int op = 0; op < FV_OP_COUNT; op++)
+    for (int i = 0; i < fv_example_count((fv_op)op); i++)
+      for (int operand = 0; operand < 8; operand++)
+        for (int axis = 0; axis < FV_MAX_RANK; axis++)
+          for (int64_t dim = 0; dim < 24; dim += 23)
+            other_dim(e, (fv_op)op, i, operand, axis, dim);
+}
+static void test_other_dims(void **state) {
+  (void)state;
+  with_env(all_other_dims);
+}
+
 static void messages(env *e) {
   fv_symbol_add(e->module->pool, "B", 1, 8, FV_SYM_DIM);
   fv_symbol_add(e->module->pool, "S", 1, 512, FV_SYM_DIM);
@@ -715,6 +763,7 @@ int main(void) {
       cmocka_unit_test(test_layers),
       cmocka_unit_test(test_loop_types),
       cmocka_unit_test(test_dims_from_zero),
+      cmocka_unit_test(test_other_dims),
       cmocka_unit_test(test_messages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
