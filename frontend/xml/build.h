@@ -238,8 +238,9 @@ bool fv_xml_is_name(const char *s);
 const fv_expr *fv_xml_expr(fv_xml_cx *cx, fv_xml_slice s);
 const fv_expr *fv_xml_symbol(void *cx, const char *name, size_t n);  // for fv_attr_parse
 void fv_xml_report_expr(fv_xml_cx *cx, fv_xml_slice s, const char *err, size_t at);
-bool fv_xml_no_dots(fv_xml_cx *cx, fv_xml_slice s);            // reports a '.'
-bool fv_xml_int(fv_xml_cx *cx, fv_xml_slice s, int64_t *out);  // must be a plain integer
+bool fv_xml_no_dots(fv_xml_cx *cx, fv_xml_slice s);                       // reports a '.'
+bool fv_xml_is_defined(fv_xml_cx *cx, fv_xml_slice s, const fv_expr *e);  // reports 4/0
+bool fv_xml_int(fv_xml_cx *cx, fv_xml_slice s, int64_t *out);             // must be a plain integer
 // Text with {holes}; NULL: reported or poisoned.
 const fv_xml_text *fv_xml_interpolate(fv_xml_cx *cx, fv_xml_slice s);
 // As plain text; holes that depend on a counter are a fault.

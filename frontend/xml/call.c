@@ -116,6 +116,8 @@ static fv_xml_name param_value(fv_xml_cx *cx, fv_xml_slice s) {
     const fv_expr *x = fv_x_parse_i64(cx->pool, word, strlen(word), fv_xml_symbol, cx, &err, &at);
     if (cx->poisoned)
       e.kind = FV_XML_POISON;
+    else if (x && !fv_xml_is_defined(cx, s, x))
+      e.kind = FV_XML_POISON;
     else if (x)
       e = (fv_xml_name){.kind = FV_XML_INT, .expr = x};
     const fv_xml_name *same = x ? NULL : fv_xml_scope_find(cx->top->scope, word, strlen(word));

@@ -97,6 +97,15 @@ static bool dims_of_value(fv_xml_cx *cx, fv_node *n, const fv_param_info *p, con
   return true;
 }
 
+static bool is_defined(fv_xml_cx *cx, fv_xml_slice s, const fv_attr *a) {
+  if (a->kind == 'x')
+    return fv_xml_is_defined(cx, s, a->x);
+  for (int i = 0; a->kind == 'D' && i < a->n; i++)
+    if (!fv_xml_is_defined(cx, s, a->dims[i]))
+      return false;
+  return true;
+}
+
 static void read_attr(fv_xml_cx *cx, builder *b, fv_node *n, const fv_param_info *p) {
   const fv_xml_attr *a = attr_of(b->elem, p);
   if (!a)
@@ -115,8 +124,10 @@ static void read_attr(fv_xml_cx *cx, builder *b, fv_node *n, const fv_param_info
   size_t at = 0;
   cx->poisoned = false;
   const fv_status st = fv_attr_parse(n, p, text, strlen(text), fv_xml_symbol, cx, &err, &at);
-  if (st == FV_OK && !cx->poisoned)
+  if (st == FV_OK && !cx->poisoned) {
+    b->failed = !is_defined(cx, s, &n->attr[p - b->info->attr]) || b->failed;
     return;
+  }
   b->failed = true;
   if (cx->poisoned)
     return;

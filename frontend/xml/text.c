@@ -163,6 +163,14 @@ bool fv_xml_no_dots(fv_xml_cx *cx, fv_xml_slice s) {
   return false;
 }
 
+bool fv_xml_is_defined(fv_xml_cx *cx, fv_xml_slice s, const fv_expr *e) {
+  if (!fv_x_has(e, FV_XF_UNDEFINED))
+    return true;
+  (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
+                     "this divides by 0, so it has no value");
+  return false;
+}
+
 const fv_expr *fv_xml_expr(fv_xml_cx *cx, fv_xml_slice s) {
   const char *err = "an integer expression is expected here";
   size_t at = 0;
@@ -179,7 +187,7 @@ const fv_expr *fv_xml_expr(fv_xml_cx *cx, fv_xml_slice s) {
     return NULL;
   if (!e)
     fv_xml_report_expr(cx, s, err, at);
-  return e;
+  return e && fv_xml_is_defined(cx, s, e) ? e : NULL;
 }
 
 bool fv_xml_int(fv_xml_cx *cx, fv_xml_slice s, int64_t *out) {

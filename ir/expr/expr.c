@@ -94,6 +94,11 @@ static uint16_t op_flags(const fv_expr *e) {
   }
 }
 
+static bool divides_by_zero(const fv_expr *e) {
+  int64_t v;
+  return (e->op == FV_X_FLOORDIV || e->op == FV_X_MOD) && fv_x_is_lit(e->arg[1], &v) && v == 0;
+}
+
 static uint16_t own_flags(const fv_xpool *p, const fv_expr *e) {
   switch (e->kind) {
   case FV_E_SYM: {
@@ -107,7 +112,7 @@ static uint16_t own_flags(const fv_xpool *p, const fv_expr *e) {
       f |= fv_x_has(e->arg[i], FV_XF_LOAD) ? FV_XF_INDIRECT : 0;
     return f;
   }
-  case FV_E_OP: return op_flags(e);
+  case FV_E_OP: return op_flags(e) | (divides_by_zero(e) ? FV_XF_UNDEFINED : 0);
   default: return 0;
   }
 }

@@ -33,6 +33,7 @@ enum {
   FV_XF_RUN = 8,              // a symbol that only the run knows: a counter, a result
   FV_XF_INDIRECT = 16,        // a load at an index that is itself loaded
   FV_XF_TRANSCENDENTAL = 32,  // exp, log, sin, cos, tanh, erf, pow
+  FV_XF_UNDEFINED = 64,       // a division of integers by the number 0
 };
 
 typedef struct fv_expr {
