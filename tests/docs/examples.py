@@ -14,6 +14,9 @@ comment that readers do not see:
     -->
 
 A weight is f32, and its elements are 0, 0.1, 0.2 ...; it is in every file that the block names.
+
+A python block runs where the whole models of its page lie compiled, NAME as libNAME.so, and prints what
+stands in comments behind its print().
 """
 import json
 import os
@@ -44,6 +47,15 @@ class Block:
                 self.want[name.strip()] = json.loads(value)
 
 
+class Program:
+    """A python block, and the models in front of it."""
+    def __init__(self, page, line, text, models):
+        self.where = f"{page}:{line}"
+        self.text = text
+        self.models = models
+        self.want = re.findall(r"^print\(.*\)  # (.*)$", text, re.M)
+
+
 def blocks_of(path):
     with open(path, encoding="utf-8") as f:
         lines = f.read().split("\n")
@@ -57,6 +69,11 @@ def blocks_of(path):
             end = lines.index("```", i)
             found.append(Block(path, i + 1, given, "\n".join(lines[i + 1:end]) + "\n"))
             given, i = "", end
+        elif lines[i] == "```python":
+            end = lines.index("```", i)
+            models = [b.text for b in found if isinstance(b, Block) and b.text.startswith("<model")]
+            found.append(Program(path, i + 1, "\n".join(lines[i + 1:end]) + "\n", models))
+            i = end
         i += 1
     return found
 
@@ -173,9 +190,27 @@ def fault_of(fovea, block, backend, inputs):
         return differs(block.want, read_tensors(f"{folder}/out.safetensors")) if block.want else None
 
 
+def fault_of_program(fovea, program):
+    with tempfile.TemporaryDirectory() as folder:
+        for text in program.models:
+            name = re.search(r'<model name="(\w+)"', text)[1]
+            with open(f"{folder}/{name}.xml", "w", encoding="utf-8") as f:
+                f.write(text)
+            made = subprocess.run([fovea, "compile", f"{name}.xml", "-o", f"lib{name}.so"], cwd=folder,
+                                  capture_output=True, text=True)
+            if made.returncode:
+                return made.stderr
+        run = subprocess.run([sys.executable, "-c", program.text], cwd=folder, capture_output=True, text=True)
+        if run.returncode or not program.want or run.stdout.splitlines() != program.want:
+            return f"prints {run.stdout}{run.stderr}"
+    return None
+
+
 def main():
     fovea, pages = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    blocks = [b for page in pages for b in blocks_of(page)]
+    every = [b for page in pages for b in blocks_of(page)]
+    blocks = [b for b in every if isinstance(b, Block)]
+    programs = [b for b in every if isinstance(b, Program)]
     backends = subprocess.run([fovea, "list", "backends"], capture_output=True, text=True).stdout
     ways = [w for w in [("reference", False), ("llvm", True)] if w[0] in backends]
     jobs = [(b, *way) for b in blocks for way in (ways if b.want or b.error else ways[:1])]
@@ -184,7 +219,12 @@ def main():
         bad = [(job, fault) for job, fault in zip(jobs, faults) if fault]
     for (block, backend, inputs), fault in bad:
         print(f"{block.where}: {backend}{'' if inputs else ', constants'}: {fault}")
-    print(f"{len(blocks)} blocks, {len(jobs)} runs")
+    for program in programs if "llvm" in backends else []:
+        fault = fault_of_program(fovea, program)
+        if fault:
+            bad.append(program)
+            print(f"{program.where}: {fault}")
+    print(f"{len(blocks)} blocks, {len(jobs)} runs, {len(programs)} programs")
     return bool(bad) or not blocks
 
 
