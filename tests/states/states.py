@@ -5,8 +5,9 @@ resets, in two contexts by turns, on every backend, against lists in plain Pytho
 
   states.py --fovea build/bin/fovea --runner build/tests/session_runner [--seed N] [--models N]
 
-A run fails where an index is out of range (before, between or behind the updates of states), where
-a state is full, or where a dim does not fit the states in use. Then all is as it was. Numbers are
+A run fails where an index is out of range or a <require> does not hold (before, between or behind the
+updates of states, in an arm, in a loop, between the updates of members), where a state is full, or
+where a dim does not fit the states in use. Then all is as it was. Numbers are
 small integers, so that every result is exact. Prints a line for each failure, and the seed of it.
 """
 import argparse
@@ -23,6 +24,7 @@ from session import RunError, Session, Tensor  # noqa: E402
 
 TABLE = (1, 2, 3, 4)
 BATCHES = (1, 2)
+TRIPS = 3  # of a loop of needs
 
 
 @dataclasses.dataclass
@@ -52,10 +54,34 @@ class Step:
 
 
 @dataclasses.dataclass
+class Need:
+    """A <require> about v, which only the run knows, and S, or a counter."""
+    relation: str  # != or <=
+    where: str  # a key of NEEDS, or "members": between the updates of members in step `at`
+    at: int  # before which step it stands
+    in_arm: bool = False  # of an <if> on c
+
+    def element(self, who):
+        sign = self.relation.replace("<", "&lt;")
+        text = f'<require that="{who} {sign} v"/>'
+        return f'<if cond="c"><then>{text}</then></if>' if self.in_arm else text
+
+    def holds(self, c, v, count, members):
+        who = {"top": [count], "loop": range(TRIPS), "members": range(members)}[self.where]
+        return (self.in_arm and not c) or all(w != v if self.relation == "!=" else w <= v for w in who)
+
+
+@dataclasses.dataclass
 class Graph:
     name: str
     steps: list
     check_at: int  # before which step the index is looked up
+    needs: list
+    never: int  # rows with which no run is bound, or -1
+
+    def inside(self, k, who):
+        """The needs between the updates of members in step k."""
+        return "".join(n.element(who) for n in self.needs if n.where == "members" and n.at == k)
 
 
 # ===-- Making models --------------------------------------------------------===
@@ -87,11 +113,25 @@ def picked(text, n, m):
     return eval(text.format(n=n), {"m": m})
 
 
+def updates(t):
+    """How many members a loop of this step updates; 0: there is none."""
+    s = t.state
+    return s.members - (t.kind == "write" and t.order == "shift") if s.members > 1 and t.kind != "read" else 0
+
+
+def make_need(rng, steps):
+    relation, in_arm = rng.choice(("!=", "<=")), rng.random() < .5
+    loops = [k for k, t in enumerate(steps) if updates(t)]
+    if loops and rng.random() < .6:
+        return Need(relation, "members", rng.choice(loops), in_arm)
+    return Need(relation, rng.choice(("top", "loop")), rng.randint(0, len(steps)), in_arm)
+
+
 def make_model(rng, width):
     batch = rng.choice(("B", "B", "2"))
     states, graphs = [], []
     for i in range(rng.randint(1, 3)):
-        capacity = rng.choice((0, 0, 3, 5, 8))
+        capacity = rng.choice((0, 0, 3, 5, 12))
         shared = next((s for s in states if s.capacity and s.capacity == capacity), None)
         length = shared.length if shared and rng.random() < .5 else f"n{i}"
         states.append(State(f"s{i}", rng.choice((1, 2, 3)), width, capacity, length, batch))
@@ -109,12 +149,13 @@ def make_model(rng, width):
         for t in steps:
             if t.kind == "read" and t.state.capacity and t.state.length in advanced:
                 t.kind = "append"
-        graphs.append(Graph(f"g{g}", steps, rng.randint(0, len(steps))))
+        needs = [make_need(rng, steps) for _ in range(rng.choice((0, 1, 2, 2)))]
+        graphs.append(Graph(f"g{g}", steps, rng.randint(0, len(steps)), needs, rng.choice((-1, -1, -1, 2, 4))))
     return batch, states, graphs
 
 
-def step_text(t, o):
-    """The elements of a step and its outputs."""
+def step_text(t, o, inside):
+    """The elements of a step and its outputs; `inside` stands behind the update of a member."""
     s = t.state
     rows, out = "", "x"
     if t.kind == "append" and t.via != "x":
@@ -125,7 +166,7 @@ def step_text(t, o):
         # Member m gets the rows plus the sums of what the members before it hold.
         return rows + f'''
  <repeat var="m" count="{s.members}" out="{o}"><carry name="h" init="{out}"/>
-  <append state="{s.name}" member="m" x="h" out="all"/>
+  <append state="{s.name}" member="m" x="h" out="all"/>{inside}
   <reduce_sum x="all" axes="1" out="sum"/><add a="h" b="sum" out="more"/><next h="more"/>
  </repeat><output name="{o}"/>'''
     if t.kind == "write" and s.members == 1:
@@ -140,7 +181,7 @@ def step_text(t, o):
  <reduce_sum x="x" axes="1" keepdims="false" out="{o}s"/>
  <repeat var="m" count="{s.members - shift}" out="{o}"><carry name="h" init="{o}s"/>
   <read state="{s.name}" member="{of}" out="r"/><add a="r" b="h" out="more"/>
-  <write state="{s.name}" member="{to}" x="{"r" if shift else "more"}"/><next h="more"/>
+  <write state="{s.name}" member="{to}" x="{"r" if shift else "more"}"/>{inside}<next h="more"/>
  </repeat>{first}<output name="{o}"/>'''
     member = ' member="{m}"' if s.members > 1 else ""
     return "".join(f'<read state="{s.name}"{member.format(m=m)} out="{o}m{m}"/><output name="{o}m{m}"/>'
@@ -156,12 +197,20 @@ def model_text(model, width):
     lines += [" " + s.element() for s in states]
     for g in graphs:
         lines.append(f' <graph name="{g.name}"><input name="x" type="f32" shape="{batch}, S, {width}"/>'
-                     '<input name="i" type="i64" shape="1"/>')
+                     '<input name="i" type="i64" shape="1"/><input name="j" type="i64" shape=""/>'
+                     '<input name="c" type="bool" shape=""/><item name="v" x="j" max="9"/>')
+        if g.never >= 0:
+            lines.append(f' <require that="S != {g.never}"/>')
         for k in range(len(g.steps) + 1):
             if k == g.check_at:
                 lines.append(' <gather x="table" indices="i" out="looked"/><output name="looked"/>')
+            for n in g.needs:
+                if n.at == k and n.where == "top":
+                    lines.append(" " + n.element("S"))
+                elif n.at == k and n.where == "loop":
+                    lines.append(f' <repeat var="t" count="{TRIPS}">{n.element("t")}</repeat>')
             if k < len(g.steps):
-                lines.append(" " + step_text(g.steps[k], f"o{k}"))
+                lines.append(" " + step_text(g.steps[k], f"o{k}", g.inside(k, "m")))
         lines.append(" </graph>")
     return "\n".join(lines + ["</model>", ""])
 
@@ -191,7 +240,7 @@ class Model:
                              for _ in range(s.members)]
         return value[s.name]
 
-    def run(self, g, x, batch, count, index):
+    def run(self, g, x, batch, count, index, c, v):
         """x[b][row] is a list of `width` numbers. The outputs: (shape, flat values) by name."""
         for t in g.steps:
             if t.state.name in self.used and self.batch[t.state.name] != batch:
@@ -201,6 +250,11 @@ class Model:
                 raise Refused
         if not -len(TABLE) <= index < len(TABLE):
             raise Refused
+        if count == g.never:
+            raise Refused
+        for n in g.needs:
+            if not n.holds(c, v, count, updates(g.steps[n.at]) if n.where == "members" else 0):
+                raise Refused
         fresh = {n for n in self.value if n not in self.used}
         value = {n: [[[*r] if not r or not isinstance(r[0], list) else [[*q] for q in r] for r in m]
                      for m in v] for n, v in self.value.items() if n not in fresh}
@@ -255,23 +309,24 @@ class Model:
 # ===-- Sequences ------------------------------------------------------------===
 
 def sequence(rng, model, width, length):
-    """Requests: ("use", n), ("reset",) or ("run", graph, x, batch, count, index)."""
+    """Requests: ("use", n), ("reset",) or ("run", graph, x, batch, count, index, c, v)."""
     batch, _, graphs = model
     now = {0: 1, 1: 2}
     for _ in range(length):
         r = rng.random()
         if r < .2:
             yield ("use", rng.randint(0, 1))
-        elif r < .28:
+        elif r < .34:
             yield ("reset",)
         else:
             if rng.random() < .1:
                 now[0] = rng.choice(BATCHES)
             b = now[0] if batch == "B" else int(batch)
             count = rng.choice((0, 1, 1, 2, 3, 4))
-            index = rng.randint(-4, 3) if rng.random() < .75 else rng.choice((4, -5, 9))
+            index = rng.randint(-4, 3) if rng.random() < .85 else rng.choice((4, -5, 9))
             x = [[[rng.randint(-2, 3) for _ in range(width)] for _ in range(count)] for _ in range(b)]
-            yield ("run", rng.choice(graphs), x, b, count, index)
+            v = 9 if rng.random() < .65 else rng.randint(0, 4)
+            yield ("run", rng.choice(graphs), x, b, count, index, rng.random() < .7, v)
 
 
 def play(s, model, width, requests):
@@ -288,12 +343,13 @@ def play(s, model, width, requests):
             s.reset()
             want[at].reset()
         else:
-            g, x, batch, count, index = more
+            g, x, batch, count, index, c, v = more
             inputs = {"x": Tensor("f32", (batch, count, width), [v for r in x for q in r for v in q]),
-                      "i": Tensor("i64", (1,), [index])}
-            what = f"request {k}: {g.name} batch {batch}, {count} rows, index {index}"
+                      "i": Tensor("i64", (1,), [index]), "j": Tensor("i64", (), [v]),
+                      "c": Tensor("bool", (), [c])}
+            what = f"request {k}: {g.name} batch {batch}, {count} rows, index {index}, c {c}, v {v}"
             try:
-                expected = want[at].run(g, x, batch, count, index)
+                expected = want[at].run(g, x, batch, count, index, c, v)
             except Refused:
                 expected = None
             try:
@@ -323,7 +379,7 @@ def main():
     parser.add_argument("--fovea", required=True, type=os.path.abspath)
     parser.add_argument("--runner", required=True, type=os.path.abspath)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--models", type=int, default=12)
+    parser.add_argument("--models", type=int, default=16)
     parser.add_argument("--backends", default="reference,llvm,library,opencl")
     args = parser.parse_args()
     failed = played = 0
@@ -336,7 +392,7 @@ def main():
             model = make_model(rng, width)
             path = folder / f"m{seed}.xml"
             path.write_text(model_text(model, width))
-            requests = list(sequence(rng, model, width, 60))
+            requests = list(sequence(rng, model, width, 100))
             for backend in backends:
                 file = path
                 if backend == "library":
