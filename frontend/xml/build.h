@@ -255,6 +255,8 @@ bool fv_xml_is_literal(const char *s);
 
 //===-- Values (value.c) --------------------------------------------------===//
 
+// Between which numbers an expression lies, with what the graph requires so far.
+fv_range fv_xml_range(fv_xml_cx *cx, const fv_expr *e);
 // A literal as a constant of type t; s is where it stands.
 fv_value *fv_xml_literal_value(fv_xml_cx *cx, fv_xml_slice s, const char *text, fv_dtype t);
 // A constant in the current region: one node for the same members and the same

@@ -146,7 +146,7 @@ void fv_xml_run_item(fv_xml_cx *cx, const fv_xml_elem *e) {
   const bool good = (!min || fv_xml_int(cx, fv_xml_whole(min), &least)) && x && max;
   fv_node *n = good ? fv_xml_node(cx, FV_OP_item, 1, &x) : NULL;
   if (n) {
-    const int64_t most = fv_x_range(cx->pool, max, NULL, 0).hi;
+    const int64_t most = fv_xml_range(cx, max).hi;
     fv_attr_set_int(n, "min", least);
     fv_attr_set_expr(n, "max", max);
     if (fv_xml_is_name(word) && most >= least) {

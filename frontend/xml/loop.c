@@ -79,7 +79,7 @@ static const fv_expr *trips_of(fv_xml_cx *cx, const fv_xml_elem *e) {
     return scan_trips(cx, e);
   const fv_xml_attr *a = fv_xml_find_attr(e, strcmp(e->name, "loop") == 0 ? "max" : "count");
   const fv_expr *trips = fv_xml_expr(cx, fv_xml_whole(a));
-  if (trips && fv_x_range(cx->pool, trips, NULL, 0).lo < 0) {
+  if (trips && fv_xml_range(cx, trips).lo < 0) {
     (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, a, 0),
                        "the number of steps must not be negative");
     return NULL;
@@ -118,7 +118,7 @@ void fv_xml_run_loop(fv_xml_cx *cx, const fv_xml_elem *e) {
   l->poisoned |= !l->trips;
   l->trips = l->trips ? l->trips : fv_x_i64(cx->pool, 1);
   l->lengths = lengths_of(cx, e, l);
-  const int64_t most = fv_x_range(cx->pool, l->trips, NULL, 0).hi;
+  const int64_t most = fv_xml_range(cx, l->trips).hi;
   l->counter = fv_xml_counter(cx, e, name, most > 0 ? most - 1 : 0, FV_SYM_COUNTER);
   const fv_expr *counter = fv_x_sym(cx->pool, l->counter);
   l->time = counter;
@@ -382,7 +382,7 @@ static void set_while(fv_xml_cx *cx, const fv_xml_elem *e, fv_xml_loop *l) {
   fv_attr_set_int(l->node, "while_carry", c - l->carry);
   const fv_xml_attr *count = fv_xml_find_attr(e, "count");
   const char *symbol = count ? fv_xml_slice_text(cx, fv_xml_whole(count)) : "";
-  const int64_t most = fv_x_range(cx->pool, l->trips, NULL, 0).hi;
+  const int64_t most = fv_xml_range(cx, l->trips).hi;
   fv_attr_set_int(l->node, "count", fv_xml_counter(cx, e, symbol, most, FV_SYM_RESULT));
 }
 
@@ -406,9 +406,9 @@ static bool room_for_steps(fv_xml_cx *cx, const fv_xml_loop *l) {
   for (int i = 0; i < l->n_collect; i++) {
     const fv_type *t = &l->collect[i].value->type;
     int64_t least[FV_MAX_RANK + 1], bytes;
-    least[0] = fv_x_range(cx->pool, l->trips, NULL, 0).lo;
+    least[0] = fv_xml_range(cx, l->trips).lo;
     for (int d = 0; d < t->rank; d++)
-      least[d + 1] = fv_x_range(cx->pool, t->dim[d], NULL, 0).lo;
+      least[d + 1] = fv_xml_range(cx, t->dim[d]).lo;
     if (fv_bytes_i64(least, t->rank + 1, fv_dtype_size(t->dtype), &bytes))
       continue;
     (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at(cx, l->collect[i].elem),

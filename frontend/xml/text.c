@@ -352,7 +352,7 @@ bool fv_xml_dims(fv_xml_cx *cx, const fv_xml_attr *a, int *rank, const fv_expr *
       return false;
     }
     const fv_expr *d = fv_xml_expr(cx, item);
-    const int64_t least = d ? fv_x_range(cx->pool, d, NULL, 0).lo : 0;
+    const int64_t least = d ? fv_xml_range(cx, d).lo : 0;
     if (least < 0) {  // INT64_MIN: there is no bound
       const char *number =
           least == INT64_MIN ? "negative" : fv_arena_printf(cx->arena, "%lld", (long long)least);
@@ -376,7 +376,7 @@ bool fv_xml_declared(fv_xml_cx *cx, const fv_xml_elem *e, fv_type *out) {
   int64_t least[FV_MAX_RANK];
   int64_t bytes;
   for (int i = 0; i < out->rank; i++)
-    least[i] = fv_x_range(cx->pool, out->dim[i], NULL, 0).lo;
+    least[i] = fv_xml_range(cx, out->dim[i]).lo;
   if (fv_bytes_i64(least, out->rank, fv_dtype_size(out->dtype), &bytes))
     return true;
   (void)fv_xml_fault(cx, FV_ERR_LIMIT, fv_xml_at_value(cx, shape, 0),

@@ -13,11 +13,16 @@ fv_node *fv_xml_node(fv_xml_cx *cx, fv_op op, int n_in, fv_value *const *in) {
   return fv_node_create(cx->top->region, op, n_in, in, fv_xml_at(cx, cx->current));
 }
 
+fv_range fv_xml_range(fv_xml_cx *cx, const fv_expr *e) {
+  return cx->top && cx->top->region ? fv_graph_range(cx->top->region->graph, e)
+                                    : fv_x_range(cx->pool, e, NULL, 0);
+}
+
 static bool size_fits(fv_xml_cx *cx, const fv_value *v) {
   int64_t least[FV_MAX_RANK];
   int64_t bytes;
   for (int i = 0; i < v->type.rank; i++) {
-    const int64_t lo = fv_x_range(cx->pool, v->type.dim[i], NULL, 0).lo;
+    const int64_t lo = fv_xml_range(cx, v->type.dim[i]).lo;
     least[i] = lo < 0 ? 0 : lo;
   }
   if (fv_bytes_i64(least, v->type.rank, fv_dtype_size(v->type.dtype), &bytes))

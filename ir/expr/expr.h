@@ -136,6 +136,10 @@ typedef struct fv_range {
 fv_range fv_x_range(fv_xpool *p, const fv_expr *e, const fv_expr *const *index_extent,
                     uint32_t n_index);
 
+// The same for symbols that are known to lie within ranges, by number, too. A range in which
+// there is none of the symbol's values says nothing.
+fv_range fv_x_range_within(fv_xpool *p, const fv_expr *e, const fv_range *within, uint32_t n);
+
 typedef enum fv_truth { FV_NO, FV_YES, FV_UNKNOWN } fv_truth;
 // Never assumes: YES and NO hold for every value of the symbols.
 fv_truth fv_prove_eq(fv_xpool *p, const fv_expr *a, const fv_expr *b);

@@ -259,30 +259,42 @@ static fv_range tighten(fv_xpool *p, const fv_expr *e, fv_range r, const fv_expr
   return r;
 }
 
-//===-- Range with loop indices -----------------------------------------===//
+//===-- Range with loop indices, or narrower symbols ----------------------===//
 
-static fv_range index_range(fv_xpool *p, const fv_expr *e, const fv_expr *const *extent,
-                            uint32_t n) {
-  fv_range r = {0, INT64_MAX};
-  if (e->ref < n && extent[e->ref]) {
-    const int64_t hi = fv_xp_meta(p, extent[e->ref])->range.hi;
-    r.hi = hi == INT64_MAX ? hi : max64(hi - 1, 0);
+// What is known of leaves beside what they are: loops of indices, ranges of symbols.
+typedef struct leaves {
+  const fv_expr *const *extent;
+  uint32_t n_extent;
+  const fv_range *within;
+  uint32_t n_within;
+} leaves;
+
+static fv_range leaf_range(fv_xpool *p, const fv_expr *e, const leaves *l) {
+  fv_range r = fv_xp_meta(p, e)->range;
+  if (e->kind == FV_E_SYM && e->ref < l->n_within) {
+    const fv_range w = l->within[e->ref];
+    if (w.lo <= r.hi && r.lo <= w.hi && w.lo <= w.hi)
+      return (fv_range){max64(r.lo, w.lo), min64(r.hi, w.hi)};
+  }
+  if (e->kind == FV_E_INDEX) {
+    r = (fv_range){0, INT64_MAX};
+    if (e->ref < l->n_extent && l->extent[e->ref]) {
+      const int64_t hi = fv_xp_meta(p, l->extent[e->ref])->range.hi;
+      r.hi = hi == INT64_MAX ? hi : max64(hi - 1, 0);
+    }
   }
   return r;
 }
 
-static fv_range walk_range(fv_xpool *p, const fv_expr *e, const fv_expr *const *extent,
-                           uint32_t n) {
+static fv_range walk_range(fv_xpool *p, const fv_expr *e, const leaves *l) {
   fv_xwalk w;
   fv_xwalk_init(&w, p);
-  fv_xwalk_postorder(&w, e, FV_XF_INDEX);
+  fv_xwalk_postorder(&w, e, l->n_within ? FV_XF_INDEX | FV_XF_SYM : FV_XF_INDEX);
   fv_range *r = FV_NEW_N(p->arena, fv_range, w.n);
   for (size_t i = 0; i < w.n; i++) {
     const fv_expr *x = w.order[i];
-    if (x->kind == FV_E_INDEX) {
-      r[i] = index_range(p, x, extent, n);
-    } else if (x->kind != FV_E_OP) {
-      r[i] = fv_xp_meta(p, x)->range;
+    if (x->kind != FV_E_OP) {
+      r[i] = leaf_range(p, x, l);
     } else {
       fv_range arg[3];
       for (int k = 0; k < x->n; k++) {
@@ -301,8 +313,17 @@ fv_range fv_x_range(fv_xpool *p, const fv_expr *e, const fv_expr *const *index_e
   if (r.lo == r.hi || fv_dtype_is_float((fv_dtype)e->dtype))
     return r;
   if (n_index > 0 && fv_x_has(e, FV_XF_INDEX))
-    r = walk_range(p, e, index_extent, n_index);
+    r = walk_range(p, e, &(leaves){.extent = index_extent, .n_extent = n_index});
   return tighten(p, e, r, index_extent, n_index);
+}
+
+fv_range fv_x_range_within(fv_xpool *p, const fv_expr *e, const fv_range *within, uint32_t n) {
+  const fv_range known = fv_x_range(p, e, NULL, 0);
+  if (!n || known.lo == known.hi || !fv_x_has(e, FV_XF_SYM) ||
+      fv_dtype_is_float((fv_dtype)e->dtype))
+    return known;
+  const fv_range r = walk_range(p, e, &(leaves){.within = within, .n_within = n});
+  return (fv_range){max64(r.lo, known.lo), min64(r.hi, known.hi)};
 }
 
 //===-- Proofs ----------------------------------------------------------===//

@@ -214,31 +214,45 @@ static void note_range(fv_graph *g, const fv_condition *c) {
   have->hi = r.hi < have->hi ? r.hi : have->hi;
 }
 
-// Does a <= b follow from the ranges? b - a is taken where they make it least: at the end of
-// the range of each symbol with which it grows, or falls, all along.
-static bool within_ranges(fv_graph *g, const fv_expr *a, const fv_expr *b) {
+// Where the ranges make an expression least, or largest: at the end of the range of each symbol
+// with which it grows, or falls, all along.
+static const fv_expr *extreme(fv_graph *g, const fv_expr *e, bool largest) {
   fv_xpool *p = g->module->pool;
-  const fv_expr *room = fv_x_sub(p, b, a), *one = fv_x_i64(p, 1);
-  const symbols s = symbols_of(g, room);
+  const fv_expr *one = fv_x_i64(p, 1);
+  const symbols s = symbols_of(g, e);
   for (size_t i = 0; i < s.n; i++) {
     const uint32_t y = s.item[i]->ref;
     if (y >= g->n_within)
       continue;
-    const fv_expr *next = fv_x_subst_sym(p, room, y, fv_x_add(p, s.item[i], one));
-    const fv_range step = fv_x_range(p, fv_x_sub(p, next, room), NULL, 0), r = g->within[y];
-    if (step.lo >= 0 && r.lo != INT64_MIN)
-      room = fv_x_subst_sym(p, room, y, fv_x_i64(p, r.lo));
-    else if (step.hi <= 0 && r.hi != INT64_MAX)
-      room = fv_x_subst_sym(p, room, y, fv_x_i64(p, r.hi));
+    const fv_expr *next = fv_x_subst_sym(p, e, y, fv_x_add(p, s.item[i], one));
+    const fv_range step = fv_x_range(p, fv_x_sub(p, next, e), NULL, 0), r = g->within[y];
+    const bool rises = step.lo >= 0;
+    const int64_t end = rises == largest ? r.hi : r.lo;
+    if ((rises || step.hi <= 0) && end != INT64_MIN && end != INT64_MAX)
+      e = fv_x_subst_sym(p, e, y, fv_x_i64(p, end));
   }
-  return fv_x_range(p, room, NULL, 0).lo >= 0;
+  return e;
+}
+
+fv_range fv_graph_range(fv_graph *g, const fv_expr *e) {
+  fv_xpool *p = g->module->pool;
+  e = fv_graph_unified(g, e);
+  fv_range r = fv_x_range_within(p, e, g->within, g->n_within);
+  if (!g->n_within || !fv_x_has(e, FV_XF_SYM) || fv_x_has(e, FV_XF_LOAD))
+    return r;
+  const fv_range least = fv_x_range(p, extreme(g, e, false), NULL, 0);
+  const fv_range most = fv_x_range(p, extreme(g, e, true), NULL, 0);
+  r.lo = least.lo > r.lo ? least.lo : r.lo;
+  r.hi = most.hi < r.hi ? most.hi : r.hi;
+  return r;
 }
 
 // Proved, with what the conditions say.
 static fv_truth follows(fv_graph *g, const fv_condition *c) {
   const fv_expr *a = fv_graph_unified(g, c->a), *b = fv_graph_unified(g, c->b);
   const fv_truth t = fv_prove(g->module->pool, c->relation, a, b);
-  if (t == FV_UNKNOWN && c->relation == FV_REL_LE && g->n_within && within_ranges(g, a, b))
+  if (t == FV_UNKNOWN && c->relation == FV_REL_LE && g->n_within &&
+      fv_graph_range(g, fv_x_sub(g->module->pool, b, a)).lo >= 0)
     return FV_YES;
   return t;
 }

@@ -431,6 +431,8 @@ size_t fv_graph_list_conditions(fv_arena *ar, const fv_graph *g, const fv_condit
 // proved is listed no more; the graph is inferred again. An error if a condition never holds.
 FV_NODISCARD fv_status fv_graph_unify(fv_graph *g, fv_diag_sink *diag);
 const fv_expr *fv_graph_unified(fv_graph *g, const fv_expr *e);  // the same for an expression
+// As fv_x_range, with what conditions like S <= 512 say of single dims: it is so in each run.
+fv_range fv_graph_range(fv_graph *g, const fv_expr *e);
 // The type of an input in the dims of its declaration: these are bound by what a run is given.
 const fv_type *fv_graph_input_type(const fv_graph *g, int i);
 void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from);  // in place of its own

@@ -140,14 +140,14 @@ fv_status fv_sem_want_in_range(fv_sem *s, const fv_expr *e, const fv_expr *exten
 }
 
 typedef struct divisor {
-  fv_xpool *pool;
+  fv_graph *graph;
   const fv_expr *zero;  // the first that may be 0
 } divisor;
 
 static const fv_expr *look_divisor(void *user, const fv_expr *e) {
   divisor *d = user;
   if (!d->zero && e->kind == FV_E_OP && (e->op == FV_X_FLOORDIV || e->op == FV_X_MOD)) {
-    const fv_range r = fv_x_range(d->pool, e->arg[1], NULL, 0);
+    const fv_range r = fv_graph_range(d->graph, e->arg[1]);
     d->zero = r.lo <= 0 && r.hi >= 0 ? e->arg[1] : NULL;
   }
   return e;
@@ -155,7 +155,7 @@ static const fv_expr *look_divisor(void *user, const fv_expr *e) {
 
 fv_status fv_sem_want_not_negative(fv_sem *s, const fv_expr *dim, const char *what) {
   int64_t zero;
-  divisor d = {.pool = s->pool};
+  divisor d = {.graph = s->node->region->graph};
   (void)fv_x_rebuild(s->pool, look_divisor(&d, dim), look_divisor, &d);
   if (d.zero)
     return fv_sem_error(

@@ -168,6 +168,55 @@ static void proofs_agree_with_values(void **state) {
   fv_arena_destroy(ar);
 }
 
+// What conditions say of single dims narrows the range of an expression, and never to what it may
+// not be: against all values that meet them. Where it grows or falls with each dim all along, the
+// range is no wider than these.
+static void ranges_agree_with_values(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    bool exact;
+  } x[] = {{"u", true},    {"u-v", true},       {"2*u+3*v-1", true},    {"7-u", true},
+           {"u-3", true},  {"max(u, 4)", true}, {"min(u, v)", true},    {"floordiv(u, 2)-v", true},
+           {"u%3", false}, {"u*v", true},       {"(u-v)*(u-v)", false}, {"floordiv(12, u)", false}};
+  for (int64_t k = 0; k < 6 * 6 * 6; k++) {
+    fv_arena *ar = fv_arena_create(NULL);
+    const int64_t lo = k % 6, hi = 3 + k / 6 % 6, most = k / 36;
+    if (lo > hi)
+      continue;
+    fv_module *m =
+        parse(ar, fv_arena_printf(ar,
+                                  "fovea 1\nmodule \"m\"\nsymbol u dim 0..8\nsymbol v dim 0..5\n"
+                                  "graph \"g\" {\n  input \"a\" %%a : f32[u, v]\n"
+                                  "  require %lld <= u \"r\"\n  require u <= %lld \"r\"\n"
+                                  "  require v <= %lld \"r\"\n  output \"a\" %%a\n}\n",
+                                  (long long)lo, (long long)hi, (long long)most));
+    assert_non_null(m);
+    for (size_t i = 0; i < FV_COUNTOF(x); i++) {
+      const char *err;
+      size_t at;
+      const fv_expr *e =
+          fv_x_parse_i64(m->pool, x[i].text, strlen(x[i].text), NULL, NULL, &err, &at);
+      const fv_range r = fv_graph_range(m->graph[0], e);
+      int64_t least = INT64_MAX, largest = INT64_MIN;
+      for (int64_t u = lo; u <= hi; u++)
+        for (int64_t v = 0; v <= most; v++) {
+          int64_t y;
+          if (!fv_x_eval_i64(e, (int64_t[]){u, v}, &y))
+            continue;
+          least = y < least ? y : least;
+          largest = y > largest ? y : largest;
+        }
+      assert_true(r.lo <= least && largest <= r.hi);
+      if (x[i].exact && (r.lo != least || r.hi != largest))
+        fail_msg("%s with %lld <= u <= %lld, v <= %lld: %lld..%lld, not %lld..%lld", x[i].text,
+                 (long long)lo, (long long)hi, (long long)most, (long long)r.lo, (long long)r.hi,
+                 (long long)least, (long long)largest);
+    }
+    fv_arena_destroy(ar);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equal_dims_are_one),
@@ -176,6 +225,7 @@ int main(void) {
       cmocka_unit_test(needs_are_listed_once),
       cmocka_unit_test(the_narrowest_range_is_listed),
       cmocka_unit_test(proofs_agree_with_values),
+      cmocka_unit_test(ranges_agree_with_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
