@@ -169,19 +169,33 @@ fv_value *fv_sb_and(fv_sem *s, fv_value *a, fv_value *b) {
 
 //===-- Loops -----------------------------------------------------------===//
 
-// The counter of a loop that stands in so many loops of definitions: they share it with loops
-// beside them, never with one around or inside. Frontends spell no such name.
+static bool is_counted_around(const fv_sem *s, uint32_t sym) {
+  for (const fv_node *n = s->build->owner; n; n = n->region->owner) {
+    const fv_attr *a = n->op == FV_OP_loop ? fv_attr_get(n, "counter") : NULL;
+    if (a && a->kind && a->i == (int64_t)sym)  // a frontend may not have set it yet
+      return true;
+  }
+  return false;
+}
+
+// The first of the counters of definitions that no loop around has, so loops beside each other
+// share one, and the symbols do not grow with the layers of a model. That is right because what is
+// known of a counter belongs to the loop and not to the symbol: provers widen over the trips of
+// the loops around a node (fv_loop_widen), results and collected values do not name a counter, a
+// need that does is tested in the body where it arises (require_late), and where one range must
+// do for a symbol it is that of all its loops (fv_lower_ranges). Frontends spell no such name.
 static uint32_t counter_of(fv_sem *s) {
-  uint32_t sym;
-  int depth = 0;
-  for (const fv_node *n = s->build->owner; n; n = n->region->owner)
-    depth += n->op == FV_OP_loop;
-  const char *name = fv_arena_printf(s->arena, "definition.t%d", depth);
-  if (fv_symbol_find(s->pool, name, &sym))
-    return sym;
-  sym = fv_symbol_add(s->pool, name, 0, INT64_C(1) << 46, FV_SYM_COUNTER);
-  fv_symbol_show(s->pool, sym, "the step");
-  return sym;
+  for (int i = 0;; i++) {
+    uint32_t sym;
+    const char *name = fv_arena_printf(s->arena, "definition.t%d", i);
+    if (!fv_symbol_find(s->pool, name, &sym)) {
+      sym = fv_symbol_add(s->pool, name, 0, INT64_C(1) << 46, FV_SYM_COUNTER);
+      fv_symbol_show(s->pool, sym, "the step");
+      return sym;
+    }
+    if (!is_counted_around(s, sym))
+      return sym;
+  }
 }
 
 fv_sb_loop fv_sb_begin_loop(fv_sem *s, const fv_expr *trips, int n, fv_value **carry) {

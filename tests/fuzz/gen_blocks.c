@@ -166,8 +166,19 @@ static fv_value *next_test(gen *g, const loop *l) {
   return g->value[l->first].v;
 }
 
-static bool open_loop(gen *g, loop *l) {
+// A counter of its own, or one that loops beside this one have, too, as those of definitions do.
+static uint32_t choose_counter(gen *g) {
   fv_xpool *p = g->m->pool;
+  const bool shared = gen_chance(g, 0.7);
+  uint32_t counter;
+  const char *name =
+      fv_arena_printf(g->arena, shared ? "at%d" : "i%d", shared ? g->depth : g->n_counter++);
+  return shared && fv_symbol_find(p, name, &counter)
+             ? counter
+             : fv_symbol_add(p, name, 0, GEN_LARGEST_SIZE, FV_SYM_COUNTER);
+}
+
+static bool open_loop(gen *g, loop *l) {
   val in[4];
   *l = (loop){.outer = g->region, .tested = gen_chance(g, 0.2)};
   l->trips = gen_chance(g, 0.3) && g->depth == 0
@@ -180,8 +191,7 @@ static bool open_loop(gen *g, loop *l) {
     in[l->carries++] = gen_is_real(&a) ? gen_small(g, a, 3) : a;
   }
   l->node = gen_node(g, FV_OP_loop, l->carries, in);
-  const uint32_t counter = fv_symbol_add(p, fv_arena_printf(g->arena, "i%d", g->n_counter++), 0,
-                                         GEN_LARGEST_SIZE, FV_SYM_COUNTER);
+  const uint32_t counter = choose_counter(g);
   if (counter >= FV_COUNTOF(g->largest) - 1)
     return false;
   g->largest[counter] = GEN_LARGEST_SIZE;
@@ -201,14 +211,52 @@ static bool open_loop(gen *g, loop *l) {
   return true;
 }
 
-// An entry of a family for each trip: what a scan reads, or the weights of a layer.
-static void scanned(gen *g, const loop *l) {
-  const uint32_t counter = (uint32_t)fv_attr_int(l->node, "counter");
+// A value from in front of the loop with an entry for each trip.
+static val of_trips(gen *g, const loop *l) {
   const fv_expr *dims[] = {l->trips, gen_dim(g), gen_dim(g)};
   fv_region *body = g->region;
   g->region = l->outer;
   const val a = gen_fresh(g, 0, g->real, gen_int(g, 1, 3), dims);
   g->region = body;
+  return a;
+}
+
+static bool along_trips(gen *g, fv_op op, val a, double mag) {
+  fv_node *n = gen_node(g, op, 1, &a);
+  if (op == FV_OP_reduce_max) {
+    fv_attr_set_ints(n, "axes", 1, (int64_t[]){0});
+    fv_attr_set_bool(n, "keepdims", false);
+  } else {
+    fv_attr_set_int(n, "axis", 0);
+  }
+  return gen_done(g, n, (val){.exact = a.exact, .mag = mag, .min = -mag});
+}
+
+// The trips up to this one, or from it on, as one value. Between, in memory, it has as many
+// entries as they are, which nobody else may see.
+static void growing(gen *g, const loop *l) {
+  fv_xpool *p = g->m->pool;
+  const fv_expr *t = fv_x_sym(p, (uint32_t)fv_attr_int(l->node, "counter"));
+  const val a = of_trips(g, l);
+  const double mag = a.mag * (double)GEN_LARGEST_SIZE;
+  const int first = g->n;
+  fv_node *n = gen_node(g, FV_OP_slice, 1, &a);
+  fv_attr_set_int(n, "axis", 0);
+  if (gen_chance(g, 0.5))
+    fv_attr_set_expr(n, "end", fv_x_add(p, t, gen_i64(g, 1)));
+  else
+    fv_attr_set_expr(n, "start", t);
+  const bool made = gen_done(g, n, a) && along_trips(g, FV_OP_cumsum, gen_last(g), mag) &&
+                    along_trips(g, FV_OP_reduce_max, gen_last(g), mag);
+  if (made)
+    g->value[first] = gen_last(g);
+  g->n = made ? first + 1 : first;
+}
+
+// An entry of a family for each trip: what a scan reads, or the weights of a layer.
+static void scanned(gen *g, const loop *l) {
+  const uint32_t counter = (uint32_t)fv_attr_int(l->node, "counter");
+  const val a = of_trips(g, l);
   fv_node *n = gen_node(g, FV_OP_select, 1, &a);
   fv_attr_set_expr(n, "index", fv_x_sym(g->m->pool, counter));
   fv_attr_set_int(n, "axis", 0);
@@ -255,7 +303,7 @@ static bool close_loop(gen *g, loop *l) {
   return gen_done(g, l->node, like);
 }
 
-bool gen_loop(gen *g) {
+static bool one_loop(gen *g) {
   loop l;
   if (g->depth >= 2 || !open_loop(g, &l))
     return false;
@@ -266,10 +314,19 @@ bool gen_loop(gen *g) {
   g->depth++;
   if (gen_chance(g, 0.6))
     scanned(g, &l);
+  if (gen_chance(g, 0.3))
+    growing(g, &l);
   gen_steps(g, gen_int(g, 1, 6));
   g->depth--;
   g->trips = outside;
   return close_loop(g, &l);
+}
+
+bool gen_loop(gen *g) {
+  const bool made = one_loop(g);
+  if (made && gen_chance(g, 0.6))
+    (void)one_loop(g);  // beside it
+  return made;
 }
 
 //===-- States ------------------------------------------------------------------------------===//
