@@ -135,6 +135,21 @@ static void add_elementwise(generator *g, fv_region *r) {
   keep(g, n->out[0]);
 }
 
+// About the dims, and in a loop its counter.
+static void add_require(generator *g, fv_region *r) {
+  static const char *const what[] = {"r", "", "a \"quoted\" word\n) {"};
+  fv_xpool *p = g->e->m->pool;
+  const fv_expr *a = fv_x_add(p, g->t.dim[0], fv_x_i64(p, (int64_t)pick(&g->r, 4)));
+  if (r->owner && r->owner->op == FV_OP_loop && pick(&g->r, 2))
+    a = fv_x_add(p, a, fv_x_sym(p, (uint32_t)fv_attr_int(r->owner, "counter")));
+  fv_node *n = fv_node_create(r, FV_OP_require, 0, NULL, NULL);
+  fv_attr_set_expr(n, "a", a);
+  fv_attr_set_expr(n, "b", fv_x_mul(p, g->t.dim[0], fv_x_i64(p, (int64_t)pick(&g->r, 4))));
+  fv_attr_set_str(n, "relation", fv_relation_sign((fv_relation)pick(&g->r, FV_REL_COUNT)));
+  fv_attr_set_str(n, "what", what[pick(&g->r, FV_COUNTOF(what))]);
+  place(g, n);
+}
+
 // Regions are filled one after another, so that the test itself nests as deep
 // as it likes without recursion.
 typedef struct open_node {
@@ -212,6 +227,8 @@ static void fill(generator *g, fv_region *top) {
       const int visible = g->n;
       open[depth] = (open_node){k == 1 ? begin_loop(g, r) : begin_if(g, r), visible, 0};
       r = open[depth++].n->body[0];
+    } else if (k == 4) {
+      add_require(g, r);
     } else if (k == 2) {
       add_constant(g, r);
     } else {
@@ -242,7 +259,8 @@ static void random_module(generator *g) {
     fv_graph_add_output(graph, "y", g->value[g->n - 1]);
     fv_graph_add_output(graph, "y too", g->value[0]);
     graph->advance = FV_NEW(e->arena, fv_advance);
-    graph->advance[0] = (fv_advance){.length = past, .next = fv_x_add(p, fv_x_sym(p, past), fv_x_i64(p, 1))};
+    graph->advance[0] =
+        (fv_advance){.length = past, .next = fv_x_add(p, fv_x_sym(p, past), fv_x_i64(p, 1))};
     graph->n_advance = 1;
   }
 }
