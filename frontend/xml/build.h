@@ -277,7 +277,9 @@ void fv_xml_poison_out(fv_xml_cx *cx, const fv_xml_elem *e);
 // Are these dims equal? What is not proved becomes a condition where the model allows it: YES.
 fv_truth fv_xml_need_equal(fv_xml_cx *cx, const fv_expr *a, const fv_expr *b, const char *what,
                            const fv_span *at);
-// Holds type= and shape= of e against v.
+// Hold type=, shape= or both of e against v.
+void fv_xml_assert_dtype(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);
+void fv_xml_assert_shape(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);
 void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v);
 
 const fv_tensor *fv_xml_const_tensor(fv_xml_cx *cx, const fv_xml_elem *e);

@@ -149,11 +149,16 @@ static void count_results(builder *b, fv_node *n) {
       fv_attr_set_int(n, "parts", fv_xml_list_count(out));
 }
 
-static bool has_param(const fv_op_info *info, const char *name) {
-  for (int i = 0; i < info->n_attr; i++)
-    if (info->attr[i].len == strlen(name) && !memcmp(info->attr[i].name, name, strlen(name)))
+static bool is_any_of(const fv_param_info *p, int n, const char *name) {
+  for (int i = 0; i < n; i++)
+    if (p[i].len == strlen(name) && memcmp(p[i].name, name, p[i].len) == 0)
       return true;
   return false;
+}
+
+static bool has_param(const fv_op_info *info, const char *name) {
+  return is_any_of(info->operand, info->n_operand, name) ||
+         is_any_of(info->attr, info->n_attr, name);
 }
 
 static void bind_results(fv_xml_cx *cx, const builder *b, fv_node *n) {
@@ -171,8 +176,10 @@ static void bind_results(fv_xml_cx *cx, const builder *b, fv_node *n) {
   for (int i = 0; out && fv_xml_next(&rest, &item); i++)
     if (item.n != 1 || out->value[item.at] != '_')
       fv_xml_bind_value(cx, item, n->out[i]);
-  if (n->n_out && !has_param(b->info, "shape") && !has_param(b->info, "type"))
-    fv_xml_assert_type(cx, b->elem, n->out[0]);
+  if (n->n_out && !has_param(b->info, "type"))
+    fv_xml_assert_dtype(cx, b->elem, n->out[0]);
+  if (n->n_out && !has_param(b->info, "shape"))
+    fv_xml_assert_shape(cx, b->elem, n->out[0]);
 }
 
 //===-- Expectations --------------------------------------------------------===//

@@ -201,15 +201,18 @@ fv_truth fv_xml_need_equal(fv_xml_cx *cx, const fv_expr *a, const fv_expr *b, co
   return fv_require(cx->top->region, NULL, &c, false);
 }
 
-void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) {
+void fv_xml_assert_dtype(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) {
   const fv_xml_attr *type = fv_xml_find_attr(e, "type");
-  const fv_xml_attr *shape = fv_xml_find_attr(e, "shape");
-  fv_type t = v->type;
   fv_dtype dtype;
-  if (type && fv_xml_type(cx, type, &dtype) && dtype != t.dtype)
+  if (type && fv_xml_type(cx, type, &dtype) && dtype != v->type.dtype)
     (void)fv_xml_fault(cx, FV_ERR_TYPE, fv_xml_at_value(cx, type, 0),
                        "the type is asserted as %s, but the value is %s", fv_dtype_name(dtype),
-                       fv_xml_type_text(cx, &t));
+                       fv_xml_type_text(cx, &v->type));
+}
+
+void fv_xml_assert_shape(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) {
+  const fv_xml_attr *shape = fv_xml_find_attr(e, "shape");
+  fv_type t = v->type;
   if (!shape || !fv_xml_dims(cx, shape, &t.rank, t.dim))
     return;
   fv_truth same = t.rank == v->type.rank ? FV_YES : FV_NO;
@@ -223,4 +226,9 @@ void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) 
                        "the shape is asserted as %s, but %s %s", fv_xml_type_text(cx, &t),
                        same == FV_NO ? "the value is" : "cannot be proved: the value is",
                        fv_xml_type_text(cx, &v->type));
+}
+
+void fv_xml_assert_type(fv_xml_cx *cx, const fv_xml_elem *e, const fv_value *v) {
+  fv_xml_assert_dtype(cx, e, v);
+  fv_xml_assert_shape(cx, e, v);
 }
