@@ -74,18 +74,24 @@ fv_status fv_sem_reduce_min(fv_sem *s) {
   return reduce_extreme(s, FV_COMBINE_MIN, FV_COMBINE_ALL);
 }
 
+// Reads x and `axis`, along which there is something to choose from.
+static fv_status want_choice(fv_sem *s, int *axis) {
+  FV_TRY(fv_sem_want_class(s, 0, FV_CLASS_NUMBER));
+  FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
+  FV_TRY(fv_sem_axis(s, "axis", fv_sem_rank(s, 0), axis));
+  const fv_truth some =
+      fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 1), fv_sem_dim(s, 0, *axis), NULL);
+  if (some == FV_YES)
+    return FV_OK;
+  return fv_sem_error(s, "axis %d %s no elements to choose from%s (%s)", *axis,
+                      some == FV_NO ? "has" : "may have",
+                      some == FV_NO ? "" : "; declare a larger min for its dims", fv_sem_shapes(s));
+}
+
 static fv_status arg_reduce(fv_sem *s, fv_combine c) {
   bool reduced[FV_MAX_RANK] = {false};
   int axis;
-  FV_TRY(fv_sem_want_class(s, 0, FV_CLASS_NUMBER));
-  FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
-  FV_TRY(fv_sem_axis(s, "axis", fv_sem_rank(s, 0), &axis));
-  const fv_truth some = fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 1), fv_sem_dim(s, 0, axis),
-                                    fv_arena_printf(s->arena, "axis %d of 'x'", axis));
-  if (some != FV_YES)
-    return fv_sem_error(
-        s, "axis %d %s no elements to choose from%s (%s)", axis, some == FV_NO ? "has" : "may have",
-        some == FV_NO ? "" : "; declare a larger min for its dims", fv_sem_shapes(s));
+  FV_TRY(want_choice(s, &axis));
   reduced[axis] = true;
   const fv_expr *count;
   const fv_expr *x = reduced_arg(s, FV_i64, reduced, fv_attr_bool(s->node, "keepdims"), &count);
@@ -96,6 +102,37 @@ fv_status fv_sem_arg_max(fv_sem *s) {
 }
 fv_status fv_sem_arg_min(fv_sem *s) {
   return arg_reduce(s, FV_COMBINE_ARG_MIN);
+}
+
+// The element is found by its index, so that a row's kernel makes both: the index is on the way
+// to the element. Of one element and many that are the least the largest is that element.
+fv_status fv_sem_max_with_index(fv_sem *s) {
+  int axis;
+  FV_TRY(want_choice(s, &axis));
+  const fv_dtype t = fv_sem_type(s, 0)->dtype;
+  const bool keepdims = fv_attr_bool(s->node, "keepdims");
+  fv_sem_begin_expansion(s);
+  fv_value *x = fv_sem_param(s, 0);
+  fv_node *n = fv_sb_node(s, FV_OP_arg_max, 1, &x);
+  fv_attr_set_int(n, "axis", axis);
+  fv_attr_set_bool(n, "keepdims", keepdims);
+  fv_value *index = fv_sb_done(s, n), *at = index;
+  if (keepdims && index) {
+    n = fv_sb_node(s, FV_OP_squeeze, 1, &index);
+    fv_attr_set_ints(n, "axes", 1, (int64_t[]){axis});
+    at = fv_sb_done(s, n);
+  }
+  if (!at)
+    return fv_sem_results(s, 1, &at);
+  n = fv_sb_node(s, FV_OP_one_hot, 1, &at);
+  fv_attr_set_expr(n, "depth", fv_sem_dim(s, 0, axis));
+  fv_attr_set_int(n, "axis", axis);
+  fv_attr_set_dtype(n, "dtype", FV_bool);
+  const fv_scalar least = fv_combine_identity(FV_COMBINE_MAX, t);
+  fv_value *rest = fv_sb_scalar(s, t, fv_dtype_is_float(t) ? least.f : (double)least.i);
+  fv_value *found = fv_sb_3(s, FV_OP_where, fv_sb_done(s, n), x, rest);
+  fv_value *y = fv_sb_reduce(s, FV_OP_reduce_max, found, axis, keepdims);
+  return fv_sem_results(s, 2, (fv_value *[]){y, index});
 }
 
 //===-- Running sums and products -------------------------------------------===//

@@ -65,10 +65,11 @@ bool gen_arg(gen *g) {
   const val a = gen_pick(g);
   if (!a.exact || a.v->type.rank == 0 || a.v->type.dtype == FV_bool)
     return false;
-  fv_node *n = gen_node(g, gen_chance(g, 0.5) ? FV_OP_arg_max : FV_OP_arg_min, 1, &a);
+  static const fv_op op[] = {FV_OP_arg_max, FV_OP_arg_min, FV_OP_max_with_index};
+  fv_node *n = gen_node(g, op[gen_int(g, 0, 2)], 1, &a);
   fv_attr_set_int(n, "axis", gen_int(g, -1, a.v->type.rank - 1));
   fv_attr_set_bool(n, "keepdims", gen_chance(g, 0.5));
-  return gen_done(g, n, (val){.exact = true, .mag = 4096});
+  return gen_done(g, n, (val){.exact = true, .mag = fmax(a.mag, 4096), .min = fmin(a.min, 0)});
 }
 
 // The order of inexact values is a matter of rounding, but not the values themselves.

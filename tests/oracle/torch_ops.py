@@ -18,12 +18,13 @@ from _values import axis, broadcast_pair, shape, tensor
 
 
 def case(name, inputs, body, want, eps=200, **keywords):
-    """A case whose expected result is already there, a tensor."""
+    """A case whose expected result is already there, a tensor, or several."""
+    want = want if isinstance(want, tuple) else (want,)
     return Case(
         name,
         {k: v.detach().numpy().copy() for k, v in inputs.items()},
         body,
-        lambda: [want.detach().numpy()],
+        lambda: [w.detach().numpy() for w in want],
         eps=eps,
         **keywords
     )
@@ -157,6 +158,18 @@ def reductions(rng):
             )
         x[:, ::3] = np.nan  # the first NaN is the largest
         yield case("arg_max NaN", {"x": x}, element("arg_max", **own, keepdims=False), x.argmax(at))
+        for kind, values in (("", (x * 4).nan_to_num().round()), (" NaN", x)):
+            for keep in (False, True):
+                yield case(
+                    "max_with_index" + kind,  # many are equal
+                    {"x": values},
+                    element("max_with_index", out="y, at", **own, keepdims=keep),
+                    tuple(values.max(at, keepdim=keep)),
+                    outputs=("y", "at"),
+                    eps=0,
+                    symbolic=True,
+                    least=1,
+                )
     for t in ("f4", "f8"):
         x = torch.tensor(tensor(rng, shape(rng, 1, 4, empty=False), t))
         at = axis(rng, x.ndim)

@@ -2,7 +2,7 @@
 # `expect`, and assertions about kernels: what was found instead, where, and why.
 fovea compile expect.xml -o libexpect.so | sed 's/: .*;/: SIZE;/'
 fovea inspect expect.xml --emit=groups
-fovea inspect expect.xml --assert-kernel=attention=1 --assert-kernel=row=2 --assert-kernel=map=1
+fovea inspect expect.xml --assert-kernel=attention=1 --assert-kernel=row=3 --assert-kernel=map=1
 fovea inspect expect.xml --assert-kernel=contraction=2 --assert-kernel=serial=0
 fovea inspect expect.xml --assert-kernel=atention=2
 fovea inspect expect.xml --assert-kernel=attention
