@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "ir/graph/divisible.h"
 #include "ir/graph/loop.h"
 
 static fv_truth not(fv_truth t) {
@@ -71,12 +72,19 @@ static void add_condition(fv_graph *g, const fv_condition *c) {
   fv_arena *ar = g->module->arena;
   FV_PUSH(ar, g->condition, g->n_condition, g->cap_condition, *c);
   fv_index_add(ar, &g->conditions, hash_key(c, key_of(g->module->pool, c)));
+  fv_note_divisible(g, c);
+}
+
+static void forget_conditions(fv_graph *g) {
+  g->condition = NULL;
+  g->n_condition = g->cap_condition = 0;
+  g->conditions = (fv_index){0};
+  g->whole = NULL;
+  g->n_whole = g->cap_whole = 0;
 }
 
 void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from) {
-  to->condition = NULL;
-  to->n_condition = to->cap_condition = 0;
-  to->conditions = (fv_index){0};
+  forget_conditions(to);
   for (size_t i = 0; i < from->n_condition; i++)
     add_condition(to, &from->condition[i]);
   if (from->n_one)
@@ -254,7 +262,7 @@ static fv_truth follows(fv_graph *g, const fv_condition *c) {
   if (t == FV_UNKNOWN && c->relation == FV_REL_LE && g->n_within &&
       fv_graph_range(g, fv_x_sub(g->module->pool, b, a)).lo >= 0)
     return FV_YES;
-  return t;
+  return t == FV_UNKNOWN && g->n_whole ? fv_follows_divisible(g, c->relation, a, b) : t;
 }
 
 //===-- What only the run knows -------------------------------------------------===//
@@ -487,9 +495,7 @@ static fv_status drop_proved(fv_graph *g, fv_diag_sink *diag) {
   fv_condition *old = g->condition;
   const size_t n = g->n_condition;
   bool *needed = FV_NEW_N(g->module->arena, bool, n);
-  g->condition = NULL;
-  g->n_condition = g->cap_condition = 0;
-  g->conditions = (fv_index){0};
+  forget_conditions(g);
   for (uint32_t i = 0; i < g->n_one; i++)
     g->one[i] = NULL;
   for (size_t i = 0; i < n; i++)

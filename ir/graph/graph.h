@@ -285,6 +285,8 @@ struct fv_graph {
   uint32_t n_one;
   fv_range *within;  // by symbol below n_within: what conditions say of it
   uint32_t n_within;
+  const fv_expr **whole;  // mod(e, c), of which conditions say that it is 0
+  size_t n_whole, cap_whole;
   fv_advance *advance;
   int n_advance;
   const fv_span *span;

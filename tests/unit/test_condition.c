@@ -217,6 +217,78 @@ static void ranges_agree_with_values(void **state) {
   }
 }
 
+// What a condition of divisibility lets follow agrees with all values that meet it, and the
+// quotients are whole.
+static void divisible(fv_arena *ar, int64_t c, const char *what) {
+  static const char *const text[] = {
+      "u",         "v",           "u/2*2",       "u/4*4",         "u/2*2*v", "u*v",
+      "u/4",       "u/2",         "u/6*3",       "u/2+v",         "3*(u/2)", "u%2",
+      "u%4",       "u%3",         "max(u/2, v)", "2*max(u/2, v)", "u/2/2",   "u/2/2*4",
+      "(u+2)/2*2", "u/2*(u/2)*4", "u*u",         "u/2*2-1",       "0",       "1"};
+  fv_module *m = fv_module_create(ar, "m");
+  fv_xpool *p = m->pool;
+  fv_symbol_add(p, "u", 0, 24, FV_SYM_DIM);
+  fv_symbol_add(p, "v", 1, 3, FV_SYM_DIM);
+  fv_graph *g = fv_graph_create(m, "g", NULL);
+  const fv_expr *of = fv_x_parse_i64(p, what, strlen(what), NULL, NULL, NULL, NULL);
+  const fv_condition fact = {.relation = FV_REL_EQ,
+                             .a = fv_x_mod(p, of, fv_x_i64(p, c)),
+                             .b = fv_x_i64(p, 0),
+                             .text = "r"};
+  assert_int_equal(fv_require(g->region, NULL, &fact, true), FV_YES);
+  const size_t n = FV_COUNTOF(text);
+  size_t proved = 0;
+  for (size_t i = 0; i < n * n * FV_REL_COUNT; i++) {
+    const char *s = text[i / n % n], *t = text[i % n];
+    const fv_condition need = {.relation = (fv_relation)(i / n / n),
+                               .a = fv_x_parse_i64(p, s, strlen(s), NULL, NULL, NULL, NULL),
+                               .b = fv_x_parse_i64(p, t, strlen(t), NULL, NULL, NULL, NULL),
+                               .text = "r"};
+    const fv_truth alone = fv_prove(p, need.relation, need.a, need.b);
+    const fv_truth truth = fv_require(g->region, NULL, &need, false);
+    proved += alone == FV_UNKNOWN && truth == FV_YES;
+    for (int64_t u = 0; u <= 24; u++)
+      for (int64_t v = 1; v <= 3; v++) {
+        const int64_t value[] = {u, v};
+        int64_t x, y, rest;
+        assert_true(fv_x_eval_i64(need.a, value, &x) && fv_x_eval_i64(need.b, value, &y) &&
+                    fv_x_eval_i64(fact.a, value, &rest));
+        if (rest == 0 && truth != FV_UNKNOWN && holds(need.relation, x, y) != (truth == FV_YES))
+          fail_msg("%s %% %d == 0: %s %s %s for u = %d, v = %d", what, (int)c, s,
+                   fv_relation_sign(need.relation), t, (int)u, (int)v);
+      }
+    if (c == 4 && strcmp(what, "u") == 0 && need.relation == FV_REL_EQ && strcmp(s, "u") == 0 &&
+        (strcmp(t, "u/2*2") == 0 || strcmp(t, "u/4*4") == 0))
+      assert_int_equal(truth, FV_YES);
+  }
+  assert_true(proved > 0 || strcmp(what, "u") != 0 || c == 5);
+}
+
+static void divisibility_agrees_with_values(void **state) {
+  (void)state;
+  static const char *const what[] = {"u", "u*v", "u+v", "2*u", "u-3"};
+  for (size_t i = 0; i < FV_COUNTOF(what); i++)
+    for (int64_t c = 2; c <= 6; c++) {
+      fv_arena *ar = fv_arena_create(NULL);
+      divisible(ar, c, what[i]);
+      fv_arena_destroy(ar);
+    }
+}
+
+// A condition does not follow from itself.
+static void divisibility_is_listed(void **state) {
+  (void)state;
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_module *m = parse(ar, HEAD
+                       "  require mod(N, 2) == 0 \"r\"\n  require floordiv(N, 2)*2 == N \"r\"\n"
+                       "  require mod(N, 4) == 0 \"r\"\n  output \"x\" %a\n}\n");
+  assert_non_null(m);
+  assert_int_equal(m->graph[0]->n_condition, 2);
+  assert_null(parse(ar, HEAD "  require mod(N, 2) == 0 \"r\"\n  require mod(N, 2) == 1 \"r\"\n"
+                             "  output \"x\" %a\n}\n"));
+  fv_arena_destroy(ar);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equal_dims_are_one),
@@ -226,6 +298,8 @@ int main(void) {
       cmocka_unit_test(the_narrowest_range_is_listed),
       cmocka_unit_test(proofs_agree_with_values),
       cmocka_unit_test(ranges_agree_with_values),
+      cmocka_unit_test(divisibility_agrees_with_values),
+      cmocka_unit_test(divisibility_is_listed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
