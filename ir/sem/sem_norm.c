@@ -131,23 +131,38 @@ static fv_value *centred(fv_sem *s, fv_value *x, const bool *set, fv_value *orig
   return sub(s, d, reduce_over(s, FV_OP_reduce_mean, d, set, true));
 }
 
+// The mean along a set of axes, which stay as 1. What the first one is off by, which is some
+// roundings of the sum, is the mean of the distances from it; so that of one repeated value is
+// that value, and what subtracts it leaves nothing. Distances that overflow tell nothing.
+static fv_value *mean_of(fv_sem *s, fv_value *x, const bool *set) {
+  fv_value *near = reduce_over(s, FV_OP_reduce_mean, x, set, true);
+  fv_value *off = reduce_over(s, FV_OP_reduce_mean, sub(s, x, near), set, true);
+  if (!off)
+    return NULL;
+  fv_value *size = fv_sb_1(s, FV_OP_abs, off);
+  fv_value *finite = fv_sb_2(s, FV_OP_less, size, fv_sb_full_like(s, off, HUGE_VAL));
+  return fv_sb_3(s, FV_OP_where, finite, fv_sb_2(s, FV_OP_add, near, off), near);
+}
+
 // The variance is that of the distances from the mean as it was rounded, so that a row's kernel
-// makes both: the mean is on the way to the variance.
+// makes both: the mean is on the way to the variance, as a reduction (over axes of 1 by now),
+// which such a kernel writes, too.
 fv_status fv_sem_moments(fv_sem *s) {
   bool set[FV_MAX_RANK] = {false};
   FV_TRY(fv_sem_want_float(s, 0));
   const int rank = fv_sem_rank(s, 0);
+  const fv_dtype t = fv_sem_type(s, 0)->dtype;
   const bool keepdims = fv_attr_bool(s->node, "keepdims");
   FV_TRY(fv_sem_axes(s, "axes", rank, true, set));
   fv_sem_begin_expansion(s);
-  fv_value *x = fv_sem_param(s, 0);
-  fv_value *mean = reduce_over(s, FV_OP_reduce_mean, x, set, keepdims), *at = mean;
+  fv_value *x = fv_sb_widen(s, fv_sem_param(s, 0));
+  fv_value *rounded = fv_sb_cast(s, mean_of(s, x, set), t);
+  fv_value *mean = reduce_over(s, FV_OP_reduce_sum, rounded, set, keepdims), *at = mean;
   for (int i = 0; i < rank && !keepdims; i++)
     at = set[i] ? fv_sb_unsqueeze(s, at, i) : at;
-  fv_value *d = centred(s, fv_sb_widen(s, x), set, fv_sb_widen(s, at));
+  fv_value *d = centred(s, x, set, fv_sb_widen(s, at));
   fv_value *variance = reduce_over(s, FV_OP_reduce_mean, mul(s, d, d), set, keepdims);
-  return fv_sem_results(s, 2,
-                        (fv_value *[]){mean, fv_sb_cast(s, variance, fv_sem_type(s, 0)->dtype)});
+  return fv_sem_results(s, 2, (fv_value *[]){mean, fv_sb_cast(s, variance, t)});
 }
 
 fv_status fv_sem_layer_norm(fv_sem *s) {

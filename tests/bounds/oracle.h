@@ -28,6 +28,7 @@ typedef struct row_op {
   // The bound that the doc of the op states for n terms, in eps, if the table's column is
   // that for short rows; else NULL.
   double (*bound)(double column, int64_t n);
+  bool gives_repeated;  // of a row of one repeated value the result is exact
 } row_op;
 
 extern const row_op row_ops[];
