@@ -212,6 +212,43 @@ bool fv_parse_double(const char *s, size_t n, double *out) {
   return true;
 }
 
+// The exponent behind the 'e'; far beyond any number of digits, more make no difference.
+static int64_t parse_exponent(const char *s, size_t n) {
+  int64_t e = 0;
+  for (size_t i = s[0] == '-' || s[0] == '+'; i < n && e < INT64_C(1) << 50; i++)
+    e = e * 10 + (s[i] - '0');
+  return s[0] == '-' ? -e : e;
+}
+
+fv_whole fv_parse_whole_i64(const char *s, size_t n, int64_t *out) {
+  if (!is_decimal(s, n))
+    return FV_WHOLE_NONE;
+  const size_t begin = s[0] == '-';
+  size_t end = begin;
+  int64_t power = 0;  // of ten, that the digits in [begin, end) are multiplied with
+  for (bool fraction = false; end < n && (is_digit(s[end]) || s[end] == '.'); end++) {
+    power -= fraction;
+    fraction = fraction || s[end] == '.';
+  }
+  if (end < n)
+    power += parse_exponent(s + end + 1, n - end - 1);
+  for (; end > begin && (s[end - 1] == '0' || s[end - 1] == '.'); end--)
+    power += s[end - 1] == '0';
+  int64_t v = 0;
+  if (end > begin && power < 0)
+    return FV_WHOLE_NONE;
+  for (size_t i = begin; i < end; i++)
+    if (s[i] != '.' && (!fv_mul_i64(v, 10, &v) || !fv_sub_i64(v, s[i] - '0', &v)))
+      return FV_WHOLE_BEYOND;
+  for (; v != 0 && power > 0; power--)  // ends soon: v overflows
+    if (!fv_mul_i64(v, 10, &v))
+      return FV_WHOLE_BEYOND;
+  if (s[0] != '-' && !fv_sub_i64(0, v, &v))
+    return FV_WHOLE_BEYOND;
+  *out = v;
+  return FV_WHOLE;
+}
+
 bool fv_parse_json_double(const char *s, size_t n, double *out) {
   if (text_is(s, n, "NaN"))
     *out = (double)NAN;

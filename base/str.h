@@ -30,7 +30,15 @@ void fv_str_json(fv_str *s, const char *text, size_t n);
 
 // Whole-text parsers: false unless all n bytes are the number.
 bool fv_parse_i64(const char *s, size_t n, int64_t *out);
-bool fv_parse_double(const char *s, size_t n, double *out);  // also nan, inf, -inf
+bool fv_parse_double(const char *s, size_t n, double *out);       // also nan, inf, -inf
 bool fv_parse_json_double(const char *s, size_t n, double *out);  // also the words of JSON
+
+// A whole number, also written as a float would be: 2.0, 1e3, 1200e-2. Exact; set if FV_WHOLE.
+typedef enum fv_whole {
+  FV_WHOLE,
+  FV_WHOLE_BEYOND,  // a whole number, but no int64_t
+  FV_WHOLE_NONE,    // another number, or none at all
+} fv_whole;
+fv_whole fv_parse_whole_i64(const char *s, size_t n, int64_t *out);
 
 #endif  // FOVEA_BASE_STR_H_

@@ -294,11 +294,13 @@ static fv_status set_element(tool *t, const spec *s, const fv_tensor_io *x, int6
     value_set(x->dtype, x->data, i, v);
     return FV_OK;
   }
-  if (x->dtype == FV_bool && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+  const bool truth = x->dtype == FV_bool && (!strcmp(text, "true") || !strcmp(text, "false"));
+  const fv_whole whole = truth ? FV_WHOLE : fv_parse_whole_i64(text, n, &k);
+  if (truth)
     k = text[0] == 't';
-  else if (!fv_parse_i64(text, n, &k))
+  else if (whole == FV_WHOLE_NONE)
     return usage_error(t, "%s: '%s' is no %s", s->by, text, dtype_name(x->dtype));
-  else if (!value_fits(x->dtype, k))
+  else if (whole == FV_WHOLE_BEYOND || !value_fits(x->dtype, k))
     return usage_error(t, "%s: '%s' is out of the range of %s", s->by, text, dtype_name(x->dtype));
   value_set_int(x->dtype, x->data, i, k);
   return FV_OK;

@@ -252,6 +252,9 @@ bool fv_xml_bool(fv_xml_cx *cx, const fv_xml_attr *a, bool dflt, bool *out);
 bool fv_xml_declared(fv_xml_cx *cx, const fv_xml_elem *e, fv_type *out);
 // Number literals: "2", "1.5", "false".
 bool fv_xml_is_literal(const char *s);
+// The type of a literal whose place does not say one: bool, i64 if it is written as an integer, or
+// f32.
+fv_dtype fv_xml_literal_type(const char *s);
 
 //===-- Values (value.c) --------------------------------------------------===//
 

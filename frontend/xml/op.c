@@ -75,12 +75,8 @@ static void type_literals(fv_xml_cx *cx, builder *b) {
       continue;
     if (!like && b->failed)
       continue;  // the sibling that would say is poisoned
-    int64_t whole;
-    fv_dtype t = like ? *like : FV_f32;
-    if (is_truth(b->literal[i]))
-      t = FV_bool;
-    else if (!like && fv_parse_i64(b->literal[i], strlen(b->literal[i]), &whole))
-      t = FV_i64;
+    const fv_dtype t =
+        like && !is_truth(b->literal[i]) ? *like : fv_xml_literal_type(b->literal[i]);
     b->in[i] = fv_xml_literal_value(cx, b->from[i], b->literal[i], t);
     b->failed |= !b->in[i];
   }

@@ -92,6 +92,13 @@ static fv_value *named(fv_xml_cx *cx, fv_xml_slice s, const char *word, const fv
   return NULL;
 }
 
+fv_dtype fv_xml_literal_type(const char *s) {
+  if (strcmp(s, "true") == 0 || strcmp(s, "false") == 0)
+    return FV_bool;
+  s += *s == '-';
+  return *s && s[strspn(s, "0123456789")] == '\0' ? FV_i64 : FV_f32;
+}
+
 fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like) {
   if (s.n == 0) {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, fv_xml_at_value(cx, s.attr, s.at),
@@ -102,12 +109,7 @@ fv_value *fv_xml_operand(fv_xml_cx *cx, fv_xml_slice s, const fv_dtype *like) {
     return fv_xml_weight(cx, s);
   const char *literal = fv_xml_literal(cx, s);
   if (literal) {
-    const bool truth = strcmp(literal, "true") == 0 || strcmp(literal, "false") == 0;
-    int64_t i;
-    const fv_dtype t = truth                                        ? FV_bool
-                       : fv_parse_i64(literal, strlen(literal), &i) ? FV_i64
-                                                                    : FV_f32;
-    return fv_xml_literal_value(cx, s, literal, like ? *like : t);
+    return fv_xml_literal_value(cx, s, literal, like ? *like : fv_xml_literal_type(literal));
   }
   const char *word = fv_xml_plain(cx, s);
   return word ? named(cx, s, word, like) : NULL;

@@ -193,6 +193,8 @@ const char *fv_scalar_name(fv_scalar_op op);
 int fv_scalar_arity(fv_scalar_op op);
 // Does v stay finite when it is rounded to t? (True for inf and nan themselves.)
 bool fv_scalar_holds(fv_dtype t, double v);
+// Is v an element of t, which is no float type?
+bool fv_scalar_fits(fv_dtype t, int64_t v);
 // Reads a number, or true or false, as an element of t. NULL, or why it is none:
 // "is no" or "is out of the range of", to be put between the text and the type.
 const char *fv_scalar_parse(fv_dtype t, const char *s, size_t n, fv_scalar *out);

@@ -15,15 +15,10 @@ static bool is_word(const char *s, size_t n, const char *word) {
   return n == strlen(word) && memcmp(s, word, n) == 0;
 }
 
-// Whole numbers may be written as a float would be: 2.0, 1e3.
-static bool parse_whole(const char *s, size_t n, int64_t *out) {
-  double v;
-  if (fv_parse_i64(s, n, out))
-    return true;
-  if (!fv_parse_double(s, n, &v) || !(v >= -0x1p63 && v < 0x1p63) || v != floor(v))
-    return false;
-  *out = (int64_t)v;
-  return true;
+bool fv_scalar_fits(fv_dtype t, int64_t v) {
+  uint64_t word = 0;
+  fv_scalar_store(t, &word, (fv_scalar){.i = v});
+  return !fv_dtype_is_float(t) && fv_scalar_load(t, &word).i == v;
 }
 
 const char *fv_scalar_parse(fv_dtype t, const char *s, size_t n, fv_scalar *out) {
@@ -38,11 +33,8 @@ const char *fv_scalar_parse(fv_dtype t, const char *s, size_t n, fv_scalar *out)
       return none;
     return fv_scalar_holds(t, out->f) ? NULL : beyond;
   }
-  if (!parse_whole(s, n, &out->i))
-    return none;
-  uint64_t word = 0;
-  fv_scalar_store(t, &word, *out);
-  if (fv_scalar_load(t, &word).i == out->i)
+  const fv_whole whole = fv_parse_whole_i64(s, n, &out->i);
+  if (whole == FV_WHOLE && fv_scalar_fits(t, out->i))
     return NULL;
-  return t == FV_bool ? none : beyond;
+  return t == FV_bool || whole == FV_WHOLE_NONE ? none : beyond;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ir/graph/attr_text.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct parse_ctx {
@@ -119,14 +120,17 @@ static fv_status parse_dims(parse_ctx *c, piece t, fv_attr *out) {
   return FV_OK;
 }
 
-static fv_status parse_float(parse_ctx *c, piece t, double *out) {
+static fv_status parse_float(parse_ctx *c, piece t, fv_attr *out) {
   t = trim(t);
-  if (t.n && fv_parse_double(t.p, t.n, out))
+  if (t.n && fv_parse_double(t.p, t.n, &out->f)) {
+    out->is_whole = fv_parse_whole_i64(t.p, t.n, &out->whole) == FV_WHOLE;
     return FV_OK;
-  int64_t i;  // an integer let may stand for a number
-  if (parse_int(c, t, &i) != FV_OK)
+  }
+  // An integer let may stand for a number.
+  if (parse_int(c, t, &out->whole) != FV_OK)
     return fail(c, t.p, "not a number");
-  *out = (double)i;
+  out->is_whole = true;
+  out->f = (double)out->whole;
   return FV_OK;
 }
 
@@ -148,7 +152,7 @@ static fv_status parse_dtype(parse_ctx *c, piece t, fv_dtype *out) {
 static fv_status parse_any(parse_ctx *c, piece t, fv_attr *out) {
   switch (c->info->kind) {
   case 'i': return parse_int(c, t, &out->i);
-  case 'f': return parse_float(c, t, &out->f);
+  case 'f': return parse_float(c, t, out);
   case 'b': return parse_bool(c, t, &out->b);
   case 's': out->s = fv_arena_strndup(c->arena, t.p, t.n); return FV_OK;
   case 'I': return parse_ints(c, t, out);
@@ -186,7 +190,12 @@ fv_status fv_attr_parse(fv_node *n, const fv_param_info *a, const char *text, si
 void fv_attr_print(const fv_xpool *p, fv_str *out, const fv_attr *a, const fv_xprint *how) {
   switch (a->kind) {
   case 'i': fv_str_printf(out, "%lld", (long long)a->i); break;
-  case 'f': fv_str_double(out, a->f); break;
+  case 'f':
+    if (a->is_whole && fabs(a->f) > 0x1p53)
+      fv_str_printf(out, "%lld", (long long)a->whole);
+    else
+      fv_str_double(out, a->f);
+    break;
   case 'b': fv_str_puts(out, a->b ? "true" : "false"); break;
   case 's': fv_str_puts(out, a->s); break;
   case 't': fv_str_puts(out, fv_dtype_name(a->t)); break;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Construction of modules, graphs, regions and nodes, and walks over them.
+#include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -233,7 +234,9 @@ void fv_attr_set_int(fv_node *n, const char *name, int64_t v) {
   set_attr(n, name, (fv_attr){.kind = 'i', .i = v});
 }
 void fv_attr_set_float(fv_node *n, const char *name, double v) {
-  set_attr(n, name, (fv_attr){.kind = 'f', .f = v});
+  const bool whole = v >= -0x1p63 && v < 0x1p63 && v == floor(v);
+  set_attr(n, name,
+           (fv_attr){.kind = 'f', .f = v, .is_whole = whole, .whole = whole ? (int64_t)v : 0});
 }
 void fv_attr_set_bool(fv_node *n, const char *name, bool v) {
   set_attr(n, name, (fv_attr){.kind = 'b', .b = v});
@@ -264,6 +267,7 @@ uint64_t fv_attr_hash(uint64_t seed, const fv_attr *a) {
   case 'D': return fv_hash64(a->dims, sizeof *a->dims * (size_t)a->n, h);
   case 'b': return fv_hash64(&a->b, sizeof a->b, h);
   case 't': return fv_hash64(&a->t, sizeof a->t, h);
+  case 'f': return fv_hash64(&a->whole, sizeof a->whole, fv_hash64(&a->f, sizeof a->f, h));
   default: return fv_hash64(&a->i, sizeof a->i, h);
   }
 }
@@ -277,6 +281,7 @@ bool fv_attr_eq(const fv_attr *a, const fv_attr *b) {
   case 'D': return memcmp(a->dims, b->dims, sizeof *a->dims * (size_t)a->n) == 0;
   case 'b': return a->b == b->b;
   case 't': return a->t == b->t;
+  case 'f': return memcmp(&a->f, &b->f, sizeof a->f) == 0 && a->whole == b->whole;
   default: return a->i == b->i;
   }
 }

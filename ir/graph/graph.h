@@ -149,11 +149,15 @@ const char *fv_attr_kind_name(char kind);        // as in the schema, "int"; NUL
 //===-- Attributes --------------------------------------------------------===//
 
 typedef struct fv_attr {
-  char kind;  // as in fv_param_info; 0 = not given and no default
-  int n;      // ints, dims
+  char kind;      // as in fv_param_info; 0 = not given and no default
+  bool is_whole;  // float: a whole number that an int64_t holds, `whole`
+  int n;          // ints, dims
   union {
     int64_t i;
-    double f;
+    struct {
+      double f;       // the nearest one
+      int64_t whole;  // exact, for integer types
+    };
     bool b;
     const char *s;
     fv_dtype t;

@@ -198,16 +198,17 @@ fv_status fv_sem_expr(fv_sem *s, const char *attr, const fv_expr **out) {
 }
 
 fv_status fv_sem_literal(fv_sem *s, const char *attr, fv_dtype t, const fv_expr **out) {
-  const double v = fv_attr_float(s->node, attr);
-  if (fv_dtype_is_float(t) && fv_scalar_holds(t, v)) {
-    *out = fv_x_lit_f(s->pool, t, v);
+  const fv_attr *a = fv_attr_get(s->node, attr);
+  if (fv_dtype_is_float(t) && fv_scalar_holds(t, a->f)) {
+    *out = fv_x_lit_f(s->pool, t, a->f);
     return FV_OK;
   }
-  const int bits = 8 * fv_dtype_size(t);
-  const double lo = t == FV_bool || t == FV_u8 ? 0 : -ldexp(1, bits - 1);
-  const double end = t == FV_bool ? 2 : t == FV_u8 ? 256 : ldexp(1, bits - 1);
-  if (fv_dtype_is_float(t) || !(v >= lo && v < end) || v != floor(v))
-    return fv_sem_error(s, "%s = %g cannot be represented in %s", attr, v, fv_dtype_name(t));
-  *out = fv_x_lit_i(s->pool, t, (int64_t)v);
-  return FV_OK;
+  if (a->is_whole && fv_scalar_fits(t, a->whole)) {
+    *out = fv_x_lit_i(s->pool, t, a->whole);
+    return FV_OK;
+  }
+  return fv_sem_error(s, "%s = %s cannot be represented in %s", attr,
+                      a->is_whole ? fv_arena_printf(s->arena, "%lld", (long long)a->whole)
+                                  : fv_arena_printf(s->arena, "%g", a->f),
+                      fv_dtype_name(t));
 }

@@ -224,31 +224,32 @@ fv_status fv_sem_softplus(fv_sem *s) {
 
 // A bound in the dtype of x; one beyond the range of an integer type becomes
 // the end of that range.
-static const fv_expr *bound(fv_sem *s, const fv_expr *x, double v, bool lower) {
+static const fv_expr *bound(fv_sem *s, const fv_expr *x, const fv_attr *a, bool lower) {
   const fv_dtype t = (fv_dtype)x->dtype;
   if (fv_dtype_is_float(t))
-    return lit(s, x, v);
+    return lit(s, x, a->f);
   const int bits = 8 * fv_dtype_size(t);
   const int64_t hi = t == FV_u8 ? 255 : (int64_t)(UINT64_MAX >> (65 - bits));
   const int64_t lo = t == FV_u8 ? 0 : -hi - 1;
-  v = lower ? ceil(v) : floor(v);  // the integers within [min, max]
-  const int64_t i = v <= (double)lo                            ? lo
-                    : v >= ldexp(1, t == FV_u8 ? 8 : bits - 1) ? hi
-                                                               : (int64_t)v;
-  return fv_x_lit_i(s->pool, t, i);
+  const double v = lower ? ceil(a->f) : floor(a->f);  // the integers within [min, max]
+  const int64_t i = a->is_whole   ? a->whole
+                    : v < -0x1p63 ? INT64_MIN
+                    : v >= 0x1p63 ? INT64_MAX
+                                  : (int64_t)v;
+  return fv_x_lit_i(s->pool, t, i < lo ? lo : i > hi ? hi : i);
 }
 
 fv_status fv_sem_clip(fv_sem *s) {
   FV_TRY(begin(s, 1, FV_CLASS_NUMBER));
-  const double lo = fv_attr_float(s->node, "min");
-  const double hi = fv_attr_float(s->node, "max");
-  if (isnan(lo) || isnan(hi))
+  const fv_attr *lo = fv_attr_get(s->node, "min");
+  const fv_attr *hi = fv_attr_get(s->node, "max");
+  if (isnan(lo->f) || isnan(hi->f))
     return fv_sem_error(s, "min and max must be numbers, not NaN");
   const fv_expr *x = arg(s, 0);
   const fv_expr *y = x;
-  if (lo != -INFINITY)
+  if (lo->f != -INFINITY)
     y = fv_sem_x2(s, FV_X_MAX, y, bound(s, x, lo, true));
-  if (hi != INFINITY)
+  if (hi->f != INFINITY)
     y = fv_sem_x2(s, FV_X_MIN, y, bound(s, x, hi, false));
   return end(s, y);
 }

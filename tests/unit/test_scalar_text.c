@@ -13,27 +13,41 @@ static const char *read(fv_dtype t, const char *text, fv_scalar *out) {
   return fv_scalar_parse(t, text, strlen(text), out);
 }
 
-// Every integer around the ends of every integer type, in three spellings.
+// A 65-bit number in one of several spellings of the same.
+static void spell(char *text, size_t room, __int128 v, int form) {
+  const char *const sign = v < 0 ? "-" : "";
+  const unsigned long long n = (unsigned long long)(v < 0 ? -v : v);
+  switch (form) {
+  case 0: (void)snprintf(text, room, "%s%llu", sign, n); return;
+  case 1: (void)snprintf(text, room, "%s%llu.0", sign, n); return;
+  case 2: (void)snprintf(text, room, "%s%llue0", sign, n); return;
+  case 3: (void)snprintf(text, room, "%s%llu00E-2", sign, n); return;
+  default:
+    (void)snprintf(text, room, "%s000%llu.%010llue+10", sign, n / 10000000000, n % 10000000000);
+    return;
+  }
+}
+
+// Every integer around the ends of every integer type, and around 2^53.
 static void integers(void **state) {
   (void)state;
-  static const fv_dtype types[] = {FV_i8, FV_u8, FV_i16, FV_i32};
-  static const int64_t lo[] = {INT8_MIN, 0, INT16_MIN, INT32_MIN};
-  static const int64_t hi[] = {INT8_MAX, UINT8_MAX, INT16_MAX, INT32_MAX};
+  static const fv_dtype types[] = {FV_i8, FV_u8, FV_i16, FV_i32, FV_i64};
+  static const int64_t lo[] = {INT8_MIN, 0, INT16_MIN, INT32_MIN, INT64_MIN};
+  static const int64_t hi[] = {INT8_MAX, UINT8_MAX, INT16_MAX, INT32_MAX, INT64_MAX};
+  const int64_t around[] = {-(INT64_C(1) << 53), INT64_C(1) << 53};
   for (size_t k = 0; k < FV_COUNTOF(types); k++)
-    for (int64_t d = -300; d <= 300; d++)
-      for (int end = 0; end < 2; end++) {
-        const int64_t v = (end ? hi[k] : lo[k]) + d;
+    for (int d = -1100; d <= 1100; d++)
+      for (int at = 0; at < 4; at++) {
+        const __int128 v = (__int128)(at < 2 ? around[at] : at == 2 ? lo[k] : hi[k]) + d;
         const bool fits = v >= lo[k] && v <= hi[k];
-        for (int form = 0; form < 3; form++) {
+        for (int form = 0; form < 5; form++) {
           char text[64];
-          (void)snprintf(text, sizeof text,
-                         form == 0   ? "%lld"
-                         : form == 1 ? "%lld.0"
-                                     : "%llde0",
-                         (long long)v);
+          spell(text, sizeof text, v, form);
           fv_scalar got = {0};
-          assert_int_equal(read(types[k], text, &got) == NULL, fits);
-          assert_true(!fits || got.i == v);
+          const char *why = read(types[k], text, &got);
+          if ((why == NULL) != fits || (fits && got.i != v))
+            fail_msg("%s as %s: %s", text, fv_dtype_name(types[k]), why ? why : "another number");
+          assert_true(fits || strcmp(why, "is out of the range of") == 0);
         }
       }
   fv_scalar v;

@@ -226,12 +226,52 @@ static int tear_down(void **state) {
   return 0;
 }
 
+static void whole_numbers(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    fv_whole want;
+    int64_t value;
+  } row[] = {
+      {"0", FV_WHOLE, 0},
+      {"-0.0", FV_WHOLE, 0},
+      {"0e999999999999999999999", FV_WHOLE, 0},
+      {"0.000e-5", FV_WHOLE, 0},
+      {"1e18", FV_WHOLE, 1000000000000000000},
+      {"1e19", FV_WHOLE_BEYOND, 0},
+      {"1e999999999999999999999", FV_WHOLE_BEYOND, 0},
+      {"1e-999999999999999999999", FV_WHOLE_NONE, 0},
+      {"12.50e1", FV_WHOLE, 125},
+      {"12.50e0", FV_WHOLE_NONE, 0},
+      {"12500e-2", FV_WHOLE, 125},
+      {"12500e-3", FV_WHOLE_NONE, 0},
+      {".5e1", FV_WHOLE, 5},
+      {"5.", FV_WHOLE, 5},
+      {"-9223372036854775808.000", FV_WHOLE, INT64_MIN},
+      {"9223372036854775808", FV_WHOLE_BEYOND, 0},
+      {"0.9223372036854775807e19", FV_WHOLE, INT64_MAX},
+      {"", FV_WHOLE_NONE, 0},
+      {"-", FV_WHOLE_NONE, 0},
+      {".", FV_WHOLE_NONE, 0},
+      {"1e", FV_WHOLE_NONE, 0},
+      {"inf", FV_WHOLE_NONE, 0},
+      {"1.2.3", FV_WHOLE_NONE, 0},
+  };
+  for (size_t i = 0; i < FV_COUNTOF(row); i++) {
+    int64_t v = 0;
+    const fv_whole got = fv_parse_whole_i64(row[i].text, strlen(row[i].text), &v);
+    if (got != row[i].want || v != row[i].value)
+      fail_msg("'%s': %d, %lld", row[i].text, (int)got, (long long)v);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(strings_grow),      cmocka_unit_test(doubles_are_short),
       cmocka_unit_test(doubles_read_back), cmocka_unit_test(locales_do_not_matter),
       cmocka_unit_test(json_doubles),      cmocka_unit_test(integers),
       cmocka_unit_test(doubles),           cmocka_unit_test(json_is_escaped),
+      cmocka_unit_test(whole_numbers),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
