@@ -5,6 +5,7 @@
 #include "interpreter.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,50 +17,63 @@ struct fv_device {
 
 //===-- Options -------------------------------------------------------------===//
 
-// X(id, key, least, most, initial, doc)
-#define MACHINE(X)                                                                               \
-  X(LANES, "lanes", 1, 16, 8, "f32 in a vector, 1 to 16 (default: 8)")                           \
-  X(REGISTERS, "registers", 4, 64, 16, "vector registers, 4 to 64 (default: 16)")                \
-  X(FMA, "fma", 0, 1, 1, "1: it multiplies and adds with one rounding (default), 0: not")        \
-  X(L1, "l1_bytes", 1024, 1 << 24, 32 << 10, "first cache, from 1024 on (default: 32768)")       \
-  X(L2, "l2_bytes", 1024, 1 << 28, 512 << 10, "second cache, from 1024 on (default: 524288)")    \
-  X(GROUP, "group", 1, 1024, 1, "work-items of a block, a power of two up to 1024 (default: 1)") \
-  X(LOOPS, "loops", 0, 1, 0,                                                                     \
+enum { ANY, POWERS };  // of two
+
+// X(id, key, least, most, which, initial, doc)
+#define MACHINE(X)                                                                             \
+  X(LANES, "lanes", 1, 16, POWERS, 8, "f32 in a vector, a power of two up to 16 (default: 8)") \
+  X(REGISTERS, "registers", 4, 64, ANY, 16, "vector registers, 4 to 64 (default: 16)")         \
+  X(FMA, "fma", 0, 1, ANY, 1, "1: it multiplies and adds with one rounding (default), 0: not") \
+  X(L1, "l1_bytes", 1024, 1 << 24, ANY, 32 << 10,                                              \
+    "first cache, from 1024 to 2^24 (default: 32768)")                                         \
+  X(L2, "l2_bytes", 1024, 1 << 28, ANY, 512 << 10,                                             \
+    "second cache, from 1024 to 2^28 (default: 524288)")                                       \
+  X(GROUP, "group", 1, 1024, POWERS, 1,                                                        \
+    "work-items of a block, a power of two up to 1024 (default: 1)")                           \
+  X(LOOPS, "loops", 0, 1, ANY, 0,                                                              \
     "1: work-items are loops, as on a CPU; 0: it runs them and refuses races (default)")
 
 enum {
-#define X(id, key, least, most, initial, doc) id,
+#define X(id, key, least, most, which, initial, doc) id,
   MACHINE(X)
 #undef X
       OPTIONS
 };
 
 static const fv_option_info options_of[] = {
-#define X(id, key, least, most, initial, doc) {key, "N", doc, 0, 0},
+#define X(id, key, least, most, which, initial, doc) {key, "N", doc, 0, 0},
     MACHINE(X)
 #undef X
         {.key = NULL}};
 
 static const struct {
   long least, most, initial;
+  int which;
 } range[] = {
-#define X(id, key, least, most, initial, doc) {least, most, initial},
+#define X(id, key, least, most, which, initial, doc) {least, most, initial, which},
     MACHINE(X)
 #undef X
 };
+
+static bool in_range(int i, const char *text, long *value) {
+  char *end;
+  errno = 0;
+  *value = strtol(text, &end, 10);
+  const bool number = (*text == '-' || (*text >= '0' && *text <= '9')) && !*end && !errno;
+  return number && *value >= range[i].least && *value <= range[i].most &&
+         (range[i].which == ANY || (*value & (*value - 1)) == 0);
+}
 
 static int32_t read_option(const fv_host *host, fv_report *r, const fv_option *o, long *value) {
   for (int i = 0; i < OPTIONS; i++) {
     if (strcmp(options_of[i].key, o->key) != 0)
       continue;
-    char *end, line[256];
-    errno = 0;
-    value[i] = strtol(o->value, &end, 10);
-    if (!errno && !*end && end != o->value && value[i] >= range[i].least &&
-        value[i] <= range[i].most)
+    if (in_range(i, o->value, &value[i]))
       return FV_PLUGIN_OK;
-    snprintf(line, sizeof line, "interpreter: %s='%.64s' is no number from %ld to %ld", o->key,
-             o->value, range[i].least, range[i].most);
+    char line[256];
+    snprintf(line, sizeof line, "interpreter: %s='%.64s' is no %s from %ld to %ld", o->key,
+             o->value, range[i].which == POWERS ? "power of two" : "number", range[i].least,
+             range[i].most);
     return host->error(r, FV_PLUGIN_ARG, line);
   }
   return FV_PLUGIN_OK;
@@ -78,8 +92,6 @@ static int32_t open_device(const fv_host *host, const fv_option *options, size_t
     if (s != FV_PLUGIN_OK)
       return s;
   }
-  if (value[GROUP] & (value[GROUP] - 1))
-    return host->error(r, FV_PLUGIN_ARG, "interpreter: group= is no power of two");
   fv_device *d = calloc(1, sizeof *d);
   if (!d)
     return FV_PLUGIN_OOM;
