@@ -164,7 +164,8 @@ uint32_t lw_value_buffer(lw *l, const fv_value *v) {
     const fv_lbuffer a = {.space = FV_SPACE_ARENA,
                           .dtype = v->type.dtype,
                           .bytes = lw_type_room(l, &t),
-                          .name = v->name};
+                          .name = v->name,
+                          .span = v->def ? fv_node_span(v->def) : NULL};
     b = lw_new_buffer(l, &a);
   }
   l->buffer[v->id] = b;

@@ -3,8 +3,32 @@
 
 #include <string.h>
 
+#include "base/checked.h"
 #include "lower/host.h"
 #include "lower/variant.h"
+
+static bool has_room(const lw *l, const fv_expr *bytes) {
+  int64_t n = fv_x_range(l->pool, bytes, NULL, 0).lo;
+  if (!fv_x_has(bytes, FV_XF_SYM) && !fv_x_eval_i64(bytes, NULL, &n))
+    return false;  // above 64 bits
+  return n <= FV_MAX_BYTES;
+}
+
+// Buffers have room for the largest dims that the run may set: there must be a run for which that
+// is within the limit.
+static fv_status check_room(lw *l, const fv_graph *g) {
+  const fv_lentry *e = l->entry;
+  fv_status result = FV_OK;
+  for (size_t i = 0; i < e->n_buffer; i++) {
+    const fv_lbuffer *b = &e->buffer[i];
+    if (b->bytes && !has_room(l, b->bytes))
+      result = fv_error(l->diag, FV_ERR_LIMIT, b->span ? b->span : g->span,
+                        "the room for '%s', at the largest dims that a run may set, is above the "
+                        "limit of %lld bytes: lower the max of what sets them",
+                        b->name ? b->name : "a value", (long long)FV_MAX_BYTES);
+  }
+  return result;
+}
 
 static fv_status lower_graph(lw *l, fv_graph *g, bool groups_only) {
   l->layout = NULL;
@@ -17,7 +41,8 @@ static fv_status lower_graph(lw *l, fv_graph *g, bool groups_only) {
     return FV_OK;
   }
   lw_choose_layouts(l, g);
-  return lw_host_entry(l, g);
+  FV_TRY(lw_host_entry(l, g));
+  return check_room(l, g);
 }
 
 fv_status fv_lower(const fv_module *given, const fv_target *target, bool groups_only,

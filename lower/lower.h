@@ -31,7 +31,8 @@ typedef struct fv_lbuffer {
   const fv_expr *bytes;   // ARENA
   const fv_expr *stride;  // optional: bytes added to the address
   uint32_t first, last;
-  const char *name;  // of a value it holds, for people
+  const char *name;     // of a value it holds, for people
+  const fv_span *span;  // of that value, or NULL
 } fv_lbuffer;
 
 // A host instruction with expressions; mirrors fv_hinst.

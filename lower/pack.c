@@ -27,7 +27,8 @@ uint32_t lw_packed_buffer(lw *l, const fv_value *v, const fv_layout *layout, fv_
     const fv_lbuffer a = {.space = FV_SPACE_ARENA,
                           .dtype = v->type.dtype,
                           .bytes = lw_type_room(l, out_type),
-                          .name = v->name};
+                          .name = v->name,
+                          .span = v->def ? fv_node_span(v->def) : NULL};
     e.buffer = lw_new_buffer(l, &a);
     const lw_copy c = {
         .src = v, .src_buffer = lw_value_buffer(l, v), .dst_buffer = e.buffer, .dst = *out_type};

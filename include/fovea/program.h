@@ -98,7 +98,7 @@ typedef struct fv_prog_buffer {
 // (results) alone. Other slots are 0
 // until they are written. Loops nest; IF jumps forward and stays in its loop.
 // SCALAR takes every primitive that integers have; NOT is that of bool (1 if the
-// slot is 0, else 0), CAST and BITCAST copy.
+// slot is 0, else 0), CAST and BITCAST copy. What does not fit 64 bits fails the run.
 //   X(id, operands)
 #define FV_HOP_TABLE(X)                                                                    \
   X(LITERAL, "slot a = literals[b]")                                                       \

@@ -60,12 +60,18 @@ static void set_value(scope *s, const fv_value *v, fv_array a) {
   *value_of(s, v) = a;
 }
 
+// What fv_x_eval_kept gave no value for.
+static fv_status no_value(const scope *s, const fv_span *span, const char *what) {
+  return fv_error(s->diag, FV_ERR_RUN, span, "%s %s", what,
+                  fv_x_overflowed(s->kept) ? "does not fit 64 bits" : "cannot be computed");
+}
+
 static fv_status make_array(scope *s, const fv_value *v, fv_array *out) {
   *out = (fv_array){.dtype = v->type.dtype, .rank = v->type.rank};
   const fv_span *span = v->def ? fv_node_span(v->def) : NULL;
   for (int d = 0; d < v->type.rank; d++)
     if (!fv_x_eval_kept(v->type.dim[d], s->symbol, s->kept, &out->dim[d]))
-      return fv_error(s->diag, FV_ERR_RUN, span, "a dim cannot be computed");
+      return no_value(s, span, "a dim");
   int64_t bytes;
   if (!fv_bytes_i64(out->dim, out->rank, fv_dtype_size(out->dtype), &bytes))
     return fv_error(s->diag, FV_ERR_LIMIT, span, "a result is too large");
@@ -185,9 +191,9 @@ static fv_status eval_kernel(scope *s, const fv_node *n, const fv_array *const *
   int64_t *scalar = FV_NEW_N(s->scratch, int64_t, k->code.n_scalar), grid = 1, scratch = 0;
   for (uint32_t i = 0; i < k->code.n_scalar; i++)
     if (!fv_x_eval_kept(k->scalar[i], s->symbol, s->kept, &scalar[i]))
-      return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a size cannot be computed");
+      return no_value(s, fv_node_span(n), "a size");
   if (k->scratch_bytes && !fv_x_eval_kept(k->scratch_bytes, s->symbol, s->kept, &scratch))
-    return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a size cannot be computed");
+    return no_value(s, fv_node_span(n), "a size");
   for (int i = 0; i < n->meaning->grid_rank; i++)
     grid *= out[0].dim[i];
   const int32_t failed = fv_kernel_interpret(&k->code, s->scratch, buf, scalar,
@@ -241,7 +247,7 @@ static fv_status reserve_symbols(scope *s, const fv_node *n) {
   for (int i = 0; i < n->meaning->n_defined; i++) {
     const fv_defined *d = &n->meaning->defined[i];
     if (!fv_x_eval_kept(d->max, s->symbol, s->kept, &s->symbol[d->symbol]))
-      return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a bound cannot be computed");
+      return no_value(s, fv_node_span(n), "a bound");
   }
   return FV_OK;
 }
@@ -267,7 +273,7 @@ static fv_status define_symbols(scope *s, const fv_node *n, fv_array *out) {
   for (int i = 0; n->meaning->n_defined && i < n->n_out; i++)
     for (int d = 0; d < out[i].rank; d++)
       if (!fv_x_eval_kept(n->out[i]->type.dim[d], s->symbol, s->kept, &out[i].dim[d]))
-        return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "a dim cannot be computed");
+        return no_value(s, fv_node_span(n), "a dim");
   return FV_OK;
 }
 
@@ -326,7 +332,7 @@ static fv_status eval_require(scope *s, const fv_node *n) {
   const fv_condition c = fv_node_condition(n);
   int64_t a, b;
   if (!fv_x_eval_kept(c.a, s->symbol, s->kept, &a) || !fv_x_eval_kept(c.b, s->symbol, s->kept, &b))
-    return fv_error(s->diag, FV_ERR_RUN, c.span, "%s: a number cannot be computed", c.text);
+    return no_value(s, c.span, fv_arena_printf(s->scratch, "%s: a number", c.text));
   if (fv_relation_holds(c.relation, a, b))
     return FV_OK;
   fv_str left = {.arena = s->ar}, right = {.arena = s->ar};
@@ -409,8 +415,11 @@ static void add_slice(scope *s, slices *l, fv_array a) {
 
 static fv_status start_loop(scope *s, const fv_node *n, loop_run *l) {
   *l = (loop_run){.n = n};
-  if (!fv_x_eval_kept(fv_attr_get(n, "trips")->x, s->symbol, s->kept, &l->trips) || l->trips < 0)
-    return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "the number of trips is unknown");
+  if (!fv_x_eval_kept(fv_attr_get(n, "trips")->x, s->symbol, s->kept, &l->trips))
+    return no_value(s, fv_node_span(n), "the number of trips");
+  if (l->trips < 0)
+    return fv_error(s->diag, FV_ERR_RUN, fv_node_span(n), "the number of trips is %lld",
+                    (long long)l->trips);
   l->carry = fv_arena_take(s->ar, (size_t)n->n_in * sizeof *l->carry + 1);
   for (int i = 0; i < n->n_in; i++)
     l->carry[i] = share(value_of(s, n->in[i]));

@@ -364,6 +364,9 @@ static fv_status run_nest(const fv_node *n, const fv_nest *t, fv_arena *ar, cons
     x.post = fv_step_of(&x, t->post);
     fv_mark_late(&x, x.post);
   }
+  if (x.overflowed)
+    return fv_error(diag, FV_ERR_RUN, fv_node_span(n),
+                    "a size that follows from the dims does not fit 64 bits");
   run_loops(&x, out);
   if (x.failed)
     return fv_error(diag, FV_ERR_RUN, fv_node_span(n), "%s", t->check_text);

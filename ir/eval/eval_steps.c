@@ -73,6 +73,9 @@ static want want_of(nest_eval *x, const fv_expr *e) {
   } else if (e->kind == FV_E_OP && !fv_x_has(e, FV_XF_INDEX | FV_XF_LOAD) &&
              fv_x_eval_kept(e, x->symbol, x->kept, &w.value)) {
     w.known = true;
+  } else if (e->kind == FV_E_OP && !fv_x_has(e, FV_XF_INDEX | FV_XF_LOAD) &&
+             fv_x_has(e, FV_XF_SYM) && fv_x_overflowed(x->kept)) {
+    x->overflowed = w.known = true;  // numbers of dims are exact; only elements wrap around
   } else if (e->kind == FV_E_OP) {
     w.n_need = e->n;
     memcpy(w.need, e->arg, e->n * sizeof *e->arg);

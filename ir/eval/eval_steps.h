@@ -63,6 +63,7 @@ typedef struct nest_eval {
   int value, post, check;
   int target[FV_MAX_RANK];  // of a scatter
   bool failed;              // a check
+  bool overflowed;          // a number of dims does not fit 64 bits
 } nest_eval;
 
 // The step of e; made with all that it needs. The lane and the extents are set.

@@ -173,6 +173,7 @@ bool fv_x_eval_i64(const fv_expr *e, const int64_t *symbol_values, int64_t *out)
 typedef struct fv_xvalues fv_xvalues;
 fv_xvalues *fv_xvalues_create(fv_arena *ar);
 bool fv_x_eval_kept(const fv_expr *e, const int64_t *symbol_values, fv_xvalues *kept, int64_t *out);
+bool fv_x_overflowed(const fv_xvalues *kept);  // is that why the last one gave no value?
 
 //===-- Scalars: the one evaluator ---------------------------------------===//
 

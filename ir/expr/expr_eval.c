@@ -17,7 +17,8 @@ typedef struct eval_slot {
 // Values by expression: open addressing.
 struct fv_xvalues {
   eval_slot *slot, local[EVAL_LOCAL];
-  size_t n, cap;  // a power of two
+  size_t n, cap;   // a power of two
+  bool overflows;  // the last evaluation left 64 bits
 };
 
 typedef struct evaluator {
@@ -98,26 +99,29 @@ static bool eval_push(evaluator *v, const fv_expr *e) {
   return true;
 }
 
-static bool eval_op(const fv_expr *e, const fv_scalar *a, fv_scalar *out) {
+// Of i64 and without a division by 0: does the value of e fit?
+static bool overflows(const fv_expr *e, const fv_scalar *a) {
+  int64_t r = 0;
+  switch (e->op) {
+  case FV_X_ADD: return !fv_add_i64(a[0].i, a[1].i, &r);
+  case FV_X_SUB: return !fv_sub_i64(a[0].i, a[1].i, &r);
+  case FV_X_MUL: return !fv_mul_i64(a[0].i, a[1].i, &r);
+  case FV_X_MAD: return !fv_mul_i64(a[0].i, a[1].i, &r) || !fv_add_i64(r, a[2].i, &r);
+  case FV_X_NEG:
+  case FV_X_ABS: return a[0].i == INT64_MIN;
+  case FV_X_DIV:
+  case FV_X_FLOORDIV: return a[0].i == INT64_MIN && a[1].i == -1;
+  default: return false;
+  }
+}
+
+static bool eval_op(evaluator *v, const fv_expr *e, const fv_scalar *a, fv_scalar *out) {
   const fv_dtype t = (fv_dtype)e->arg[e->op == FV_X_SELECT ? 1 : 0]->dtype;
   const bool divides = e->op == FV_X_DIV || e->op == FV_X_FLOORDIV || e->op == FV_X_MOD;
-  if (t == FV_i64) {
-    int64_t r = 0;
-    switch (e->op) {
-    case FV_X_ADD: out->i = 0; return fv_add_i64(a[0].i, a[1].i, &out->i);
-    case FV_X_SUB: out->i = 0; return fv_sub_i64(a[0].i, a[1].i, &out->i);
-    case FV_X_MUL: out->i = 0; return fv_mul_i64(a[0].i, a[1].i, &out->i);
-    case FV_X_MAD: return fv_mul_i64(a[0].i, a[1].i, &r) && fv_add_i64(r, a[2].i, &out->i);
-    case FV_X_NEG:
-    case FV_X_ABS:
-      if (a[0].i == INT64_MIN)
-        return false;
-      break;
-    default:
-      if (divides && (a[1].i == 0 || (a[1].i == -1 && a[0].i == INT64_MIN)))
-        return false;
-    }
-  } else if (divides && !fv_dtype_is_float(t) && a[1].i == 0) {
+  if (divides && !fv_dtype_is_float(t) && a[1].i == 0)
+    return false;
+  if (t == FV_i64 && overflows(e, a)) {
+    v->kept->overflows = true;
     return false;
   }
   *out = fv_scalar_eval((fv_scalar_op)e->op, t, (fv_dtype)e->dtype, a[0], a[1], a[2]);
@@ -145,7 +149,7 @@ static bool eval_step(evaluator *v) {
         return eval_push(v, e->arg[i]);
       a[i] = s->v;
     }
-    if (!eval_op(e, a, &r))
+    if (!eval_op(v, e, a, &r))
       return false;
   } else {
     return false;
@@ -161,6 +165,7 @@ bool fv_x_eval_kept(const fv_expr *e, const int64_t *symbol_values, fv_xvalues *
   v.stack = v.stack_local;
   values_init(&v.own);
   v.kept = kept ? kept : &v.own;
+  v.kept->overflows = false;
   const eval_slot *known = e->dtype == FV_i64 ? values_find(table_of(&v, e), e) : NULL;
   bool ok = known && (known->e || eval_push(&v, e));
   while (ok && v.n_stack > 0)
@@ -171,6 +176,10 @@ bool fv_x_eval_kept(const fv_expr *e, const int64_t *symbol_values, fv_xvalues *
     free(v.stack);
   values_fini(&v.own);
   return ok;
+}
+
+bool fv_x_overflowed(const fv_xvalues *kept) {
+  return kept->overflows;
 }
 
 bool fv_x_eval_i64(const fv_expr *e, const int64_t *symbol_values, int64_t *out) {

@@ -237,13 +237,11 @@ static int32_t run_bind_section(fv_exec_ctx *c, ex_entry *e) {
 }
 
 // " (K = 5, P = 3)" behind the error.
-static void tell_symbols(fv_exec_ctx *c, const ex_entry *e, const fv_prog_condition *k) {
-  const uint32_t *y = fv_exec_table(&c->image, k->symbols);
+void ex_tell_symbols(fv_exec_ctx *c, const ex_entry *e, const uint32_t *y, uint32_t n) {
   size_t at = strlen(c->error);
-  for (uint32_t i = 0; i < k->symbols.count && at < sizeof c->error; i++)
+  for (uint32_t i = 0; i < n && at < sizeof c->error; i++)
     at += (size_t)snprintf(c->error + at, sizeof c->error - at, "%s%s = %lld%s", i ? ", " : " (",
-                           ex_symbol_name(c, y[i]), (long long)e->slot[y[i]],
-                           i + 1 < k->symbols.count ? "" : ")");
+                           ex_symbol_name(c, y[i]), (long long)e->slot[y[i]], i + 1 < n ? "" : ")");
 }
 
 int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_t failure) {
@@ -255,7 +253,7 @@ int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_
       k->relation, fv_exec_string(&c->image, k->a_name), fv_exec_string(&c->image, k->b_name));
   (void)ex_fail(c, failure, FV_CONDITION_FAILS, fv_exec_string(&c->image, k->text), w.a, w.a_is,
                 (long long)a, w.between, w.b, w.b_is, (long long)b, w.behind);
-  tell_symbols(c, e, k);
+  ex_tell_symbols(c, e, fv_exec_table(&c->image, k->symbols), k->symbols.count);
   return failure;
 }
 

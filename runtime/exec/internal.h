@@ -96,7 +96,8 @@ int32_t ex_device_failed(fv_exec_ctx *c, const char *what);  // with the device'
 const char *ex_symbol_name(const fv_exec_ctx *c, uint32_t symbol);
 
 // scalar.c: primitive on i64 slots.
-int64_t ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c);
+// False: what it gives does not fit 64 bits.
+bool ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c, int64_t *out);
 int ex_scalar_arity(uint32_t op);  // 0: not allowed in host programs
 
 // Bytes of dims; false if negative or over the limit.
@@ -126,6 +127,7 @@ int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_
 int32_t ex_check_overlaps(fv_exec_ctx *c, ex_entry *e);
 
 // run.c: one instruction of the kinds that a bind section has.
+void ex_tell_symbols(fv_exec_ctx *c, const ex_entry *e, const uint32_t *y, uint32_t n);
 int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h);
 
 #endif  // FOVEA_RUNTIME_EXEC_INTERNAL_H_

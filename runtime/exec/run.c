@@ -13,14 +13,22 @@ static int32_t damaged(fv_exec_ctx *c, const char *what) {
   return ex_fail(c, FV_MODEL_ERR_IMAGE, "the program is damaged: %s", what);
 }
 
+// What is computed from the symbols does not fit 64 bits.
+static int32_t too_large(fv_exec_ctx *c, const ex_entry *e) {
+  (void)ex_fail(c, FV_MODEL_ERR_LIMIT, "a size that follows from the dims does not fit 64 bits");
+  ex_tell_symbols(c, e, e->used, e->prog->used_symbols.count);
+  return FV_MODEL_ERR_LIMIT;
+}
+
 int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   switch (h->op) {
   case FV_H_LITERAL: e->slot[h->a] = e->literal[h->b]; return FV_MODEL_OK;
   case FV_H_SCALAR: {
     const int arity = ex_scalar_arity(h->n);
-    e->slot[h->a] = ex_scalar(h->n, e->slot[h->b], arity > 1 ? e->slot[h->c] : 0,
-                              arity > 2 ? e->slot[h->d] : 0);
-    return FV_MODEL_OK;
+    return ex_scalar(h->n, e->slot[h->b], arity > 1 ? e->slot[h->c] : 0,
+                     arity > 2 ? e->slot[h->d] : 0, &e->slot[h->a])
+               ? FV_MODEL_OK
+               : too_large(c, e);
   }
   default: return e->slot[h->a] ? FV_MODEL_OK : site_failed(c, h->b);  // CHECK
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integer primitives on slots. Everything wraps; nothing is undefined.
+// The integer primitives on slots, which are dims, sizes and offsets: what does not fit 64 bits is
+// a failure, never another number. What divides by 0 is 0, since both arms of a select are
+// computed.
 #include "runtime/exec/internal.h"
 
 enum { ANY = 1, FLOATS = 0 };
@@ -14,20 +16,28 @@ int ex_scalar_arity(uint32_t op) {
   return op < sizeof row ? row[op] : 0;
 }
 
-// Truncating quotient; x / 0 is 0, and INT64_MIN / -1 wraps.
-static int64_t divide(int64_t a, int64_t b) {
-  if (b == 0)
-    return 0;
-  return b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
+static bool negate(int64_t a, int64_t *out) {
+  return !__builtin_sub_overflow(0, a, out);
+}
+
+// Truncating quotient.
+static bool divide(int64_t a, int64_t b, int64_t *out) {
+  if (b == -1)
+    return negate(a, out);
+  *out = b ? a / b : 0;
+  return true;
 }
 
 static int64_t remainder_of(int64_t a, int64_t b) {
   return b == 0 || b == -1 ? 0 : a % b;
 }
 
-static int64_t floor_divide(int64_t a, int64_t b) {
+static bool floor_divide(int64_t a, int64_t b, int64_t *out) {
   const int64_t r = remainder_of(a, b);
-  return divide(a, b) - (r != 0 && (r < 0) != (b < 0));
+  if (!divide(a, b, out))
+    return false;
+  *out -= r != 0 && (r < 0) != (b < 0);
+  return true;
 }
 
 static int64_t floor_mod(int64_t a, int64_t b) {
@@ -41,42 +51,62 @@ static int64_t shift_right(int64_t a, int64_t by) {
   return a < 0 ? (int64_t) ~(~(uint64_t)a >> n) : a >> n;
 }
 
-static int64_t power(int64_t a, int64_t b) {
-  if (b < 0)  // the truncated real power
-    return a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
-  uint64_t r = 1, base = (uint64_t)a;
-  for (; b > 0; b >>= 1, base *= base)
-    if (b & 1)
-      r *= base;
-  return (int64_t)r;
+static bool shift_left(int64_t a, int64_t by, int64_t *out) {
+  *out = (int64_t)((uint64_t)a << (by & 63));
+  return shift_right(*out, by) == a;
 }
 
-int64_t ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c) {
-  const uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
+static bool power(int64_t a, int64_t b, int64_t *out) {
+  *out = 1;
+  if (b < 0) {  // the truncated real power
+    *out = a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
+    return true;
+  }
+  for (int64_t base = a; b > 0; b >>= 1) {
+    if (b & 1 && __builtin_mul_overflow(*out, base, out))
+      return false;
+    if (b > 1 && __builtin_mul_overflow(base, base, &base))
+      return false;
+  }
+  return true;
+}
+
+static bool multiply_add(int64_t a, int64_t b, int64_t c, int64_t *out) {
+  int64_t product;
+  return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(product, c, out);
+}
+
+static int64_t exact(uint32_t op, int64_t a, int64_t b, int64_t c) {
   switch (op) {
-  case FV_X_NEG: return (int64_t)(0 - ua);
-  case FV_X_ABS: return a < 0 ? (int64_t)(0 - ua) : a;
   case FV_X_NOT: return a == 0;
-  case FV_X_ADD: return (int64_t)(ua + ub);
-  case FV_X_SUB: return (int64_t)(ua - ub);
-  case FV_X_MUL: return (int64_t)(ua * ub);
-  case FV_X_DIV: return divide(a, b);
-  case FV_X_FLOORDIV: return floor_divide(a, b);
   case FV_X_MOD: return floor_mod(a, b);
   case FV_X_MAX: return a > b ? a : b;
   case FV_X_MIN: return a < b ? a : b;
   case FV_X_AND: return a & b;
   case FV_X_OR: return a | b;
   case FV_X_XOR: return a ^ b;
-  case FV_X_SHL: return (int64_t)(ua << (b & 63));
   case FV_X_SHR: return shift_right(a, b);
-  case FV_X_POW: return power(a, b);
   case FV_X_EQ: return a == b;
   case FV_X_NE: return a != b;
   case FV_X_LT: return a < b;
   case FV_X_LE: return a <= b;
   case FV_X_SELECT: return a ? b : c;
-  case FV_X_MAD: return (int64_t)(ua * ub + (uint64_t)c);
   default: return a;  // CAST, BITCAST (bool and i64 are both slots), FLOOR CEIL ROUND
+  }
+}
+
+bool ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c, int64_t *out) {
+  switch (op) {
+  case FV_X_NEG: return negate(a, out);
+  case FV_X_ABS: *out = a; return a >= 0 || negate(a, out);
+  case FV_X_ADD: return !__builtin_add_overflow(a, b, out);
+  case FV_X_SUB: return !__builtin_sub_overflow(a, b, out);
+  case FV_X_MUL: return !__builtin_mul_overflow(a, b, out);
+  case FV_X_DIV: return divide(a, b, out);
+  case FV_X_FLOORDIV: return floor_divide(a, b, out);
+  case FV_X_SHL: return shift_left(a, b, out);
+  case FV_X_POW: return power(a, b, out);
+  case FV_X_MAD: return multiply_add(a, b, c, out);
+  default: *out = exact(op, a, b, c); return true;
   }
 }

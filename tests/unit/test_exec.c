@@ -4,6 +4,7 @@
 
 #include "runtime/exec/cpu.h"
 #include "runtime/exec/exec.h"
+#include "runtime/exec/internal.h"
 #include "tests/unit/image_builder.h"
 
 //===-- Kernels ---------------------------------------------------------------===//
@@ -402,6 +403,27 @@ static void test_primitives(void **state) {
     ib_finish(&b);
     if (fv_exec_open(b.image, b.size, &im, &why) != want[op])
       fail_msg("primitive %d: %s", op, why);
+  }
+}
+
+// What does not fit 64 bits fails, whatever the numbers; what does is exact.
+static void test_exact(void **state) {
+  (void)state;
+  __extension__ typedef __int128 wide;
+  static const int64_t edge[] = {
+      INT64_MIN,           INT64_MIN + 1,    -(INT64_C(1) << 32), -3,       -1, 0, 1, 2, 7,
+      INT64_C(3037000499), INT64_C(1) << 32, INT64_MAX - 1,       INT64_MAX};
+  for (size_t i = 0; i < FV_COUNTOF(edge) * FV_COUNTOF(edge); i++) {
+    const int64_t a = edge[i % FV_COUNTOF(edge)], c = edge[i / FV_COUNTOF(edge)];
+    const wide want[] = {(wide)a + c, (wide)a - c, (wide)a * c, -(wide)a};
+    static const uint32_t op[] = {FV_X_ADD, FV_X_SUB, FV_X_MUL, FV_X_NEG};
+    for (size_t k = 0; k < FV_COUNTOF(op); k++) {
+      int64_t got;
+      const bool fits = want[k] >= INT64_MIN && want[k] <= INT64_MAX;
+      assert_int_equal(ex_scalar(op[k], a, c, c, &got), fits);
+      if (fits)
+        assert_int_equal(got, (int64_t)want[k]);
+    }
   }
 }
 
@@ -810,6 +832,7 @@ int main(void) {
       cmocka_unit_test(test_allocation_fails),
       cmocka_unit_test(test_loop),
       cmocka_unit_test(test_primitives),
+      cmocka_unit_test(test_exact),
       cmocka_unit_test(test_read),
       cmocka_unit_test(test_views),
       cmocka_unit_test(test_nested),
