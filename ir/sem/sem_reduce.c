@@ -79,8 +79,8 @@ static fv_status want_choice(fv_sem *s, int *axis) {
   FV_TRY(fv_sem_want_class(s, 0, FV_CLASS_NUMBER));
   FV_TRY(fv_sem_want_rank(s, 0, 1, FV_MAX_RANK));
   FV_TRY(fv_sem_axis(s, "axis", fv_sem_rank(s, 0), axis));
-  const fv_truth some =
-      fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 1), fv_sem_dim(s, 0, *axis), NULL);
+  const fv_truth some = fv_sem_need(s, FV_REL_LE, fv_x_i64(s->pool, 1), fv_sem_dim(s, 0, *axis),
+                                    fv_arena_printf(s->arena, "axis %d of 'x'", *axis));
   if (some == FV_YES)
     return FV_OK;
   return fv_sem_error(s, "axis %d %s no elements to choose from%s (%s)", *axis,
