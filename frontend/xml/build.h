@@ -210,6 +210,18 @@ const fv_span *fv_xml_at_offset(fv_xml_cx *cx, size_t offset);
 // Reports, marks the current element, and remembers the first code.
 fv_status fv_xml_fault(fv_xml_cx *cx, fv_status code, const fv_span *at, const char *fmt, ...)
     FV_PRINTF(4, 5);
+// Faults that wait to be told in the order of the file.
+typedef struct fv_xml_fault_notes {
+  fv_diag *diag;  // the fault, then its notes
+  size_t n, cap;
+} fv_xml_fault_notes;
+typedef struct fv_xml_held {
+  fv_arena *arena;
+  fv_xml_fault_notes *fault;
+  size_t n, cap;
+} fv_xml_held;
+fv_diag_sink fv_xml_hold(fv_xml_held *h);
+void fv_xml_tell(const fv_xml_held *h, fv_diag_sink *diag);
 bool fv_xml_too_many(const fv_xml_cx *cx);
 // " (did you mean 'x'?)", or "".
 const char *fv_xml_suggest(fv_xml_cx *cx, const char *word, const char *(*candidate)(void *, int),

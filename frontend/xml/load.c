@@ -288,11 +288,13 @@ static fv_status load(fv_arena *ar, const char *path, const fv_load_options *opt
   fv_module *m = fv_module_create(ar, name ? name->value : "model");
   m->file = file->path;
   m->dir = dir_of(ar, path);
+  fv_xml_held held = {.arena = ar};
+  fv_diag_sink in_order = fv_xml_hold(&held);
   fv_xml_cx cx = {
       .arena = ar,
       .module = m,
       .pool = m->pool,
-      .diag = diag,
+      .diag = &in_order,
       .file = file,
       .options = options,
       .limit = fv_xml_limits(options ? &options->limits : NULL),
@@ -306,6 +308,7 @@ static fv_status load(fv_arena *ar, const char *path, const fv_load_options *opt
       .weights = fv_weights_create(ar),
   };
   lower(&cx);
+  fv_xml_tell(&held, diag);
   if (fv_xml_too_many(&cx))
     fv_note(diag, NULL, "%s: more faults may follow; mend these first", file->path);
   if (cx.status == FV_OK)

@@ -39,6 +39,51 @@ fv_status fv_xml_fault(fv_xml_cx *cx, fv_status code, const fv_span *at, const c
   return code;
 }
 
+//===-- Order ---------------------------------------------------------------===//
+
+// What is found in several passes over the file is told in its order: each fault with its notes.
+static void hold(void *user, const fv_diag *d) {
+  fv_xml_held *h = user;
+  fv_diag copy = *d;
+  copy.text = fv_arena_strdup(h->arena, d->text);
+  if (h->n == 0 || d->severity != FV_NOTE)
+    FV_PUSH(h->arena, h->fault, h->n, h->cap, (fv_xml_fault_notes){0});
+  fv_xml_fault_notes *last = &h->fault[h->n - 1];
+  FV_PUSH(h->arena, last->diag, last->n, last->cap, copy);
+}
+
+fv_diag_sink fv_xml_hold(fv_xml_held *h) {
+  return (fv_diag_sink){.emit = hold, .user = h};
+}
+
+// What has no place stays behind what it was told after.
+static bool comes_before(const fv_xml_fault_notes *a, const fv_xml_fault_notes *b) {
+  const fv_span *x = a->diag[0].span, *y = b->diag[0].span;
+  if (!x || !y || !x->file || !y->file || strcmp(x->file, y->file) != 0)
+    return false;
+  return x->line != y->line ? x->line < y->line : x->col < y->col;
+}
+
+void fv_xml_tell(const fv_xml_held *h, fv_diag_sink *diag) {
+  for (size_t i = 1; i < h->n; i++) {  // of few: see MAX_FAULTS
+    const fv_xml_fault_notes f = h->fault[i];
+    size_t k = i;
+    for (; k > 0 && comes_before(&f, &h->fault[k - 1]); k--)
+      h->fault[k] = h->fault[k - 1];
+    h->fault[k] = f;
+  }
+  for (size_t i = 0; i < h->n; i++)
+    for (size_t k = 0; k < h->fault[i].n; k++) {
+      const fv_diag *d = &h->fault[i].diag[k];
+      if (d->severity == FV_ERROR)
+        (void)fv_error(diag, d->code, d->span, "%s", d->text);
+      else if (d->severity == FV_WARNING)
+        fv_warning(diag, d->span, "%s", d->text);
+      else
+        fv_note(diag, d->span, "%s", d->text);
+    }
+}
+
 bool fv_xml_too_many(const fv_xml_cx *cx) {
   return cx->n_faults >= MAX_FAULTS;
 }

@@ -12,6 +12,8 @@ have=$(mktemp) || exit 2
 trap 'rm -f "$have"' EXIT
 NO_COLOR=1 "$fovea" check "$file" >/dev/null 2>"$have"
 echo "exit $?" >>"$have"
+# Faults are told in the order of the file.
+grep -E '^[^ ]+:[0-9]+:[0-9]+: (error|warning): ' "$have" | sort -c -s -t: -k2,2n -k3,3n || exit 1
 if [ "${FOVEA_UPDATE:-0}" = 1 ]; then
   cp "$have" "$want"
   exit 0
