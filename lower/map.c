@@ -182,6 +182,18 @@ static void finish(map *m, bool pure, fv_dtype t, const char *family) {
   lw_kernel_launch(&m->k, family, grid);
 }
 
+// Does the reduction of g's root run along memory with its last parallel index, not with its
+// reduced ones?
+static bool runs_across(map *m, const fv_node *root, const fv_nest *t,
+                        const fv_expr *const *index) {
+  const fv_expr *at[FV_MAX_LOOPS];
+  for (int i = 0; i < t->n_par + t->n_red; i++)
+    at[i] = i < t->n_par ? index[i] : lw_new_index(&m->k, t->extent[i]);
+  const fv_expr *v = lw_nest_value(&m->k, root, at);
+  return lw_runs_along(&m->k, v, index[t->n_par - 1]->ref) &&
+         !(t->n_red && lw_runs_along(&m->k, v, at[t->n_par + t->n_red - 1]->ref));
+}
+
 fv_status lw_map_nest(lw *l, const lw_group *g, const fv_nest *t) {
   map m = {0};
   lw_kernel_begin(&m.k, l, g, false);
@@ -207,20 +219,8 @@ fv_status lw_map_nest(lw *l, const lw_group *g, const fv_nest *t) {
   rows_cx rows = {.n = (uint32_t)m.k.n_index};
   FV_CHECK(l->arena, rows.n <= 64);  // FV_MAX_LOOPS, and one more for a blocked axis
   lw_each_load(l, m.value, look_rows, &rows);
-  // A reduction that runs along memory with its last parallel index, not with
-  // its reduced ones, keeps that index for the lanes.
-  if (reduces && t->n_par > 0) {
-    const fv_expr *at[FV_MAX_LOOPS];
-    for (int i = 0; i < t->n_par; i++)
-      at[i] = index[i];
-    for (int i = t->n_par; i < t->n_par + t->n_red; i++)
-      at[i] = lw_new_index(&m.k, t->extent[i]);
-    const fv_expr *v = lw_nest_value(&m.k, g->root, at);
-    const uint32_t last = index[t->n_par - 1]->ref;
-    if (lw_runs_along(&m.k, v, last) &&
-        !(t->n_red && lw_runs_along(&m.k, v, at[t->n_par + t->n_red - 1]->ref)))
-      rows.set &= ~((uint64_t)1 << last);
-  }
+  if (reduces && t->n_par > 0 && runs_across(&m, g->root, t, index))
+    rows.set &= ~((uint64_t)1 << index[t->n_par - 1]->ref);  // kept for the lanes
   const bool pure = rows.set == 0 && !reduces;
   for (int i = 0; i < t->n_par; i++) {
     const fv_expr *ix = i == blocked ? blocks : index[i];
