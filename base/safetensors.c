@@ -333,17 +333,16 @@ static fv_status add_row(reader *r, const row *t) {
   FV_TRY(check_row(r, t, dtype));
   const range used = {t->begin, t->end, t->name};
   FV_PUSH(r->arena, r->used, r->n_used, r->cap_used, used);
-  if (dtypes[dtype].dtype < 0) {
-    r->st->n_skipped++;
-    return FV_OK;
-  }
   if (fv_safetensors_find(r->st, t->name))
     return bad_tensor(r, t->name, "it stands in the header twice");
-  fv_safetensor out = {.name = t->name,
-                       .dtype = (fv_dtype)dtypes[dtype].dtype,
-                       .rank = t->rank,
-                       .bytes = t->end - t->begin,
-                       .data = r->data + t->begin};
+  fv_safetensor out = {
+      .name = t->name,
+      .type = dtypes[dtype].name,
+      .usable = dtypes[dtype].dtype >= 0,
+      .dtype = dtypes[dtype].dtype < 0 ? FV_DTYPE_COUNT : (fv_dtype)dtypes[dtype].dtype,
+      .rank = t->rank,
+      .bytes = t->end - t->begin,
+      .data = r->data + t->begin};
   memcpy(out.dim, t->dim, sizeof out.dim);
   insert(r, out);
   return FV_OK;

@@ -12,6 +12,8 @@
 
 typedef struct fv_safetensor {
   const char *name;
+  const char *type;  // as the file says: "F32"
+  bool usable;       // fovea has this type: `dtype`
   fv_dtype dtype;
   int rank;
   int64_t dim[FV_MAX_RANK];
@@ -22,7 +24,6 @@ typedef struct fv_safetensor {
 typedef struct fv_safetensors {
   fv_safetensor *tensor;  // in the order of the header
   int count;
-  int n_skipped;   // tensors of element types that fovea has not (checked, left out)
   uint32_t *slot;  // hash table: number of a tensor + 1
   size_t n_slot;   // a power of two
 } fv_safetensors;

@@ -37,6 +37,10 @@ fv_status safetensors_get(tool *t, const char *path, const fv_safetensors *file,
     fv_note_meant(t->diag, NULL, key, key_at, &copy);
     return s;
   }
+  if (!from->usable)
+    return fv_error(t->diag, FV_ERR_TYPE, NULL,
+                    "'%s': tensor '%s' is stored as %s, a type that fovea does not have", path, key,
+                    from->type);
   *out = (fv_tensor_io){.name = from->name, .dtype = from->dtype, .rank = from->rank};
   memcpy(out->dim, from->dim, sizeof out->dim);
   out->data = fv_arena_dup(t->arena, from->data, (size_t)from->bytes);

@@ -14,6 +14,7 @@ typedef struct entry {
   const char *file;
   bool convert;
   fv_dtype as;
+  const char *lacks;       // a type that fovea has not: the tensor cannot be used
   const fv_tensor *ready;  // aligned and converted; made when it is asked for
 } entry;
 
@@ -111,7 +112,9 @@ static fv_status add_tensors(const source *s) {
   FV_TRY(fv_safetensors_open(w->arena, file, data, size, s->diag, s->span, &st));
   for (int i = 0; i < st->count; i++) {
     const fv_safetensor *t = &st->tensor[i];
-    entry e = {.file = file, .convert = s->as && fv_dtype_is_float(t->dtype)};
+    entry e = {.file = file,
+               .lacks = t->usable ? NULL : t->type,
+               .convert = s->as && t->usable && fv_dtype_is_float(t->dtype)};
     e.as = e.convert ? *s->as : t->dtype;
     e.stored = (fv_tensor){
         .name = t->name, .dtype = t->dtype, .rank = t->rank, .data = t->data, .file = kept};
@@ -241,9 +244,14 @@ static const fv_tensor *make_ready(fv_weights *w, const entry *e) {
 
 const fv_tensor *fv_weights_find(fv_weights *w, const char *name) {
   entry *e = find(w, name);
-  if (!e)
+  if (!e || e->lacks)
     return NULL;
   if (!e->ready)
     e->ready = make_ready(w, e);
   return e->ready;
+}
+
+const char *fv_weights_lacks(const fv_weights *w, const char *name) {
+  const entry *e = find(w, name);
+  return e ? e->lacks : NULL;
 }

@@ -23,8 +23,11 @@ FV_NODISCARD fv_status fv_weights_add(fv_weights *w, const char *dir, const char
 int fv_weights_count(const fv_weights *w);
 // Tensors in the order of the files; NULL past the end.
 const char *fv_weights_name(const fv_weights *w, int i);
-// The tensor of that name, of the type that it is used in; NULL if there is none.
+// The tensor of that name, of the type that it is used in; NULL if there is none, or fovea lacks
+// its type.
 const fv_tensor *fv_weights_find(fv_weights *w, const char *name);
+// The type of that tensor, as its file says, if fovea has no such type ("F8_E4M3"); else NULL.
+const char *fv_weights_lacks(const fv_weights *w, const char *name);
 // Names of the files, separated by commas, for messages.
 const char *fv_weights_files(const fv_weights *w);
 

@@ -306,7 +306,11 @@ static const fv_tensor *named(fv_xml_cx *cx, reference *r) {
   if (t || cx->weights_failed)
     return t;  // its file could not be read, which was said
   const fv_span *at = fv_xml_at_value(cx, r->from.attr, r->from.at);
-  if (fv_weights_count(cx->weights) == 0)
+  const char *lacks = fv_weights_lacks(cx->weights, name);
+  if (lacks)
+    (void)fv_xml_fault(cx, FV_ERR_TYPE, at,
+                       "weight '%s' is stored as %s, a type that fovea does not have", name, lacks);
+  else if (fv_weights_count(cx->weights) == 0)
     (void)fv_xml_fault(cx, FV_ERR_PARSE, at,
                        "'@%s' needs weights, but the model names no file; add <weights file=.../>",
                        name);

@@ -162,6 +162,34 @@ def shards(folder, index):
     folder.run("check", "m.xml", code=3)
 
 
+# Of the format, but not of fovea: bits, name.
+FOREIGN = [(8, "F8_E4M3"), (8, "F8_E5M2"), (8, "F8_E8M0"), (8, "F8_E4M3FNUZ"), (8, "F8_E5M2FNUZ"), (4, "F4"),
+           (6, "F6_E2M3"), (6, "F6_E3M2"), (16, "U16"), (32, "U32"), (64, "U64"), (64, "C64")]
+
+
+@cases_of("weights_foreign", [(name, bits, name) for bits, name in FOREIGN])
+def weights_foreign(folder, bits, name):
+    """A weight of a type that fovea lacks is named with it, wherever it is asked for; others are of use."""
+    size = 16 * bits // 8
+    foreign = {"w": floats([4, 4], 0, size, name)}
+    both = {**foreign, "v": floats([4, 4], size, size + 64)}
+    says = f"'w' is stored as {name}"
+    folder.write("m.xml", LINEAR)
+    for tensors, n in (foreign, size), (both, size + 64):
+        folder.write("w.safetensors", safetensors(tensors, bytes(n)))
+        folder.run("check", "m.xml", code=3, says=says)
+    folder.run("check", "m.xml", "--weights=w.safetensors", code=3, says=says)
+    folder.write("w.index.json", json.dumps({"weight_map": {"w": "w.safetensors", "v": "w.safetensors"}}))
+    folder.write("index.xml", LINEAR.replace("w.safetensors", "w.index.json"))
+    folder.run("check", "index.xml", code=3, says=says)
+    folder.write("v.xml", LINEAR.replace("@w", "@v"))
+    folder.run("check", "v.xml", code=0)
+    folder.write("index.xml", LINEAR.replace("w.safetensors", "w.index.json").replace("@w", "@v"))
+    folder.run("check", "index.xml", code=0)
+    folder.write("x.xml", model('<input name="x" type="f32" shape="4, 4"/><relu x="x" out="y"/><output name="y"/>'))
+    folder.run("run", "x.xml", "--input=x=@w.safetensors#w", code=3, says=says)
+
+
 @case
 def weights_noise(folder):
     rng = random.Random(1)

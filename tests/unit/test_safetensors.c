@@ -31,8 +31,9 @@ static void test_reads(void **state) {
                 "\"shape\":[1],\"data_offsets\":[5,6]}}",
                 "\1\2\0\3\0x", 6, &st),
       FV_OK);
-  assert_int_equal(st->count, 2);
-  assert_int_equal(st->n_skipped, 1);
+  assert_int_equal(st->count, 3);
+  assert_false(fv_safetensors_find(st, "z")->usable);
+  assert_string_equal(fv_safetensors_find(st, "z")->type, "F8_E4M3");
   const fv_safetensor *b = fv_safetensors_find(st, "b");
   assert_non_null(b);
   assert_int_equal(b->dtype, FV_i16);
