@@ -102,6 +102,7 @@ fv_status fv_executable_write_library(const fv_executable *e, const char *name,
                                       fv_library_kind kind, const char *library_path,
                                       const char *header_path, fv_diag_sink *diag,
                                       int64_t *out_bytes) {
+  diag = FV_SINK(diag);
   if (!name)
     name = e->info.name;
   if (!is_identifier(name))

@@ -181,8 +181,9 @@ static void put_top(header *h) {
       "// Tensors are dense and row-major; pointers are aligned to their element type. An\n"
       "// output that overlaps an input or another output of the run is refused.\n"
       "// Functions return 0 (@_OK) or another @_status; then @_error tells what was\n"
-      "// wrong, outputs are undefined and states are as before. One thread at a time\n"
-      "// uses a context; there may be any number of contexts.\n");
+      "// wrong, outputs are undefined and states are as before. NULL in place of a context\n"
+      "// or inputs is @_ERR_ARG, of dims @_ERR_DIM, as none is known; of outputs: none is\n"
+      "// wanted. One thread at a time uses a context; there may be any number of contexts.\n");
 }
 
 //===-- What is the same in all models ------------------------------------===//
@@ -356,7 +357,8 @@ static void put_bind(header *h, const entry *e) {
     putf(h, "const @_%s_dims *dims", e->name);
   put(h, ") {\n");
   if (e->n_dim) {
-    putf(h, "  int64_t symbols[%u];\n", e->n_dim);
+    putf(h, "  int64_t symbols[%u];\n  if (!dims)\n    return @_get()->bind(c, %u, 0, 0);\n",
+         e->n_dim, e->index);
     for (uint32_t i = 0; i < e->n_dim; i++)
       putf(h, "  symbols[%u] = dims->%s;\n", i, e->dim[i]);
   }
@@ -379,11 +381,11 @@ static void put_run(header *h, const entry *e) {
   if (e->n_in == 0)
     put(h, "  inputs[0] = 0;\n");
   for (uint32_t i = 0; i < e->n_in; i++)
-    putf(h, "  inputs[%u] = in->%s;\n", i, e->in[i].name);
+    putf(h, "  inputs[%u] = in ? in->%s : 0;\n", i, e->in[i].name);
   if (e->n_out == 0)
     put(h, "  outputs[0] = 0;\n");
   for (uint32_t i = 0; i < e->n_out; i++)
-    putf(h, "  outputs[%u] = out->%s;\n", i, e->out[i].name);
+    putf(h, "  outputs[%u] = out ? out->%s : 0;\n", i, e->out[i].name);
   putf(h, "  return @_get()->run(c, %u, inputs, outputs);\n}\n\n", e->index);
 }
 

@@ -170,6 +170,7 @@ static fv_status run_compile(compile_cx *cx, fv_arena *ar, bool own, fv_executab
 
 fv_status fv_compile(const fv_model *m, const fv_compile_options *o, fv_diag_sink *diag,
                      fv_executable **out) {
+  diag = FV_SINK(diag);
   compile_cx cx = {.model = m, .given = o, .diag = diag};
   return run_compile(&cx, fv_arena_create(NULL), true, out);
 }
@@ -181,6 +182,7 @@ static fv_status check_body(void *user) {
 // A device that does not open is no fault of the command line: what it says is
 // left to the compile that needs it.
 fv_status fv_compile_check(const fv_compile_options *o, fv_diag_sink *diag) {
+  diag = FV_SINK(diag);
   fv_compile_options own;
   if (!FV_SIZED_OPTIONS(&own, o))
     return fv_error(diag, FV_ERR_ARG, NULL, "fv_compile_check: " FV_SIZED_REFUSAL);
@@ -260,6 +262,7 @@ static fv_status show_kernels(void *user) {
 
 fv_status fv_executable_emit(const fv_executable *e, const char *kind, fv_diag_sink *diag,
                              fv_bytes *out) {
+  diag = FV_SINK(diag);
   if (!e->lowered)
     return fv_error(diag, FV_ERR_UNSUPPORTED, NULL, "there are no kernels to show here");
   const bool groups = strcmp(kind, "groups") == 0;

@@ -94,6 +94,7 @@ static fv_status fill(fv_context *c, int threads, fv_diag_sink *diag) {
 }
 
 fv_status fv_context_create(fv_executable *e, int threads, fv_diag_sink *diag, fv_context **out) {
+  diag = FV_SINK(diag);
   *out = NULL;
   fv_context *c = calloc(1, sizeof *c);
   if (!c)
@@ -150,6 +151,7 @@ static void give(const fv_rt_tensor *from, fv_tensor_io *to) {
 fv_status fv_context_run(fv_context *c, const char *entry, const fv_tensor_io *in, size_t n_in,
                          const fv_dim_value *dims, size_t n_dims, fv_tensor_io *out, size_t n_out,
                          fv_diag_sink *diag) {
+  diag = FV_SINK(diag);
   fv_rt_error err = {""};
   if (n_out > SIZE_MAX - n_in || !make_room(c, n_in + n_out, n_dims))
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
@@ -168,11 +170,13 @@ fv_status fv_context_run(fv_context *c, const char *entry, const fv_tensor_io *i
 }
 
 fv_status fv_context_again(fv_context *c, fv_diag_sink *diag) {
+  diag = FV_SINK(diag);
   fv_rt_error err = {""};
   return told(rt_again(c->c, &err), &err, diag);
 }
 
 fv_status fv_context_reset(fv_context *c, fv_diag_sink *diag) {
+  diag = FV_SINK(diag);
   fv_rt_error err = {""};
   return told(fv_rt_reset(c->c, &err), &err, diag);
 }

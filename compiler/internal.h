@@ -62,6 +62,9 @@ fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *
 void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out);
 void fv_info_from_image(fv_arena *ar, const fv_program *p, fv_model_info *out);
 
+// For entry points: a sink that is NULL drops what it is told.
+#define FV_SINK(diag) ((diag) ? (diag) : &(fv_diag_sink){.emit = NULL})
+
 // Runs fn under protection of ar and reports out-of-memory and bugs to diag.
 fv_status fv_guard(fv_arena *ar, fv_diag_sink *diag, fv_status (*fn)(void *user), void *user);
 

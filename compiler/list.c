@@ -107,6 +107,7 @@ static fv_status format_body(void *user) {
 }
 
 fv_status fv_format(const char *path, fv_diag_sink *diag, fv_bytes *out) {
+  diag = FV_SINK(diag);
   fv_arena *ar = fv_arena_create(NULL);
   if (!ar)
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");

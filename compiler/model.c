@@ -110,6 +110,7 @@ static fv_status load_body(void *user) {
 
 fv_status fv_model_load(const char *path, const fv_model_load_options *o, fv_diag_sink *diag,
                         fv_model **out) {
+  diag = FV_SINK(diag);
   load_cx cx = {.path = path, .diag = diag};
   *out = NULL;
   if (!FV_SIZED_OPTIONS(&cx.o, o))
@@ -190,6 +191,7 @@ static fv_status emit_body(void *user) {
 
 fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes, fv_diag_sink *diag,
                         fv_bytes *out) {
+  diag = FV_SINK(diag);
   if (strcmp(kind, "xml") == 0)  // the description itself, in its canonical form
     return fv_format(m->path, diag, out);
   fv_arena *ar = fv_arena_create(NULL);
@@ -235,6 +237,7 @@ static fv_status count_body(void *user) {
 
 fv_status fv_model_count_ops(const fv_model *m, const char *passes, const char *const *op,
                              size_t n_op, int *count, fv_diag_sink *diag) {
+  diag = FV_SINK(diag);
   fv_arena *ar = fv_arena_create(NULL);
   if (!ar)
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");

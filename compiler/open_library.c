@@ -21,6 +21,7 @@ static fv_status library_body(void *user) {
 }
 
 fv_status fv_executable_load(const char *path, fv_diag_sink *diag, fv_executable **out) {
+  diag = FV_SINK(diag);
   *out = NULL;
   fv_executable *e = calloc(1, sizeof *e);
   fv_arena *ar = e ? fv_arena_create(NULL) : NULL;

@@ -10,12 +10,11 @@
 //
 // Structs of options begin with struct_size, their size; NULL in place of one means all defaults.
 // Members of newer versions that this one does not know must be 0.
-// Errors: a status, and diagnostics with locations through the sink. The library
-// prints nothing. Threads: a model and an executable are immutable and may be
-// shared; a context is used by one thread at a time. Contexts of one executable run
-// at the same time, but on a backend that runs the graph itself (reference): there
-// one waits for the other. The model may go before the executable; the executable
-// outlives its contexts.
+// Errors: a status, and diagnostics with locations through the sink; NULL in place of
+// a sink drops them. The library prints nothing. Threads: a model and an executable are immutable
+// and may be shared; a context is used by one thread at a time. Contexts of one executable run at
+// the same time, but on a backend that runs the graph itself (reference): there one waits for the
+// other. The model may go before the executable; the executable outlives its contexts.
 #ifndef FOVEA_FOVEA_H_
 #define FOVEA_FOVEA_H_
 

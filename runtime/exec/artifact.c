@@ -176,46 +176,58 @@ static uint32_t state_count(const fv_model_api *api) {
 
 //===-- Bind and run ------------------------------------------------------------===//
 
+// Callers that have no context yet, or no more, are told so, and not ended.
+static bool begin(fv_model_ctx *c) {
+  if (c)
+    c->error[0] = 0;
+  return c != NULL;
+}
+
 static int32_t bind(fv_model_ctx *c, uint32_t entry, const int64_t *symbols,
                     const int64_t *const *input_dims) {
-  c->error[0] = 0;
+  if (!begin(c))
+    return FV_MODEL_ERR_ARG;
   return fv_exec_bind(c->exec, entry, symbols, input_dims);
 }
 
 static int32_t dims(const fv_model_ctx *c, uint32_t entry, fv_model_port kind, uint32_t index,
                     int64_t *out_dims) {
-  return fv_exec_dims(c->exec, entry, kind, index, out_dims);
+  return !c ? FV_MODEL_ERR_ARG : fv_exec_dims(c->exec, entry, kind, index, out_dims);
 }
 
 static int32_t bytes(const fv_model_ctx *c, uint32_t entry, fv_model_port kind, uint32_t index,
                      int64_t *out_bytes) {
-  return fv_exec_bytes(c->exec, entry, kind, index, out_bytes);
+  return !c ? FV_MODEL_ERR_ARG : fv_exec_bytes(c->exec, entry, kind, index, out_bytes);
 }
 
 static int64_t workspace_bytes(const fv_model_ctx *c) {
-  return fv_exec_workspace(c->exec);
+  return c ? fv_exec_workspace(c->exec) : 0;
 }
 
 static int32_t run(fv_model_ctx *c, uint32_t entry, const void *const *inputs,
                    void *const *outputs) {
-  c->error[0] = 0;
+  if (!begin(c))
+    return FV_MODEL_ERR_ARG;
   return fv_exec_run(c->exec, entry, inputs, outputs);
 }
 
 //===-- States ------------------------------------------------------------------===//
 
 static int32_t reset(fv_model_ctx *c) {
-  c->error[0] = 0;
+  if (!begin(c))
+    return FV_MODEL_ERR_ARG;
   return fv_exec_reset(c->exec);
 }
 
 static int32_t save(fv_model_ctx *c, void *data, uint64_t capacity, uint64_t *out_bytes) {
-  c->error[0] = 0;
+  if (!begin(c))
+    return FV_MODEL_ERR_ARG;
   return fv_exec_save(c->exec, data, capacity, out_bytes);
 }
 
 static int32_t load(fv_model_ctx *c, const void *data, uint64_t size) {
-  c->error[0] = 0;
+  if (!begin(c))
+    return FV_MODEL_ERR_ARG;
   return fv_exec_load(c->exec, data, size);
 }
 
@@ -234,8 +246,9 @@ static int32_t fork_states(fv_model_ctx *c, fv_model_ctx *to) {
 
 static int32_t fork_ctx(fv_model_ctx *c, fv_model_ctx **out) {
   fv_model_ctx *to;
-  c->error[0] = 0;
   *out = NULL;
+  if (!begin(c))
+    return FV_MODEL_ERR_ARG;
   if (!c->device)
     return fail(c, FV_MODEL_ERR_ARG, "a context on a device cannot be forked");
   int32_t status = create(c->api, &c->options, &to, NULL);
@@ -250,7 +263,7 @@ static int32_t fork_ctx(fv_model_ctx *c, fv_model_ctx **out) {
 }
 
 static int32_t state(const fv_model_ctx *c, uint32_t index, fv_model_state *out) {
-  return fv_exec_state(c->exec, index, out);
+  return !c ? FV_MODEL_ERR_ARG : fv_exec_state(c->exec, index, out);
 }
 
 //===-- The table ---------------------------------------------------------------===//

@@ -122,6 +122,7 @@ struct fv_model_api {
   uint32_t (*symbol_count)(const fv_model_api *api, uint32_t entry);
   int32_t (*symbol)(const fv_model_api *api, uint32_t entry, uint32_t index, fv_model_symbol *out);
 
+  // Below, a context that is NULL is FV_MODEL_ERR_ARG.
   // Fixes the sizes of the next runs of an entry. `symbols`: one value each in
   // the order of symbol(), or NULL; `input_dims`: per input its dims, or NULL.
   // What one leaves open the other must give; if both speak they must agree.
