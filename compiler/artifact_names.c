@@ -1,106 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/artifact_names.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 //===-- Identifiers -------------------------------------------------------===//
 
-// Of C99 to C23 and C++17, and macros of stdint.h that look like names.
-static const char *const keywords[] = {"alignas",
-                                       "alignof",
-                                       "and",
-                                       "and_eq",
-                                       "asm",
-                                       "auto",
-                                       "bitand",
-                                       "bitor",
-                                       "bool",
-                                       "break",
-                                       "case",
-                                       "catch",
-                                       "char",
-                                       "char16_t",
-                                       "char32_t",
-                                       "class",
-                                       "compl",
-                                       "const",
-                                       "const_cast",
-                                       "constexpr",
-                                       "continue",
-                                       "decltype",
-                                       "default",
-                                       "delete",
-                                       "do",
-                                       "double",
-                                       "dynamic_cast",
-                                       "else",
-                                       "enum",
-                                       "explicit",
-                                       "export",
-                                       "extern",
-                                       "false",
-                                       "float",
-                                       "for",
-                                       "friend",
-                                       "goto",
-                                       "if",
-                                       "inline",
-                                       "int",
-                                       "linux",
-                                       "long",
-                                       "mutable",
-                                       "namespace",
-                                       "new",
-                                       "noexcept",
-                                       "not",
-                                       "not_eq",
-                                       "nullptr",
-                                       "operator",
-                                       "or",
-                                       "or_eq",
-                                       "private",
-                                       "protected",
-                                       "public",
-                                       "register",
-                                       "reinterpret_cast",
-                                       "restrict",
-                                       "return",
-                                       "short",
-                                       "signed",
-                                       "sizeof",
-                                       "static",
-                                       "static_assert",
-                                       "static_cast",
-                                       "struct",
-                                       "switch",
-                                       "template",
-                                       "this",
-                                       "thread_local",
-                                       "throw",
-                                       "true",
-                                       "try",
-                                       "typedef",
-                                       "typeid",
-                                       "typename",
-                                       "typeof",
-                                       "typeof_unqual",
-                                       "union",
-                                       "unix",
-                                       "unsigned",
-                                       "using",
-                                       "virtual",
-                                       "void",
-                                       "volatile",
-                                       "wchar_t",
-                                       "while",
-                                       "xor",
-                                       "xor_eq"};
+static const char *const c_words[] = {
+#include "compiler/c_words.def"
+};
 
-static bool is_keyword(const char *s) {
-  for (size_t i = 0; i < FV_COUNTOF(keywords); i++)
-    if (strcmp(keywords[i], s) == 0)
-      return true;
-  return false;
+static int compare(const void *key, const void *word) {
+  return strcmp(key, *(const char *const *)word);
+}
+
+static bool is_c_word(const char *s) {
+  return bsearch(s, c_words, FV_COUNTOF(c_words), sizeof *c_words, compare) != NULL;
 }
 
 static bool is_taken(const char *s, const char *const *taken, size_t n) {
@@ -125,7 +40,7 @@ static const char *spell(fv_arena *ar, const char *text, bool alone, const char 
     fv_str_puts(&s, "x");
   for (; *text; text++)
     fv_str_append(&s, is_letter(*text) || is_digit(*text) ? text : "_", 1);
-  if (alone && is_keyword(s.data))
+  if (alone && is_c_word(s.data))
     fv_str_puts(&s, "_");
   const char *name = s.data ? s.data : "";
   for (int i = 2; is_taken(name, taken, n); i++)
