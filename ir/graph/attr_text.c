@@ -191,7 +191,7 @@ void fv_attr_print(const fv_xpool *p, fv_str *out, const fv_attr *a, const fv_xp
   switch (a->kind) {
   case 'i': fv_str_printf(out, "%lld", (long long)a->i); break;
   case 'f':
-    if (a->is_whole && fabs(a->f) > 0x1p53)
+    if (a->is_whole && fabs(a->f) >= 0x1p53)
       fv_str_printf(out, "%lld", (long long)a->whole);
     else
       fv_str_double(out, a->f);

@@ -4,6 +4,7 @@
 // op table, and what the verifier finds.
 #include "unit.h"
 
+#include "ir/graph/attr_text.h"
 #include "ir/graph/graph.h"
 #include "ir/sem/sem.h"
 
@@ -308,6 +309,49 @@ static fv_node *put_fill(env *e, fv_region *r, const fv_expr *dim) {
   return n;
 }
 
+// Numbers of attributes: what is printed reads back as the same, and neighbours stay apart where a
+// double takes them for one.
+static void test_float_attributes(void **state) {
+  env *e = *state;
+  static const struct {
+    const char *text;
+    bool whole;
+    int64_t value;
+  } row[] = {
+      {"-0.0", true, 0},
+      {"0", true, 0},
+      {"1.5", false, 0},
+      {"inf", false, 0},
+      {"1e300", false, 0},
+      {"9007199254740992", true, INT64_C(9007199254740992)},
+      {"9007199254740993", true, INT64_C(9007199254740993)},
+      {"-9007199254740993.0", true, INT64_C(-9007199254740993)},
+      {"9223372036854775806", true, INT64_MAX - 1},
+      {"9223372036854775807", true, INT64_MAX},
+      {"9223372036854775808", false, 0},
+      {"-9223372036854775808", true, INT64_MIN},
+      {"-9223372036854775809", false, 0},
+  };
+  fv_attr seen[FV_COUNTOF(row)];
+  fv_node *n = fv_node_create(e->g->region, FV_OP_fill, 0, NULL, NULL);
+  const fv_param_info *info = &fv_op_get(FV_OP_fill)->attr[0];
+  fv_attr *a = fv_attr_get(n, "value");
+  for (size_t i = 0; i < FV_COUNTOF(row); i++) {
+    assert_int_equal(
+        fv_attr_parse(n, info, row[i].text, strlen(row[i].text), NULL, NULL, NULL, NULL), FV_OK);
+    seen[i] = *a;
+    assert_int_equal(a->is_whole, row[i].whole);
+    assert_true(!a->is_whole || a->whole == row[i].value);
+    fv_str s = {.arena = e->m->arena};
+    fv_attr_print(e->m->pool, &s, a, NULL);
+    assert_int_equal(fv_attr_parse(n, info, s.data, s.size, NULL, NULL, NULL, NULL), FV_OK);
+    if (!fv_attr_eq(a, &seen[i]) && row[i].whole)
+      fail_msg("%s reads back as %s", row[i].text, s.data);
+    for (size_t k = 0; k < i; k++)
+      assert_true(!row[i].whole || !fv_attr_eq(&seen[k], &seen[i]));
+  }
+}
+
 // A symbol that the run sets has a value behind what defines it, and in the same region.
 static void test_symbols_of_the_run(void **state) {
   env *e = *state;
@@ -349,6 +393,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_attributes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_spans, set_up, tear_down),
       cmocka_unit_test(test_element_types),
+      cmocka_unit_test_setup_teardown(test_float_attributes, set_up, tear_down),
       cmocka_unit_test(test_op_table),
       cmocka_unit_test_setup_teardown(test_layouts, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_verifier, set_up, tear_down),
