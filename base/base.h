@@ -14,6 +14,10 @@
 
 #define FV_NORETURN __attribute__((noreturn))
 #define FV_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+// For what is made of constants: each call becomes code of its own.
+#define FV_INLINE static inline __attribute__((always_inline))
+// The result hangs on the arguments alone.
+#define FV_CONST __attribute__((const))
 #define FV_COUNTOF(a) (sizeof(a) / sizeof((a)[0]))
 
 const char *fv_status_text(fv_status s);

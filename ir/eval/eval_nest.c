@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of a nest, around its steps (eval_steps.h). The lane is the last reduced index
-// if that is long, else the last parallel one or, where that is short, the longest.
+// or the last parallel one (where that is short, the longest): which is long and along which
+// the operands lie together.
 #include "ir/eval/eval_nest.h"
 
 #include <math.h>
@@ -13,92 +14,126 @@ enum { LONG_ROW = 48 };
 
 //===-- Combining -------------------------------------------------------------------===//
 
-// What a combination carries along beside its value.
-typedef struct carried {
-  fv_scalar best;  // ARG_MAX, ARG_MIN
-  int64_t index;
-  double lost;  // SUM of f64: the rounding errors so far
-} carried;
+// What is combined so far: on each lane of a chunk, or once where the lane is reduced.
+typedef struct totals {
+  fv_scalar value[CHUNK];
+  double lost[CHUNK];    // SUM of f64: the rounding errors
+  int64_t index[CHUNK];  // ARG_MAX, ARG_MIN: of the value
+} totals;
 
-// A sum of narrower floats in double is right to the last place of its type. One of f64
-// needs its rounding errors (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur
-// Summation endlicher Summen", 1974).
-static void add_to(double *sum, double *lost, double v, bool exact) {
-  const double old = *sum;
-  *sum = old + v;
-  if (exact)
-    *lost += fabs(old) >= fabs(v) ? (old - *sum) + v : (v - *sum) + old;
-}
-
-static void combine_one(const nest_eval *x, fv_scalar *acc, carried *arg, fv_scalar v,
-                        int64_t index) {
-  const fv_combine c = x->nest->combine;
-  const fv_dtype t = (fv_dtype)x->nest->value->dtype;
-  if (c == FV_COMBINE_SUM && fv_dtype_is_float(t)) {
-    add_to(&acc->f, &arg->lost, v.f, t == FV_f64);
-    return;
+static void begin_totals(const nest_eval *x, totals *a, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    a->value[i] = fv_combine_identity(x->nest->combine, (fv_dtype)x->nest->value->dtype);
+    a->lost[i] = 0;
+    a->index[i] = 0;
   }
-  if (c != FV_COMBINE_ARG_MAX && c != FV_COMBINE_ARG_MIN) {
-    *acc = fv_scalar_eval(fv_combine_op(c), t, t, *acc, v, v);
-    return;
-  }
-  bool better;
-  if (fv_dtype_is_float(t))
-    better = (c == FV_COMBINE_ARG_MAX ? v.f > arg->best.f : v.f < arg->best.f) ||
-             (isnan(v.f) && !isnan(arg->best.f));
-  else
-    better = c == FV_COMBINE_ARG_MAX ? v.i > arg->best.i : v.i < arg->best.i;
-  if (better)
-    *arg = (carried){.best = v, .index = index};
-}
-
-static fv_scalar combined(const nest_eval *x, fv_scalar acc, const carried *arg) {
-  const fv_combine c = x->nest->combine;
-  if (c == FV_COMBINE_ARG_MAX || c == FV_COMBINE_ARG_MIN)
-    acc.i = arg->index;
-  else if (c == FV_COMBINE_SUM && x->nest->value->dtype == FV_f64 && isfinite(acc.f))
-    acc.f += arg->lost;
-  return acc;
 }
 
 static bool is_float_sum(const nest_eval *x) {
   return x->nest->combine == FV_COMBINE_SUM && fv_dtype_is_float((fv_dtype)x->nest->value->dtype);
 }
 
-// Of floats that double holds with places to spare.
-static bool sums_in_double(const nest_eval *x) {
-  return is_float_sum(x) && x->nest->value->dtype != FV_f64;
+// A sum of narrower floats in double is right to the last place of its type. One of f64
+// needs its rounding errors.
+static bool is_exact_sum(const nest_eval *x) {
+  return is_float_sum(x) && x->nest->value->dtype == FV_f64;
 }
 
-// A chunk of a parallel lane: each of its values to an accumulator of its own.
-static void combine_each(const nest_eval *x, fv_scalar *acc, carried *arg) {
-  const fv_scalar *v = fv_step_values(x, x->value);
-  const bool vary = x->s[x->value].vary;
+static bool seeks_index(const nest_eval *x) {
+  return x->nest->combine == FV_COMBINE_ARG_MAX || x->nest->combine == FV_COMBINE_ARG_MIN;
+}
+
+static fv_scalar total(const nest_eval *x, const totals *a, int64_t i) {
+  fv_scalar v = a->value[i];
+  if (seeks_index(x))
+    v.i = a->index[i];
+  else if (is_exact_sum(x) && isfinite(v.f))
+    v.f += a->lost[i];
+  return v;
+}
+
+// Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974.
+FV_INLINE void add_exactly(double *sum, double *lost, double v) {
+  const double old = *sum;
+  *sum = old + v;
+  const bool larger = fabs(old) >= fabs(v);
+  *lost += ((larger ? old : v) - *sum) + (larger ? v : old);
+}
+
+static void seek(const nest_eval *x, totals *a, int64_t i, fv_scalar v, int64_t index) {
+  const bool max = x->nest->combine == FV_COMBINE_ARG_MAX;
+  const fv_scalar best = a->value[i];
+  bool better;
+  if (fv_dtype_is_float((fv_dtype)x->nest->value->dtype))
+    better = (max ? v.f > best.f : v.f < best.f) || (isnan(v.f) && !isnan(best.f));
+  else
+    better = max ? v.i > best.i : v.i < best.i;
+  if (better) {
+    a->value[i] = v;
+    a->index[i] = index;
+  }
+}
+
+// A chunk of a parallel lane: each of its values to a total of its own.
+static void combine_each(const nest_eval *x, totals *a) {
+  const fv_dtype t = (fv_dtype)x->nest->value->dtype;
+  const fv_lanes v = fv_step_lanes(x, x->value);
   if (x->nest->combine == FV_COMBINE_NONE) {
     for (int64_t i = 0; i < x->count; i++)
-      acc[i] = v[vary ? i : 0];
-  } else if (sums_in_double(x) && vary) {
+      a->value[i] = v.v[i * v.by];
+  } else if (is_exact_sum(x)) {
     for (int64_t i = 0; i < x->count; i++)
-      acc[i].f += v[i].f;
+      add_exactly(&a->value[i].f, &a->lost[i], v.v[i * v.by].f);
+  } else if (seeks_index(x)) {
+    for (int64_t i = 0; i < x->count; i++)
+      seek(x, a, i, v.v[i * v.by], x->at[x->nest->n_par]);
   } else {
-    for (int64_t i = 0; i < x->count; i++)
-      combine_one(x, &acc[i], &arg[i], v[vary ? i : 0], x->at[x->nest->n_par]);
+    const fv_lanes arg[3] = {{a->value, 1}, v, v};
+    fv_scalar_eval_n(fv_combine_op(x->nest->combine), t, t, arg, a->value, x->count);
   }
+}
+
+static double sum_floats(double sum, fv_lanes v, int64_t count) {
+  for (int64_t i = 0; i < count; i++)
+    sum += v.v[i * v.by].f;
+  return sum;
+}
+
+static void sum_exactly(double *to, double *to_lost, fv_lanes v, int64_t count) {
+  double sum = *to, lost = *to_lost;
+  for (int64_t i = 0; i < count; i++)
+    add_exactly(&sum, &lost, v.v[i * v.by].f);
+  *to = sum;
+  *to_lost = lost;
+}
+
+// What wraps around at the end is what does so at each step.
+static fv_scalar sum_integers(fv_dtype t, fv_scalar to, fv_lanes v, int64_t count) {
+  uint64_t sum = 0;
+  for (int64_t i = 0; i < count; i++)
+    sum += (uint64_t)v.v[i * v.by].i;
+  const fv_scalar part = {.i = (int64_t)sum};
+  return fv_scalar_eval(FV_X_ADD, t, t, to, part, part);
 }
 
 // A chunk of the reduced lane, in order.
-static void combine_chunk(const nest_eval *x, fv_scalar *acc, carried *arg, int64_t first) {
-  const fv_scalar *v = fv_step_values(x, x->value);
-  const bool vary = x->s[x->value].vary;
-  if (sums_in_double(x) && vary) {
-    double sum = acc->f;
-    for (int64_t i = 0; i < x->count; i++)
-      sum += v[i].f;
-    acc->f = sum;
-    return;
-  }
-  for (int64_t i = 0; i < x->count; i++)
-    combine_one(x, acc, arg, v[vary ? i : 0], first + i);
+static void combine_chunk(const nest_eval *x, totals *a, int64_t first) {
+  const fv_dtype t = (fv_dtype)x->nest->value->dtype;
+  const fv_lanes v = fv_step_lanes(x, x->value);
+  if (is_exact_sum(x))
+    sum_exactly(&a->value[0].f, &a->lost[0], v, x->count);
+  else if (is_float_sum(x))
+    a->value[0].f = sum_floats(a->value[0].f, v, x->count);
+  else if (x->nest->combine == FV_COMBINE_SUM)
+    a->value[0] = sum_integers(t, a->value[0], v, x->count);
+  else
+    for (int64_t i = 0; i < x->count; i++) {
+      const fv_scalar k = v.v[i * v.by];
+      if (seeks_index(x))
+        seek(x, a, 0, k, first + i);
+      else
+        a->value[0] = fv_scalar_eval(fv_combine_op(x->nest->combine), t, t, a->value[0], k, k);
+    }
 }
 
 //===-- The loops -------------------------------------------------------------------===//
@@ -111,7 +146,7 @@ static fv_scalar finish_element(nest_eval *x, fv_scalar acc) {
   x->count = 1;
   fv_run_steps(x, true);
   x->count = count;
-  return fv_step_values(x, x->post)[0];
+  return fv_step_lanes(x, x->post).v[0];
 }
 
 // Next tuple of indices lo..hi-1 but `skip`; false after the last.
@@ -144,9 +179,9 @@ static void put(fv_array *out, const nest_eval *x, const fv_scalar v) {
 static void test_checks(nest_eval *x) {
   if (x->check < 0)
     return;
-  const fv_scalar *ok = fv_step_values(x, x->check);
-  for (int64_t i = 0; i < (x->s[x->check].vary ? x->count : 1); i++)
-    x->failed = x->failed || !ok[i].i;
+  const fv_lanes ok = fv_step_lanes(x, x->check);
+  for (int64_t i = 0; i < (ok.by ? x->count : 1); i++)
+    x->failed = x->failed || !ok.v[i].i;
 }
 
 // The lane is a parallel index: a chunk of results at a time.
@@ -154,21 +189,17 @@ static void run_parallel_lane(nest_eval *x, fv_array *out) {
   const fv_nest *t = x->nest;
   const int n_par = t->n_par, n_all = n_par + t->n_red;
   const bool reduces = t->combine != FV_COMBINE_NONE;
-  fv_scalar *acc = FV_NEW_N(x->ar, fv_scalar, CHUNK);
-  carried *arg = FV_NEW_N(x->ar, carried, CHUNK);
+  totals *a = FV_NEW(x->ar, totals);
   const int64_t full = x->extent[x->lane];
   do {
     for (int64_t c = 0; c < full; c += CHUNK) {
       x->at[x->lane] = c;
       x->count = full - c < CHUNK ? full - c : CHUNK;
-      for (int64_t i = 0; i < x->count; i++) {
-        acc[i] = fv_combine_identity(t->combine, (fv_dtype)t->value->dtype);
-        arg[i] = (carried){.best = acc[i]};
-      }
+      begin_totals(x, a, x->count);
       const bool none = reduces && empty_range(x, n_par, n_all);
       while (!none) {
         fv_run_steps(x, false);
-        combine_each(x, acc, arg);
+        combine_each(x, a);
         test_checks(x);
         if (!reduces || !advance(x, n_par, n_all, -1))
           break;
@@ -176,7 +207,7 @@ static void run_parallel_lane(nest_eval *x, fv_array *out) {
       const int64_t count = x->count;
       for (int64_t i = 0; i < count; i++) {
         x->at[x->lane] = c + i;
-        put(out, x, reduces ? finish_element(x, combined(x, acc[i], &arg[i])) : acc[i]);
+        put(out, x, reduces ? finish_element(x, total(x, a, i)) : a->value[i]);
       }
       x->count = count;
       x->at[x->lane] = 0;
@@ -189,22 +220,22 @@ static void run_reduced_lane(nest_eval *x, fv_array *out) {
   const fv_nest *t = x->nest;
   const int n_par = t->n_par, n_all = n_par + t->n_red;
   const int64_t full = x->extent[x->lane];
+  totals *a = FV_NEW(x->ar, totals);
   do {
-    fv_scalar acc = fv_combine_identity(t->combine, (fv_dtype)t->value->dtype);
-    carried arg = {.best = acc};
+    begin_totals(x, a, 1);
     bool more = !empty_range(x, n_par, n_all);
     while (more) {
       for (int64_t c = 0; c < full; c += CHUNK) {
         x->at[x->lane] = c;
         x->count = full - c < CHUNK ? full - c : CHUNK;
         fv_run_steps(x, false);
-        combine_chunk(x, &acc, &arg, c);
+        combine_chunk(x, a, c);
       }
       x->at[x->lane] = 0;
       more = advance(x, n_par, n_all, x->lane);
     }
     x->count = 1;
-    put(out, x, finish_element(x, combined(x, acc, &arg)));
+    put(out, x, finish_element(x, total(x, a, 0)));
   } while (advance(x, 0, n_par, -1));
 }
 
@@ -246,14 +277,13 @@ static void run_scan(nest_eval *x, fv_array *out) {
       x->at[x->lane] = first;
       fv_run_steps(x, false);
       test_checks(x);
-      const fv_scalar *v = fv_step_values(x, x->value);
-      const bool vary = x->s[x->value].vary;
+      const fv_lanes v = fv_step_lanes(x, x->value);
       for (int64_t i = 0; i < x->count; i++) {
         const int64_t k = t->reverse ? x->count - 1 - i : i;
         x->at[x->lane] = first + k;
         if (t->exclusive)
           put_running(out, x, &r);
-        run_on(x, &r, v[vary ? k : 0]);
+        run_on(x, &r, v.v[k * v.by]);
         if (!t->exclusive)
           put_running(out, x, &r);
       }
@@ -270,13 +300,15 @@ static void write_point(const nest_eval *x, fv_array *out, int64_t i) {
   const fv_dtype t = out->dtype;
   int64_t o = 0;
   for (int d = 0; d < out->rank; d++) {
-    const int64_t k = fv_step_values(x, x->target[d])[x->s[x->target[d]].vary ? i : 0].i;
+    const fv_lanes target = fv_step_lanes(x, x->target[d]);
+    const int64_t k = target.v[i * target.by].i;
     if (k < 0 || k >= out->dim[d])
       return;  // its check fails the run
     o = o * out->dim[d] + k;
   }
   uint8_t *p = (uint8_t *)out->data + o * fv_dtype_size(t);
-  fv_scalar v = fv_step_values(x, x->value)[x->s[x->value].vary ? i : 0];
+  const fv_lanes value = fv_step_lanes(x, x->value);
+  fv_scalar v = value.v[i * value.by];
   if (c != FV_COMBINE_NONE)
     v = fv_scalar_eval(fv_combine_op(c), t, t, fv_scalar_load(t, p), v, v);
   fv_scalar_store(t, p, v);
@@ -313,15 +345,39 @@ static int parallel_lane(const nest_eval *x) {
   return lane;
 }
 
+// Loads of elements that lie apart along a lane.
+typedef struct far_loads {
+  fv_xpool *pool;
+  uint32_t lane;
+  int n;
+} far_loads;
+
+static const fv_expr *see_load(void *user, const fv_expr *e) {
+  far_loads *f = user;
+  bool far = false;
+  for (int i = 0; e->kind == FV_E_LOAD && i + 1 < e->n; i++)
+    far = far || fv_x_uses_index(f->pool, e->arg[i], f->lane);
+  f->n += far;
+  return e;
+}
+
+static int count_far_loads(const nest_eval *x, int lane) {
+  far_loads f = {.pool = x->pool, .lane = (uint32_t)lane};
+  fv_x_rewrite(x->pool, x->nest->value, see_load, &f);
+  return f.n;
+}
+
 static int choose_lane(const nest_eval *x) {
   const fv_nest *t = x->nest;
   const int par = parallel_lane(x), red = t->n_par + t->n_red - 1;
   if (t->form == FV_NEST_SCAN)
     return t->along;
-  const bool reduced =
-      t->n_red && !t->check &&
-      (t->n_par == 0 || x->extent[red] >= x->extent[par] || x->extent[red] >= LONG_ROW);
-  return reduced ? red : par;
+  if (!t->n_red || t->check)
+    return par;
+  if (t->n_par > 0 && x->extent[par] >= LONG_ROW && x->extent[red] >= LONG_ROW)
+    return count_far_loads(x, red) < count_far_loads(x, par) ? red : par;
+  return t->n_par == 0 || x->extent[red] >= x->extent[par] || x->extent[red] >= LONG_ROW ? red
+                                                                                         : par;
 }
 
 static void run_loops(nest_eval *x, fv_array *out) {

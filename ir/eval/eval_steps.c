@@ -45,6 +45,14 @@ typedef struct want {
   bool linear;  // a load whose offset moves linearly with the lane
 } want;
 
+// The expression whose step makes the values of e.
+static const fv_expr *maker_of(const fv_expr *e) {
+  while (e->kind == FV_E_OP && e->op == FV_X_CAST &&
+         fv_dtype_widens((fv_dtype)e->arg[0]->dtype, (fv_dtype)e->dtype))
+    e = e->arg[0];
+  return e;
+}
+
 // The offset of a load. A linear one is base + stride * lane: neither varies in a chunk.
 static void want_load(nest_eval *x, want *w) {
   const fv_expr *e = w->e, *lane = fv_x_index(x->pool, (uint32_t)x->lane);
@@ -56,7 +64,7 @@ static void want_load(nest_eval *x, want *w) {
   const fv_expr *next = fv_x_subst_index(x->pool, offset, sub, FV_MAX_LOOPS);
   const fv_expr *stride = fv_x_sub(x->pool, next, offset);
   w->linear = !fv_x_has(offset, FV_XF_LOAD) && !fv_x_uses_index(x->pool, stride, (uint32_t)x->lane);
-  w->need[0] = offset;
+  w->need[0] = maker_of(offset);
   w->n_need = 1;
   if (w->linear) {
     sub[x->lane] = fv_x_i64(x->pool, 0);
@@ -78,13 +86,14 @@ static want want_of(nest_eval *x, const fv_expr *e) {
     x->overflowed = w.known = true;  // numbers of dims are exact; only elements wrap around
   } else if (e->kind == FV_E_OP) {
     w.n_need = e->n;
-    memcpy(w.need, e->arg, e->n * sizeof *e->arg);
+    for (int i = 0; i < e->n; i++)
+      w.need[i] = maker_of(e->arg[i]);
   }
   return w;
 }
 
 static bool is_linear(const step *s) {
-  return s->e->dtype == FV_i64 && (!s->vary || s->form == STEP_LINEAR);
+  return !s->vary || s->form == STEP_LINEAR;
 }
 
 static bool is_span(const step *s) {
@@ -93,15 +102,14 @@ static bool is_span(const step *s) {
 
 // Elements of tensors may wrap around, so only dims and indices are compared by their ends.
 static step_form form_of_op(const fv_expr *e, const step *a, const step *b) {
-  if (e->dtype == FV_i64 && is_linear(a) && is_linear(b)) {
+  if (e->arg[0]->dtype == FV_i64 && is_linear(a) && is_linear(b)) {
     if (e->op == FV_X_ADD || e->op == FV_X_SUB || e->op == FV_X_NEG)
       return STEP_LINEAR;
     if (e->op == FV_X_MUL && (!a->vary || !b->vary))
       return STEP_LINEAR;
+    if ((e->op == FV_X_LE || e->op == FV_X_LT || e->op == FV_X_EQ) && !fv_x_has(e, FV_XF_LOAD))
+      return STEP_SPAN;
   }
-  if ((e->op == FV_X_LE || e->op == FV_X_LT || e->op == FV_X_EQ) && is_linear(a) && is_linear(b) &&
-      !fv_x_has(e, FV_XF_LOAD))
-    return STEP_SPAN;
   if (e->op == FV_X_AND && e->dtype == FV_bool && is_span(a) && is_span(b))
     return STEP_SPAN;
   return STEP_VALUES;
@@ -144,6 +152,7 @@ static void add_step(nest_eval *x, const want *w) {
 }
 
 int fv_step_of(nest_eval *x, const fv_expr *e) {
+  e = maker_of(e);
   want *stack = NULL;
   size_t n = 0, cap = 0;
   FV_PUSH(x->ar, stack, n, cap, want_of(x, e));
@@ -188,8 +197,9 @@ static const fv_scalar *values_of(const nest_eval *x, step *s) {
   return s->v;
 }
 
-const fv_scalar *fv_step_values(const nest_eval *x, int number) {
-  return values_of(x, &x->s[number]);
+fv_lanes fv_step_lanes(const nest_eval *x, int number) {
+  step *s = &x->s[number];
+  return (fv_lanes){values_of(x, s), s->vary};
 }
 
 static int64_t first_of(const step *s) {
@@ -288,13 +298,6 @@ static void do_other_form(const nest_eval *x, step *s) {
 
 //===-- Loads -----------------------------------------------------------------------===//
 
-#define LOAD_FLOATS(T)                            \
-  do {                                            \
-    const T *p = (const T *)s->from->data + base; \
-    for (int64_t i = lo; i < hi; i++)             \
-      s->v[i].f = (double)p[i * stride];          \
-  } while (0)
-
 // Out of range stands only in the arm of a select that is not taken.
 static void load_linear(const step *s, int64_t base, int64_t stride, int64_t count) {
   const int64_t total = fv_array_count(s->from);
@@ -307,15 +310,9 @@ static void load_linear(const step *s, int64_t base, int64_t stride, int64_t cou
     memset(s->v + hi, 0, (size_t)(count - hi) * sizeof *s->v);
   }
   const fv_dtype t = s->from->dtype;
-  if (t == FV_f32) {
-    LOAD_FLOATS(float);
-  } else if (t == FV_f64) {
-    LOAD_FLOATS(double);
-  } else {
-    const uint8_t *data = s->from->data;
-    for (int64_t i = lo; i < hi; i++)
-      s->v[i] = fv_scalar_load(t, data + (base + i * stride) * fv_dtype_size(t));
-  }
+  if (lo < hi)
+    fv_scalar_load_n(t, (const uint8_t *)s->from->data + (base + lo * stride) * fv_dtype_size(t),
+                     stride, s->v + lo, hi - lo);
 }
 
 static void do_load(nest_eval *x, step *s) {
@@ -344,31 +341,6 @@ static void do_load(nest_eval *x, step *s) {
 
 //===-- Operations ------------------------------------------------------------------===//
 
-// The common float operations without a call per element.
-#define FAST(expr)                                 \
-  for (int64_t i = 0; i < count; i++) {            \
-    const double p = a[i * ia].f, q = b[i * ib].f; \
-    v[i].f = (expr);                               \
-  }                                                \
-  return true
-
-static bool do_fast(const nest_eval *x, const step *s, int64_t count) {
-  if (s->e->n != 2 || !fv_dtype_is_float((fv_dtype)s->e->dtype))
-    return false;
-  step *sa = &x->s[s->arg[0]], *sb = &x->s[s->arg[1]];
-  const fv_scalar *a = values_of(x, sa), *b = values_of(x, sb);
-  const int64_t ia = sa->vary, ib = sb->vary;
-  fv_scalar *v = s->v;
-  switch (s->e->op) {
-  case FV_X_MUL: FAST(p * q);
-  case FV_X_ADD: FAST(p + q);
-  case FV_X_SUB: FAST(p - q);
-  case FV_X_DIV: FAST(p / q);
-  default: return false;
-  }
-}
-#undef FAST
-
 static void copy_lanes(const nest_eval *x, fv_scalar *to, step *from, int64_t lo, int64_t hi) {
   const fv_scalar *v = values_of(x, from);
   if (from->vary && hi > lo)
@@ -395,22 +367,13 @@ static bool do_select(const nest_eval *x, const step *s, int64_t count) {
 static void do_op(nest_eval *x, step *s) {
   const int64_t count = s->vary ? x->count : 1;
   const fv_expr *e = s->e;
-  if (do_fast(x, s, count) || do_select(x, s, count))
+  if (do_select(x, s, count))
     return;
-  const fv_scalar *a[3];
-  int64_t by[3];
-  for (int k = 0; k < 3; k++) {
-    step *arg = &x->s[s->arg[k < e->n ? k : 0]];
-    a[k] = values_of(x, arg);
-    by[k] = arg->vary;
-  }
+  fv_lanes arg[3];
+  for (int k = 0; k < 3; k++)
+    arg[k] = fv_step_lanes(x, s->arg[k < e->n ? k : 0]);
   const fv_dtype t = (fv_dtype)(e->op == FV_X_SELECT ? e->dtype : e->arg[0]->dtype);
-  for (int64_t i = 0; i < count; i++)
-    s->v[i] = fv_scalar_eval((fv_scalar_op)e->op, t, (fv_dtype)e->dtype, a[0][i * by[0]],
-                             a[1][i * by[1]], a[2][i * by[2]]);
-  if (e->op == FV_X_CAST && fv_dtype_is_float((fv_dtype)e->dtype))
-    for (int64_t i = 0; i < count; i++)
-      s->v[i].f = fv_round_to((fv_dtype)e->dtype, s->v[i].f);
+  fv_scalar_eval_n((fv_scalar_op)e->op, t, (fv_dtype)e->dtype, arg, s->v, count);
 }
 
 static void run_step(nest_eval *x, step *s) {

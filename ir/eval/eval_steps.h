@@ -73,7 +73,7 @@ void fv_mark_late(nest_eval *x, int post);
 // Runs what the indices at hand make necessary; `late`: only what `post` needs, for the
 // combined value in x->acc.
 void fv_run_steps(nest_eval *x, bool late);
-// The values of a step: v[i] of lane i, or v[0] for all if it does not vary.
-const fv_scalar *fv_step_values(const nest_eval *x, int number);
+// The values of a step on the lanes of the chunk.
+fv_lanes fv_step_lanes(const nest_eval *x, int number);
 
 #endif  // FOVEA_IR_EVAL_EVAL_STEPS_H_

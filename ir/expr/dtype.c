@@ -31,6 +31,14 @@ bool fv_dtype_is_int(fv_dtype t) {
   return row[t].kind == 'i' || row[t].kind == 'u';
 }
 
+bool fv_dtype_widens(fv_dtype from, fv_dtype to) {
+  const dtype_row *f = &row[from], *t = &row[to];
+  if (f->kind == 'b')
+    return fv_dtype_is_int(to) || to == from;
+  return to == from ||
+         (t->size > f->size && (t->kind == f->kind || (f->kind == 'u' && t->kind == 'i')));
+}
+
 bool fv_dtype_find(const char *name, fv_dtype *out) {
   for (int i = 0; i < FV_DTYPE_COUNT; i++) {
     if (strcmp(row[i].name, name) == 0) {

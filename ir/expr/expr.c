@@ -516,20 +516,13 @@ const fv_expr *fv_x_op(fv_xpool *p, fv_scalar_op op, const fv_expr *a, const fv_
   return r ? r : fv_xp_cons_op(p, op, t, n, a, b, c);
 }
 
-// Does every value of `from` exist in `to`?
-static bool widens(fv_dtype from, fv_dtype to) {
-  if (to == FV_f64)
-    return from == FV_f32 || from == FV_f16 || from == FV_bf16;
-  return to == FV_f32 && (from == FV_f16 || from == FV_bf16);
-}
-
 const fv_expr *fv_x_cast(fv_xpool *p, fv_dtype t, const fv_expr *a) {
   const fv_dtype from = (fv_dtype)a->dtype;
   if (from == t)
     return a;
   if (a->kind == FV_E_LIT)
     return fold(p, FV_X_CAST, t, a, NULL, NULL);
-  if (fv_xp_is_op(a, FV_X_CAST) && a->arg[0]->dtype == t && widens(t, from))
+  if (fv_xp_is_op(a, FV_X_CAST) && a->arg[0]->dtype == t && fv_dtype_widens(t, from))
     return a->arg[0];
   return fv_xp_cons_op(p, FV_X_CAST, t, 1, a, NULL, NULL);
 }

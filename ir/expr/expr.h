@@ -187,6 +187,15 @@ typedef union fv_scalar {
 // floats to t.
 fv_scalar fv_scalar_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, fv_scalar a, fv_scalar b,
                          fv_scalar c);
+// The same for each of n: element i of an operand is v[i * by].
+typedef struct fv_lanes {
+  const fv_scalar *v;
+  int64_t by;  // 1, or 0: one for all
+} fv_lanes;
+void fv_scalar_eval_n(fv_scalar_op op, fv_dtype t, fv_dtype to, const fv_lanes arg[3], fv_scalar *v,
+                      int64_t n);
+// Loads n elements, `stride` elements apart.
+void fv_scalar_load_n(fv_dtype t, const void *p, int64_t stride, fv_scalar *v, int64_t n);
 double fv_round_to(fv_dtype t, double v);                // nearest value of a float dtype
 fv_scalar fv_scalar_load(fv_dtype t, const void *p);     // from memory
 void fv_scalar_store(fv_dtype t, void *p, fv_scalar v);  // rounds, saturates never (wraps ints)

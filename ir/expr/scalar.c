@@ -83,18 +83,22 @@ static uint16_t encode_f16(double v) {
   return (uint16_t)(sign | (unsigned)(e + 15) << 10 | (unsigned)(u >> 42 & 0x3ff));
 }
 
+static float float_of_bits(uint32_t u) {
+  float f;
+  memcpy(&f, &u, sizeof f);
+  return f;
+}
+
+// In f32, whose bias is 112 more, and without a branch, so that compilers make vectors of it. A
+// subnormal is what a number of the least exponent, 2^-14, has beyond it.
 static double decode_f16(uint16_t h) {
-  const int e = h >> 10 & 0x1f;
-  const unsigned m = h & 0x3ffu;
-  uint64_t u;
-  double v;
-  if (e == 0) {
-    v = (double)m * 0x1p-24;
-  } else {
-    u = (uint64_t)(e == 31 ? 0x7ff : e - 15 + 1023) << 52 | (uint64_t)m << 42;
-    memcpy(&v, &u, sizeof v);
-  }
-  return h & 0x8000 ? -v : v;
+  const uint32_t rebias = UINT32_C(112) << 23, quantum = UINT32_C(1) << 23, e = h & 0x7c00u;
+  const uint32_t more = (e == 0 ? quantum : 0) | (e == 0x7c00 ? rebias : 0);
+  const float beyond = float_of_bits(e == 0 ? rebias + quantum : 0);
+  const float f = float_of_bits(((h & 0x7fffu) << 13) + rebias + more) - beyond;
+  uint32_t u;
+  memcpy(&u, &f, sizeof u);
+  return (double)float_of_bits(u | (h & 0x8000u) << 16);
 }
 
 static uint16_t encode_bf16(double v) {
@@ -120,7 +124,7 @@ static double decode_bf16(uint16_t h) {
     return (fv_scalar){.member = x_}; \
   } while (0)
 
-fv_scalar fv_scalar_load(fv_dtype t, const void *p) {
+FV_INLINE fv_scalar load(fv_dtype t, const void *p) {
   uint16_t h;
   switch (t) {
   case FV_f32: LOAD_AS(float, f);
@@ -134,6 +138,28 @@ fv_scalar fv_scalar_load(fv_dtype t, const void *p) {
   case FV_i64: LOAD_AS(int64_t, i);
   case FV_bool: return (fv_scalar){.i = *(const uint8_t *)p != 0};
   default: return (fv_scalar){.i = 0};
+  }
+}
+
+fv_scalar fv_scalar_load(fv_dtype t, const void *p) {
+  return load(t, p);
+}
+
+FV_INLINE void load_lanes(fv_dtype t, int64_t size, const uint8_t *p, int64_t stride, fv_scalar *v,
+                          int64_t n) {
+  for (int64_t i = 0; i < n && stride == 1; i++)
+    v[i] = load(t, p + i * size);
+  for (int64_t i = 0; i < n && stride != 1; i++)
+    v[i] = load(t, p + i * stride * size);
+}
+
+void fv_scalar_load_n(fv_dtype t, const void *p, int64_t stride, fv_scalar *v, int64_t n) {
+  switch (t) {
+#define X(name, size, kind) \
+  case FV_##name: load_lanes(FV_##name, size, p, stride, v, n); return;
+    FV_DTYPE_TABLE(X)
+#undef X
+  default: return;
   }
 }
 
@@ -166,21 +192,26 @@ static int int_bits(fv_dtype t) {
   return 8 * fv_dtype_size(t);
 }
 
-static int64_t int_wrap(fv_dtype t, uint64_t v) {
-  switch (t) {
-  case FV_bool: return v != 0;
-  case FV_u8: return (uint8_t)v;
-  case FV_i8: return (int8_t)v;
-  case FV_i16: return (int16_t)v;
-  case FV_i32: return (int32_t)v;
-  default: return (int64_t)v;
-  }
+// The bits of a type as it holds them: those of `mask`, of which `sign` counts as negative.
+static const struct {
+  uint64_t mask, sign;
+} bits_of[FV_DTYPE_COUNT] = {
+#define BITS(size) (~UINT64_C(0) >> (64 - 8 * (size)))
+#define X(name, size, kind) {BITS(size), (kind) == 'i' ? BITS(size) / 2 + 1 : 0},
+    FV_DTYPE_TABLE(X)
+#undef X
+#undef BITS
+};
+
+FV_INLINE int64_t int_wrap(fv_dtype t, uint64_t v) {
+  if (t == FV_bool)
+    return v != 0;
+  return (int64_t)(((v & bits_of[t].mask) ^ bits_of[t].sign) - bits_of[t].sign);
 }
 
-static void int_limits(fv_dtype t, int64_t *lo, int64_t *hi) {
-  const int bits = int_bits(t);
-  *lo = t == FV_u8 ? 0 : (int64_t)(~UINT64_C(0) << (bits - 1));
-  *hi = t == FV_u8 ? 255 : ~*lo;
+FV_INLINE void int_limits(fv_dtype t, int64_t *lo, int64_t *hi) {
+  *lo = (int64_t)(0 - bits_of[t].sign);
+  *hi = (int64_t)(bits_of[t].mask - bits_of[t].sign);
 }
 
 static uint64_t int_pow(int64_t a, int64_t b) {
@@ -201,7 +232,7 @@ static uint64_t int_shift(fv_scalar_op op, fv_dtype t, int64_t a, int64_t b) {
   return a < 0 ? ~(~(uint64_t)a >> by) : (uint64_t)a >> by;
 }
 
-static int64_t int_unary(fv_scalar_op op, fv_dtype t, int64_t a) {
+FV_INLINE int64_t int_unary(fv_scalar_op op, fv_dtype t, int64_t a) {
   switch (op) {
   case FV_X_NEG: return int_wrap(t, 0 - (uint64_t)a);
   case FV_X_ABS: return int_wrap(t, a < 0 ? 0 - (uint64_t)a : (uint64_t)a);
@@ -211,7 +242,7 @@ static int64_t int_unary(fv_scalar_op op, fv_dtype t, int64_t a) {
   }
 }
 
-static int64_t int_eval(fv_scalar_op op, fv_dtype t, int64_t a, int64_t b, int64_t c) {
+FV_INLINE int64_t int_eval(fv_scalar_op op, fv_dtype t, int64_t a, int64_t b, int64_t c) {
   const uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
   switch (op) {
   case FV_X_ADD: return int_wrap(t, ua + ub);
@@ -239,7 +270,7 @@ static int64_t int_eval(fv_scalar_op op, fv_dtype t, int64_t a, int64_t b, int64
 
 //===-- Floats ----------------------------------------------------------===//
 
-static double float_eval(fv_scalar_op op, double a, double b, double c) {
+FV_INLINE double float_eval(fv_scalar_op op, double a, double b, double c) {
   switch (op) {
   case FV_X_NEG: return -a;
   case FV_X_ABS: return fabs(a);
@@ -269,7 +300,7 @@ static double float_eval(fv_scalar_op op, double a, double b, double c) {
   }
 }
 
-static bool float_test(fv_scalar_op op, double a, double b, int64_t *out) {
+FV_INLINE bool float_test(fv_scalar_op op, double a, double b, int64_t *out) {
   switch (op) {
   case FV_X_IS_NAN: *out = isnan(a); return true;
   case FV_X_EQ: *out = a == b; return true;
@@ -282,7 +313,7 @@ static bool float_test(fv_scalar_op op, double a, double b, int64_t *out) {
 
 //===-- Conversion ------------------------------------------------------===//
 
-static int64_t float_to_int(fv_dtype to, double v) {
+FV_INLINE int64_t float_to_int(fv_dtype to, double v) {
   if (to == FV_bool)
     return v != 0;  // true for NaN
   if (isnan(v))
@@ -307,7 +338,7 @@ static double int_to_double_odd(int64_t v) {
   return v < 0 ? -(double)kept : (double)kept;
 }
 
-static fv_scalar cast(fv_dtype t, fv_dtype to, fv_scalar a) {
+FV_INLINE fv_scalar cast(fv_dtype t, fv_dtype to, fv_scalar a) {
   if (fv_dtype_is_float(t))
     return fv_dtype_is_float(to) ? (fv_scalar){.f = fv_round_to(to, a.f)}
                                  : (fv_scalar){.i = float_to_int(to, a.f)};
@@ -328,7 +359,7 @@ static fv_scalar bitcast(fv_dtype t, fv_dtype to, fv_scalar a) {
   return fv_scalar_load(to, &bits);
 }
 
-fv_scalar fv_scalar_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, fv_scalar a, fv_scalar b,
+FV_INLINE fv_scalar eval(fv_scalar_op op, fv_dtype t, fv_dtype to, fv_scalar a, fv_scalar b,
                          fv_scalar c) {
   switch (op) {
   case FV_X_SELECT: return a.i ? b : c;
@@ -342,4 +373,42 @@ fv_scalar fv_scalar_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, fv_scalar a, 
   if (float_test(op, a.f, b.f, &truth))
     return (fv_scalar){.i = truth};
   return (fv_scalar){.f = float_eval(op, a.f, b.f, c.f)};
+}
+
+fv_scalar fv_scalar_eval(fv_scalar_op op, fv_dtype t, fv_dtype to, fv_scalar a, fv_scalar b,
+                         fv_scalar c) {
+  return eval(op, t, to, a, b, c);
+}
+
+FV_INLINE void eval_lanes(fv_scalar_op op, fv_dtype t, fv_dtype to, const fv_lanes arg[3],
+                          fv_scalar *v, int64_t n) {
+  const fv_scalar *a = arg[0].v, *b = arg[1].v, *c = arg[2].v;
+  const int64_t ia = arg[0].by, ib = arg[1].by, ic = arg[2].by;
+  for (int64_t i = 0; i < n; i++)
+    v[i] = eval(op, t, to, a[i * ia], b[i * ib], c[i * ic]);
+}
+
+static void cast_lanes(fv_dtype t, fv_dtype to, const fv_lanes arg[3], fv_scalar *v, int64_t n) {
+  switch (to) {
+#define X(name, size, kind) \
+  case FV_##name: eval_lanes(FV_X_CAST, t, FV_##name, arg, v, n); return;
+    FV_DTYPE_TABLE(X)
+#undef X
+  default: return;
+  }
+}
+
+void fv_scalar_eval_n(fv_scalar_op op, fv_dtype t, fv_dtype to, const fv_lanes arg[3], fv_scalar *v,
+                      int64_t n) {
+  if (op == FV_X_CAST) {
+    cast_lanes(t, to, arg, v, n);
+    return;
+  }
+  switch (op) {
+#define X(id, name, arity, types) \
+  case FV_X_##id: eval_lanes(FV_X_##id, t, to, arg, v, n); return;
+    FV_SCALAR_TABLE(X)
+#undef X
+  default: return;
+  }
 }

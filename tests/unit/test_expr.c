@@ -569,6 +569,85 @@ static void test_scalars(void **state) {
   assert_int_equal(fv_scalar_eval(FV_X_BITCAST, FV_f32, FV_i32, one, zero, zero).i, 0x3f800000);
 }
 
+static const fv_scalar *numbers_of(fv_dtype t) {
+  enum { N = 12 };
+  static const double f[N] = {0.0, -0.0, 1, -1, 2.5, -3.75, 70000, -1e300, 1e-7, 3, INFINITY, NAN};
+  static const int64_t i[N] = {0, 1, -1, 2, 7, -8, 127, 255, 32767, 65535, INT64_MIN, INT64_MAX};
+  static fv_scalar v[N];
+  const fv_scalar none = {.i = 0};
+  for (int k = 0; k < N; k++) {
+    if (fv_dtype_is_float(t))
+      v[k].f = fv_round_to(t, f[k]);
+    else
+      v[k] = fv_scalar_eval(FV_X_CAST, FV_i64, t, (fv_scalar){.i = i[k]}, none, none);
+  }
+  return v;
+}
+
+static bool same_scalar(fv_dtype t, fv_scalar a, fv_scalar b) {
+  return a.i == b.i || (fv_dtype_is_float(t) && isnan(a.f) && isnan(b.f));
+}
+
+// Many at once are each by itself.
+static void check_lanes(fv_scalar_op op, fv_dtype t, fv_dtype to, int by) {
+  enum { N = 144 };
+  fv_scalar a[N], b[N], v[N];
+  const fv_scalar *x = numbers_of(t);
+  for (int i = 0; i < N; i++) {
+    a[i] = x[i / 12];
+    b[i] = x[i % 12];
+  }
+  fv_lanes arg[3] = {{a, by != 1}, {b, by != 2}, {b, by != 3}};
+  if (op == FV_X_SELECT)
+    for (int i = 0; i < N; i++)
+      a[i].i = i % 3 == 0;
+  fv_scalar_eval_n(op, t, to, arg, v, N);
+  const fv_dtype is = op == FV_X_CAST || op == FV_X_BITCAST ? to
+                      : op >= FV_X_EQ && op <= FV_X_LE      ? FV_bool
+                      : op == FV_X_IS_NAN                   ? FV_bool
+                                                            : t;
+  for (int i = 0; i < N; i++) {
+    const fv_scalar one =
+        fv_scalar_eval(op, t, to, a[i * arg[0].by], b[i * arg[1].by], b[i * arg[2].by]);
+    if (!same_scalar(is, one, v[i]))
+      fail_msg("%s of %s, %d", fv_scalar_name(op), fv_dtype_name(t), i);
+    if (op == FV_X_CAST && fv_dtype_widens(t, to) && !same_scalar(is, one, a[i * arg[0].by]))
+      fail_msg("a cast of %s to %s is none", fv_dtype_name(t), fv_dtype_name(to));
+  }
+}
+
+static void test_lanes(void **state) {
+  (void)state;
+  for (int op = 0; op < FV_X_COUNT; op++)
+    for (int t = 0; t < FV_DTYPE_COUNT; t++)
+      for (int to = 0; to < FV_DTYPE_COUNT; to++) {
+        const bool casts = op == FV_X_CAST || op == FV_X_BITCAST;
+        if (casts ? op == FV_X_BITCAST && fv_dtype_size((fv_dtype)t) != fv_dtype_size((fv_dtype)to)
+                  : to != t)
+          continue;
+        for (int by = 0; by < 4; by++)
+          check_lanes((fv_scalar_op)op, (fv_dtype)t, (fv_dtype)to, by);
+      }
+}
+
+static void test_loads_of_lanes(void **state) {
+  (void)state;
+  enum { N = 100 };
+  uint8_t data[N * 8 * 3];
+  for (size_t i = 0; i < sizeof data; i++)
+    data[i] = (uint8_t)(i * 151 + i / 7);
+  for (int t = 0; t < FV_DTYPE_COUNT; t++)
+    for (int64_t stride = -2; stride <= 2; stride++) {
+      fv_scalar v[N];
+      const int64_t size = fv_dtype_size((fv_dtype)t);
+      const uint8_t *first = data + (stride < 0 ? -stride * (N - 1) * size : 0);
+      fv_scalar_load_n((fv_dtype)t, first, stride, v, N);
+      for (int i = 0; i < N; i++)
+        assert_true(
+            same_scalar((fv_dtype)t, v[i], fv_scalar_load((fv_dtype)t, first + i * stride * size)));
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_random_against_evaluation),
@@ -586,6 +665,8 @@ int main(void) {
       cmocka_unit_test(test_symbols),
       cmocka_unit_test(test_rounding),
       cmocka_unit_test(test_scalars),
+      cmocka_unit_test(test_lanes),
+      cmocka_unit_test(test_loads_of_lanes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
