@@ -4,7 +4,9 @@
 // A block is one head of one batch and some tiles of query rows. Keys come in
 // tiles of a few panels: k is transposed and v copied into scratch once a tile
 // and block, so the workspace does not grow with the number of keys. The softmax
-// moves on once a tile. A single row (decoding) reads each key once, so there k
+// moves on once a tile. The sums of a tile are made apart, and those of a stretch of tiles
+// join totals with what their roundings lose, so the error does not grow with the number of
+// keys, either. A single row (decoding) reads each key once, so there k
 // stays as it is and scores are dot products along the channels.
 // Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018);
 // Dao et al., "FlashAttention" (2022).
@@ -17,6 +19,8 @@
 #include "lower/blocking.h"
 
 enum { MAX_HEAD = 512, TILE_BYTES = 32 << 10 };
+// Tiles whose sums are added before they join a total, as in the sums of a row (reduction.c).
+enum { STRETCH = 16 };
 
 //===-- Shape ---------------------------------------------------------------------===//
 
@@ -131,6 +135,11 @@ static void setup(lw_att *a, lw *l, const lw_group *g, bool one_row) {
   a->s_l = fv_kb_scratch(kb, a->t, fv_x_i64(p, block + a->lanes));
   a->s_t = fv_kb_scratch(kb, a->t, fv_x_i64(p, a->rows + a->lanes));
   a->s_a = fv_kb_scratch(kb, a->t, fv_x_i64(p, a->rows + a->lanes));
+  a->s_total_m = fv_kb_scratch(kb, a->t, fv_x_i64(p, block));
+  for (int i = 0; i < 2; i++) {
+    a->s_total_l[i] = fv_kb_scratch(kb, a->t, fv_x_i64(p, block));
+    a->s_total_o[i] = fv_kb_scratch(kb, a->t, fv_x_i64(p, block * a->v_stride));
+  }
 }
 
 //===-- Copies into scratch -------------------------------------------------------===//
@@ -202,6 +211,19 @@ static void load_queries(lw_att *a, const lw_emit *e, fv_kv lo, fv_kv hi) {
   fv_kb_store(kb, a->s_l, r, lw_num(a, 0), FV_K_NONE);
   const fv_kv o = fv_kb_mul(kb, r, lw_i64(a, a->v_stride));
   fill_zero(a, a->s_o, o, fv_kb_add(kb, o, lw_i64(a, a->v_stride)));
+  fv_kb_end(kb);
+}
+
+// Totals of no stretch.
+static void clear_totals(lw_att *a, fv_kv rows) {
+  fv_kb *kb = a->k.kb;
+  const fv_kv r = fv_kb_for(kb, lw_i64(a, 0), rows, 1);
+  fv_kb_store(kb, a->s_total_m, r, lw_num(a, -__builtin_inf()), FV_K_NONE);
+  const fv_kv o = fv_kb_mul(kb, r, lw_i64(a, a->v_stride));
+  for (int i = 0; i < 2; i++) {
+    fv_kb_store(kb, a->s_total_l[i], r, lw_num(a, 0), FV_K_NONE);
+    fill_zero(a, a->s_total_o[i], o, fv_kb_add(kb, o, lw_i64(a, a->v_stride)));
+  }
   fv_kb_end(kb);
 }
 
@@ -315,6 +337,29 @@ static void key_tile(lw_att *a, const lw_emit *e, fv_kv j0, fv_kv end, fv_kv lo,
   lw_att_tile(a, e, j0, count, finite, lo, hi);
 }
 
+// All tiles of keys from `first` to `end`. Those of one stretch need no totals.
+static void key_stretches(lw_att *a, const lw_emit *e, fv_kv first, fv_kv end, fv_kv lo, fv_kv hi) {
+  fv_kb *kb = a->k.kb;
+  const int64_t stretch = (int64_t)a->keys * STRETCH;
+  const fv_kv rows = fv_kb_sub(kb, hi, lo);
+  const fv_kv several = lw_op2(a, FV_X_LT, fv_kb_add(kb, first, lw_i64(a, stretch)), end);
+  fv_kb_if(kb, several);
+  clear_totals(a, rows);
+  fv_kb_end(kb);
+  const fv_kv s0 = fv_kb_for(kb, first, end, stretch);
+  fv_kb_if(kb, lw_op2(a, FV_X_LT, first, s0));
+  lw_att_join(a, rows, false);
+  fv_kb_end(kb);
+  const fv_kv s1 = lw_op2(a, FV_X_MIN, fv_kb_add(kb, s0, lw_i64(a, stretch)), end);
+  const fv_kv j0 = fv_kb_for(kb, s0, s1, a->keys);
+  key_tile(a, e, j0, s1, lo, hi);
+  fv_kb_end(kb);
+  fv_kb_end(kb);
+  fv_kb_if(kb, several);
+  lw_att_join(a, rows, true);
+  fv_kb_end(kb);
+}
+
 static void emit(lw *l, const lw_group *g, bool one_row) {
   lw_att a = {0};
   setup(&a, l, g, one_row);
@@ -344,9 +389,7 @@ static void emit(lw *l, const lw_group *g, bool one_row) {
   lw_att_key_range(&a, fv_kb_sub(kb, hi, lw_i64(&a, 1)), &unused, &end);
   const fv_kv tile = lw_i64(&a, a.keys);
   first = fv_kb_mul(kb, lw_op2(&a, FV_X_FLOORDIV, first, tile), tile);
-  const fv_kv j0 = fv_kb_for(kb, first, end, a.keys);
-  key_tile(&a, &e, j0, end, lo, hi);
-  fv_kb_end(kb);
+  key_stretches(&a, &e, first, end, lo, hi);
   write_rows(&a, &e, lo, hi);
   const fv_expr *heads = fv_x_mul(p, a.batch, fv_x_i64(p, a.heads));
   lw_kernel_launch(&a.k, one_row ? "attention_row" : "attention", fv_x_mul(p, heads, blocks));

@@ -19,11 +19,13 @@ typedef struct lw_att {
   const fv_expr *batch, *q_len, *k_len, *valid;
   const fv_expr *ib, *ih, *ii, *ij, *id;  // indices: batch, head, query, key, channel
   const fv_expr *q, *kx, *v, *mask, *bias, *lengths;
-  int s_q, s_k, s_v, s_s, s_o;  // scratch: operands, scores, result
-  int s_m, s_l;                 // of each row of the block: largest score, sum of exp
-  int s_t, s_a;                 // of each row of the tile: a reduction, factor of o and l
-  int64_t k_stride, v_stride;   // k_stride: of one row's keys, which are not transposed
-  fv_kv visible_keys;           // of this batch: keys below it
+  int s_q, s_k, s_v, s_s, s_o;     // scratch: operands, scores, result
+  int s_m, s_l;                    // of each row of the block: largest score, sum of exp
+  int s_t, s_a;                    // of each row of the tile: a reduction, factor of o and l
+  int s_total_m;                   // of the stretches before: largest score; the sums of l and o
+  int s_total_l[2], s_total_o[2];  // with what they rounded off
+  int64_t k_stride, v_stride;      // k_stride: of one row's keys, which are not transposed
+  fv_kv visible_keys;              // of this batch: keys below it
 } lw_att;
 
 // First and one past the last key that query i may see by position.
@@ -33,6 +35,10 @@ void lw_att_key_range(lw_att *a, fv_kv i, fv_kv *lo, fv_kv *hi);
 // for the rows from lo to hi. `finite`: every v among them is finite.
 void lw_att_tile(lw_att *a, const lw_emit *e, fv_kv j0, fv_kv count, fv_kv finite, fv_kv lo,
                  fv_kv hi);
+
+// At the end of a stretch of tiles: l and o of `rows` rows join their totals and begin anew;
+// `last`: they become these.
+void lw_att_join(lw_att *a, fv_kv rows, bool last);
 
 //===-- Small helpers ---------------------------------------------------------------===//
 

@@ -2,6 +2,8 @@
 // Family attention: what is computed of a tile of keys; see attention.c.
 #include "lower/attention.h"
 
+#include "lower/long_sum.h"
+
 //===-- Scores --------------------------------------------------------------------===//
 
 // s[r][j] = q[r] . k[j] for a tile of rows whose first is row0 of the block and a panel of keys.
@@ -138,6 +140,12 @@ static fv_kv base_of(lw_att *a, fv_kv m) {
   return fv_kb_op(a->k.kb, FV_X_SELECT, none, lw_num(a, 0), m);
 }
 
+// By what sums of exp(s - old) are multiplied when the largest is m.
+static fv_kv factor_of(lw_att *a, fv_kv old, fv_kv m) {
+  const fv_kv gap = lw_op2(a, FV_X_SUB, old, base_of(a, m));
+  return fv_kb_op(a->k.kb, FV_X_EXP, gap, FV_K_NONE, FV_K_NONE);
+}
+
 // Scores of a row become exp(s - base); returns their sum.
 static fv_kv exp_row(lw_att *a, fv_kv r, fv_kv base, fv_kv count) {
   fv_kb *kb = a->k.kb;
@@ -154,6 +162,10 @@ static fv_kv exp_row(lw_att *a, fv_kv r, fv_kv base, fv_kv count) {
   return a->lanes > 1 ? fv_kb_reduce(kb, FV_X_ADD, fv_kb_get(kb, sum)) : fv_kb_get(kb, sum);
 }
 
+// m follows the largest score once that is beyond it by this much. So however slowly the scores of
+// many keys rise, what the factors round is soon of no weight; and weights stay near 1.
+static const double slack = 0.0625;
+
 // Moves m and l of the tile's rows on, a vector of rows at a time: `sums` false
 // after the maxima, which gives the factors, true after the sums.
 static void move_rows(lw_att *a, fv_kv row0, fv_kv rows, bool sums) {
@@ -168,10 +180,9 @@ static void move_rows(lw_att *a, fv_kv row0, fv_kv rows, bool sums) {
       const fv_kv alpha = fv_kb_load(kb, a->s_a, lw_i64(a, r), a->lanes, FV_K_NONE);
       next = fv_kb_mad(kb, old, alpha, t);
     } else {
-      next = lw_op2(a, FV_X_MAX, old, t);
-      const fv_kv gap = lw_op2(a, FV_X_SUB, old, base_of(a, next));
-      fv_kb_store(kb, a->s_a, lw_i64(a, r), fv_kb_op(kb, FV_X_EXP, gap, FV_K_NONE, FV_K_NONE),
-                  FV_K_NONE);
+      const fv_kv beyond = lw_op2(a, FV_X_LT, lw_op2(a, FV_X_ADD, old, lw_num(a, slack)), t);
+      next = fv_kb_op(kb, FV_X_SELECT, beyond, t, old);
+      fv_kb_store(kb, a->s_a, lw_i64(a, r), factor_of(a, old, next), FV_K_NONE);
     }
     fv_kb_store(kb, s, at, next, a->lanes > 1 ? count : FV_K_NONE);
   }
@@ -195,21 +206,16 @@ static void soften(lw_att *a, const lw_emit *e, fv_kv row0, fv_kv rows, fv_kv j0
   move_rows(a, row0, rows, true);
 }
 
-// o[r] = o[r] alpha[r] + p[r] v for a tile; `careful`: keys of weight 0 are left out.
+// o[r] = o[r] alpha[r] + p[r] v for a tile; `careful`: keys of weight 0 are left out. The products
+// of a tile are summed apart, since each addition is off by half an eps of its sum.
 static void add_values(lw_att *a, fv_kv row0, fv_kv count, bool careful) {
   fv_kb *kb = a->k.kb;
   fv_arena *ar = a->k.l->arena;
   fv_kv *acc = FV_NEW_N(ar, fv_kv, a->rows * a->vectors);
   fv_kv *val = FV_NEW_N(ar, fv_kv, a->vectors);
   const fv_kv c = fv_kb_for(kb, lw_i64(a, 0), lw_i64(a, a->v_stride), a->panel);
-  for (int r = 0; r < a->rows; r++)
-    for (int v = 0; v < a->vectors; v++) {
-      const fv_kv at = lw_at2(a, fv_kb_add(kb, row0, lw_i64(a, r)), a->v_stride,
-                              fv_kb_add(kb, c, lw_i64(a, v * a->lanes)));
-      const fv_kv alpha = fv_kb_load(kb, a->s_a, lw_i64(a, r), 1, FV_K_NONE);
-      const fv_kv o = fv_kb_load(kb, a->s_o, at, a->lanes, FV_K_NONE);
-      acc[r * a->vectors + v] = fv_kb_var(kb, lw_op2(a, FV_X_MUL, o, alpha));
-    }
+  for (int i = 0; i < a->rows * a->vectors; i++)
+    acc[i] = fv_kb_var(kb, fv_kb_const_f(kb, a->t, a->lanes, 0));
   const int unroll = 4;
   const fv_kv j0 = fv_kb_for(kb, lw_i64(a, 0), count, unroll);
   for (int u = 0; u < unroll; u++) {
@@ -232,12 +238,17 @@ static void add_values(lw_att *a, fv_kv row0, fv_kv count, bool careful) {
     }
   }
   fv_kb_end(kb);
-  for (int r = 0; r < a->rows; r++)
-    for (int v = 0; v < a->vectors; v++)
-      fv_kb_store(kb, a->s_o,
-                  lw_at2(a, fv_kb_add(kb, row0, lw_i64(a, r)), a->v_stride,
-                         fv_kb_add(kb, c, lw_i64(a, v * a->lanes))),
-                  fv_kb_get(kb, acc[r * a->vectors + v]), FV_K_NONE);
+  for (int r = 0; r < a->rows; r++) {
+    const fv_kv alpha =
+        fv_kb_splat(kb, fv_kb_load(kb, a->s_a, lw_i64(a, r), 1, FV_K_NONE), a->lanes);
+    for (int v = 0; v < a->vectors; v++) {
+      const fv_kv at = lw_at2(a, fv_kb_add(kb, row0, lw_i64(a, r)), a->v_stride,
+                              fv_kb_add(kb, c, lw_i64(a, v * a->lanes)));
+      const fv_kv o = fv_kb_load(kb, a->s_o, at, a->lanes, FV_K_NONE);
+      const fv_kv sum = fv_kb_get(kb, acc[r * a->vectors + v]);
+      fv_kb_store(kb, a->s_o, at, fv_kb_mad(kb, o, alpha, sum), FV_K_NONE);
+    }
+  }
   fv_kb_end(kb);
 }
 
@@ -262,5 +273,39 @@ void lw_att_tile(lw_att *a, const lw_emit *e, fv_kv j0, fv_kv count, fv_kv finit
   fv_kb_else(kb);
   add_values(a, row0, count, true);
   fv_kb_end(kb);
+  fv_kb_end(kb);
+}
+
+//===-- Stretches of tiles ----------------------------------------------------------===//
+
+// A sum of the stretch joins that of all before, which is `alpha` of what it was. What goes on
+// with the next stretch begins at 0; of the last one the whole takes its place.
+static void join_sum(lw_att *a, int s, const int *total, fv_kv at, fv_kv alpha, int lanes,
+                     bool last) {
+  fv_kb *kb = a->k.kb;
+  const fv_kv sum = fv_kb_load(kb, total[0], at, lanes, FV_K_NONE);
+  const fv_kv carry = fv_kb_load(kb, total[1], at, lanes, FV_K_NONE);
+  lw_long_sum all = {lw_op2(a, FV_X_MUL, sum, alpha), lw_op2(a, FV_X_MUL, carry, alpha)};
+  all = lw_long_add(kb, all, fv_kb_load(kb, s, at, lanes, FV_K_NONE));
+  if (last) {
+    fv_kb_store(kb, s, at, fv_kb_add(kb, all.total, all.carry), FV_K_NONE);
+    return;
+  }
+  fv_kb_store(kb, total[0], at, all.total, FV_K_NONE);
+  fv_kb_store(kb, total[1], at, all.carry, FV_K_NONE);
+  fv_kb_store(kb, s, at, fv_kb_const_f(kb, a->t, lanes, 0), FV_K_NONE);
+}
+
+void lw_att_join(lw_att *a, fv_kv rows, bool last) {
+  fv_kb *kb = a->k.kb;
+  const fv_kv r = fv_kb_for(kb, lw_i64(a, 0), rows, 1);
+  const fv_kv m = fv_kb_load(kb, a->s_m, r, 1, FV_K_NONE);
+  const fv_kv alpha = factor_of(a, fv_kb_load(kb, a->s_total_m, r, 1, FV_K_NONE), m);
+  join_sum(a, a->s_l, a->s_total_l, r, alpha, 1, last);
+  const fv_kv c = fv_kb_for(kb, lw_i64(a, 0), lw_i64(a, a->v_stride), a->lanes);
+  join_sum(a, a->s_o, a->s_total_o, lw_at2(a, r, a->v_stride, c), fv_kb_splat(kb, alpha, a->lanes),
+           a->lanes, last);
+  fv_kb_end(kb);
+  fv_kb_store(kb, a->s_total_m, r, m, FV_K_NONE);
   fv_kb_end(kb);
 }

@@ -11,6 +11,7 @@
 // through memory of the group, from which all make the whole by the same tree.
 #include "lower/buffers.h"
 #include "lower/emit.h"
+#include "lower/long_sum.h"
 
 // Vectors that a reduction accumulates side by side: each addition waits for the
 // one before in its chain.
@@ -115,23 +116,12 @@ static void begin_stretches(red *r, fv_kb *kb) {
   r->carry = fv_kb_var(kb, fv_kb_const_f(kb, r->t, r->lanes, 0));
 }
 
-// total += acc + carry, where carry is what the addition before rounded off (Kahan's sum,
-// with the error by Knuth's two-sum, which is exact whatever the sizes). The error of an
-// addition that overflowed means nothing.
 static void add_stretch(red *r, fv_kb *kb) {
-  const fv_kv old = fv_kb_get(kb, r->total);
-  const fv_kv y = fv_kb_add(kb, fv_kb_get(kb, r->acc), fv_kb_get(kb, r->carry));
-  const fv_kv sum = fv_kb_add(kb, old, y);
-  const fv_kv part = fv_kb_sub(kb, sum, old);
-  const fv_kv lost =
-      fv_kb_add(kb, fv_kb_sub(kb, old, fv_kb_sub(kb, sum, part)), fv_kb_sub(kb, y, part));
-  const fv_kv zero = fv_kb_const_f(kb, r->t, r->lanes, 0);
-  const fv_kv size = fv_kb_op(kb, FV_X_ABS, sum, FV_K_NONE, FV_K_NONE);
-  const fv_kv finite =
-      fv_kb_op(kb, FV_X_LT, size, fv_kb_const_f(kb, r->t, r->lanes, __builtin_inf()), FV_K_NONE);
-  fv_kb_set(kb, r->total, sum);
-  fv_kb_set(kb, r->carry, fv_kb_op(kb, FV_X_SELECT, finite, lost, zero));
-  fv_kb_set(kb, r->acc, zero);
+  lw_long_sum s = {fv_kb_get(kb, r->total), fv_kb_get(kb, r->carry)};
+  s = lw_long_add(kb, s, fv_kb_get(kb, r->acc));
+  fv_kb_set(kb, r->total, s.total);
+  fv_kb_set(kb, r->carry, s.carry);
+  fv_kb_set(kb, r->acc, fv_kb_const_f(kb, r->t, r->lanes, 0));
 }
 
 static fv_kv result_of(const red *r, fv_kb *kb) {

@@ -44,8 +44,8 @@ static void add_case(session *s, const bound_case *c) {
 // The schedules are the same for all types. f16 and bf16 compute in f32: one length shows how
 // they round.
 static void list_sizes(session *s, const row_op *o, fv_dtype t, row_layout l) {
-  static const int64_t size[][2] = {{1, 1},   {1, 17},    {13, 17},    {3, 256},
-                                    {8, 125}, {250, 400}, {2500, 4000}};
+  static const int64_t size[][2] = {{1, 1},   {1, 17},    {13, 17},     {3, 256},
+                                    {8, 125}, {250, 400}, {1000, 1000}, {2500, 4000}};
   const int64_t least = t == FV_f32 && l != COLUMN ? 1 : 1000;
   const int64_t most = t == FV_f32 ? o->max : t == FV_f64 ? 100000 : 1000;
   for (size_t z = 0; z < FV_COUNTOF(size); z++) {
@@ -126,6 +126,8 @@ static void put_graph(FILE *f, const bound_case *c, int number) {
   for (const char *p = c->op->xml; *p; p++)
     if (p[0] == '%' && p[1] == 's')
       fputs(attr, f), p++;
+    else if (p[0] == '%' && p[1] == 'n')
+      fprintf(f, "%lld", (long long)c->n), p++;
     else
       fputc(*p, f);
   fprintf(f, "\n<output name='y'/></graph>\n");

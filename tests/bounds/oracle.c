@@ -66,6 +66,25 @@ static long double reduce_prod(const double *x, int64_t n, long double *want) {
   return fabsl(want[0]);
 }
 
+// Weights e ^ (i / 4096): the largest score rises slowly. `equal`: all weights are 1.
+static long double weighted_mean(const double *x, int64_t n, long double *want, bool equal) {
+  exact w = {0, 0}, s = {0, 0}, size = {0, 0};
+  for (int64_t i = 0; i < n; i++) {
+    const long double v = equal ? 1 : expl((long double)(i + 1 - n) * 0x1p-12L);
+    add(&w, v);
+    add(&s, v * (long double)x[i]);
+    add(&size, v * fabsl((long double)x[i]));
+  }
+  want[0] = total(&s) / total(&w);
+  return total(&size) / total(&w);
+}
+static long double attend_all(const double *x, int64_t n, long double *want) {
+  return weighted_mean(x, n, want, true);
+}
+static long double attend_rising(const double *x, int64_t n, long double *want) {
+  return weighted_mean(x, n, want, false);
+}
+
 //===-- Rows ------------------------------------------------------------------------===//
 
 static long double largest(const long double *v, int64_t n) {
@@ -149,9 +168,10 @@ enum {
   IN_ROWS = 1 << ROW,
   IN_ROWS_OR_COLUMNS = 1 << ROW | 1 << COLUMN,
   ANYWHERE = 1 << ROW | 1 << COLUMN | 1 << PLANES,
+  IN_COLUMNS = 1 << COLUMN,
   IN_POOLS = 1 << POOL,
-  SHORT = 1000,
   LONG = 100000,
+  LONGER = 1000000,
   LONGEST = 10000000,
 };
 
@@ -182,6 +202,17 @@ const row_op row_ops[] = {
      IN_ROWS_OR_COLUMNS, true, LONG, lp_normalize_1, NULL},
     {"lp_normalize", "<lp_normalize x='x' axis='%s' p='2' epsilon='1e-12' out='y'/>",
      IN_ROWS_OR_COLUMNS, true, LONG, lp_normalize_2, NULL},
+    {"attention",
+     "<fill value='0' shape='1, 1, 1, 1' out='q'/><fill value='1' shape='1, 1, %n, 1' out='k'/>"
+     "<reshape x='x' shape='1, 1, %n, -1' out='v'/>"
+     "<attention q='q' k='k' v='v' expect='attention' out='y'/>",
+     IN_COLUMNS, false, LONGER, attend_all, NULL},
+    {"attention",
+     "<fill value='0.000244140625' shape='1, 1, 1, 1' out='q'/>"
+     "<range start='0' limit='%n' out='i'/><cast x='i' to='f32' out='f'/>"
+     "<reshape x='f' shape='1, 1, %n, 1' out='k'/><reshape x='x' shape='1, 1, %n, -1' out='v'/>"
+     "<attention q='q' k='k' v='v' expect='attention' out='y'/>",
+     IN_COLUMNS, false, LONGER, attend_rising, NULL},
     {"matmul", "<matmul a='x' b='w' out='y'/>", IN_ROWS, false, LONG, reduce_sum, by_length},
 };
 const int n_row_ops = sizeof row_ops / sizeof row_ops[0];

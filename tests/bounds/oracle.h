@@ -19,7 +19,7 @@ typedef enum row_layout {
 
 typedef struct row_op {
   const char *op;
-  const char *xml;   // with the reduced axes as %s, and the number of elements as %lld
+  const char *xml;   // with the reduced axes as %s, and the number of elements as %n
   unsigned layouts;  // set
   bool keeps_row;    // the result is a row, too
   int64_t max;       // longest row worth its time
