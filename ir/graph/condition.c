@@ -204,16 +204,19 @@ static bool gives_range(fv_graph *g, const fv_condition *c, const fv_expr **sym,
   return true;
 }
 
+// A range never reaches out of the one that its symbol was declared with: what is proved of a
+// symbol is proved there alone.
 static void note_range(fv_graph *g, const fv_condition *c) {
+  fv_xpool *p = g->module->pool;
   const fv_expr *sym;
   fv_range r;
   if (!gives_range(g, c, &sym, &r))
     return;
   if (sym->ref >= g->n_within) {
-    const uint32_t n = fv_symbol_count(g->module->pool);
+    const uint32_t n = fv_symbol_count(p);
     fv_range *wider = FV_NEW_N(g->module->arena, fv_range, n);
     for (uint32_t i = 0; i < n; i++)
-      wider[i] = i < g->n_within ? g->within[i] : (fv_range){INT64_MIN, INT64_MAX};
+      wider[i] = i < g->n_within ? g->within[i] : fv_x_range(p, fv_x_sym(p, i), NULL, 0);
     g->within = wider;
     g->n_within = n;
   }

@@ -287,7 +287,7 @@ struct fv_graph {
   fv_index lates;
   const fv_expr **one;  // by symbol below n_one: the dim or number that it must equal, or NULL
   uint32_t n_one;
-  fv_range *within;  // by symbol below n_within: what conditions say of it
+  fv_range *within;  // by symbol below n_within: what it was declared with and conditions say
   uint32_t n_within;
   const fv_expr **whole;  // mod(e, c), of which conditions say that it is 0
   size_t n_whole, cap_whole;
