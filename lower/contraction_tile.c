@@ -17,7 +17,7 @@ static fv_kv b_offset(lw_tile *c, lw_emit *e, fv_kv panel) {
   }
   lw_emit at = *e;
   lw_emit_move(&at);  // e's point outlives the loop we are in
-  const fv_kv base = lw_emit_expr(&at, fv_type_offset(p, &c->b_type, ix));
+  const fv_kv base = lw_emit_exact(&at, fv_type_offset(p, &c->b_type, ix));
   const fv_kv stride = lw_emit_host(&c->k, fv_x_mul(p, c->k_extent, fv_x_i64(p, LW_PANEL)));
   return fv_kb_add(kb, base, fv_kb_mul(kb, panel, stride));
 }
@@ -65,7 +65,7 @@ static void pack_body(void *user, lw_emit *e) {
   pack_row *w = user;
   fv_kb *kb = e->k->kb;
   lw_emit s = lw_scalar_of(e);
-  const fv_kv at = fv_kb_add(kb, w->base, lw_emit_expr(&s, w->c->pack.flat));
+  const fv_kv at = fv_kb_add(kb, w->base, lw_emit_exact(&s, w->c->pack.flat));
   const fv_kv v = fv_kb_splat(kb, fv_kb_cast(kb, w->c->t, lw_emit_expr(e, w->c->pack.a)), e->lanes);
   fv_kb_store(kb, w->c->a_scratch, at, v, e->lanes > 1 ? e->count : FV_K_NONE);
 }

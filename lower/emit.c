@@ -60,7 +60,7 @@ fv_kv lw_memo_get(const struct lw_memo *m, const fv_expr *x) {
   return m->key[at] ? m->value[at] : FV_K_NONE;
 }
 
-//===-- Places ------------------------------------------------------------------===//
+//===-- Points ------------------------------------------------------------------===//
 
 void lw_emit_init(lw_emit *e, lw_kernel *k, int lanes, int lane) {
   *e = (lw_emit){.k = k,
@@ -136,6 +136,13 @@ lw_emit lw_scalar_of(lw_emit *e) {
   return s;
 }
 
+// Where numbers of dims are exact: offsets and conditions.
+fv_kv lw_emit_exact(const lw_emit *e, const fv_expr *x) {
+  lw_emit s = *e;
+  s.exact = true;
+  return lw_emit_expr(&s, x);
+}
+
 //===-- Loads -------------------------------------------------------------------===//
 
 // How an i64 expression moves with the lane index.
@@ -165,7 +172,7 @@ static fv_kv load_scalar(lw_emit *e, const lw_operand *o, const fv_expr *offset,
   fv_kb *kb = e->k->kb;
   fv_xpool *p = e->k->l->pool;
   lw_emit s = lw_scalar_of(e);
-  const fv_kv at = lw_emit_expr(&s, offset);
+  const fv_kv at = lw_emit_exact(&s, offset);
   fv_kv on = base_guard(&s);
   if (!guarded || (on == FV_K_NONE && !e->own_range))
     return fv_kb_load(kb, o->kbuf, at, 1, FV_K_NONE);
@@ -181,7 +188,7 @@ static fv_kv load_scalar(lw_emit *e, const lw_operand *o, const fv_expr *offset,
 static fv_kv load_contiguous(lw_emit *e, const lw_operand *o, const fv_expr *offset, bool guarded) {
   fv_kb *kb = e->k->kb;
   lw_emit s = lw_scalar_of(e);
-  const fv_kv at = lw_emit_expr(&s, offset);
+  const fv_kv at = lw_emit_exact(&s, offset);
   fv_kv count = e->count;
   if (guarded && e->guard != FV_K_NONE) {
     const fv_kv all = count == FV_K_NONE ? fv_kb_i64(kb, e->lanes) : count;
@@ -197,9 +204,9 @@ static fv_kv load_gather(lw_emit *e, const lw_operand *o, const fv_expr *offset,
   const motion m = motion_of(e, offset, &step);
   if (m != FREE) {
     lw_emit s = lw_scalar_of(e);
-    at = fv_kb_ramp(kb, lw_emit_expr(&s, offset), step, e->lanes);
+    at = fv_kb_ramp(kb, lw_emit_exact(&s, offset), step, e->lanes);
   } else {
-    at = fv_kb_splat(kb, lw_emit_expr(e, offset), e->lanes);
+    at = fv_kb_splat(kb, lw_emit_exact(e, offset), e->lanes);
   }
   if (guarded)
     mask = lane_mask(e);
@@ -251,6 +258,7 @@ typedef struct part {
   fv_kv value;
   scope *scope;   // NULL: nobody needs it
   bool unproved;  // it has an unproved load in it
+  bool on_host;   // it is an integer that the host computes
 } part;
 
 typedef struct emission {
@@ -292,16 +300,29 @@ static void need(emission *m, const fv_expr *x, scope *s) {
     m->part[at].scope = merge(m, m->part[at].scope, s);
 }
 
-static bool on_host(const fv_expr *x) {
-  return x->dtype == FV_i64 && !fv_x_has(x, FV_XF_INDEX | FV_XF_LOAD);
+// Integers of dims are computed by the host, which tells what does not fit 64 bits. Elements
+// wrap around: only such as always fit are the host's.
+static bool host_takes(const emission *m, const fv_expr *x) {
+  if (x->dtype != FV_i64 || fv_x_has(x, FV_XF_INDEX | FV_XF_LOAD))
+    return false;
+  if (m->e->exact || x->n == 0)
+    return true;
+  const fv_range r = fv_x_range(m->e->k->l->pool, x, NULL, 0);
+  bool fits = r.lo > INT64_MIN && r.hi < INT64_MAX;
+  for (int k = 0; k < x->n && fits; k++) {
+    const size_t at = fv_xwalk_find(&m->walk, x->arg[k]);
+    fits = at != FV_XWALK_NONE ? m->part[at].on_host : x->arg[k]->kind == FV_E_LIT;
+  }
+  return fits;
 }
 
 // Parts whose value is there or is made in one go.
-static bool is_leaf(const fv_expr *x) {
-  return x->n == 0 || x->kind == FV_E_LOAD || on_host(x);
+static bool is_leaf(const emission *m, size_t at) {
+  const fv_expr *x = m->walk.order[at];
+  return x->n == 0 || x->kind == FV_E_LOAD || m->part[at].on_host;
 }
 
-static void find_unproved(emission *m) {
+static void find_kinds(emission *m) {
   for (size_t i = 0; i < m->walk.n; i++) {
     const fv_expr *x = m->walk.order[i];
     bool u = x->kind == FV_E_LOAD && (x->ref & LW_UNPROVED);
@@ -310,6 +331,7 @@ static void find_unproved(emission *m) {
       u = at != FV_XWALK_NONE && m->part[at].unproved;
     }
     m->part[i].unproved = u;
+    m->part[i].on_host = host_takes(m, x);
   }
 }
 
@@ -321,8 +343,8 @@ static void find_scopes(emission *m) {
     part *q = &m->part[i];
     if (!q->scope)
       continue;
-    q->value = lw_memo_get(&m->e->point->memo, x);
-    if (q->value != FV_K_NONE || is_leaf(x))
+    q->value = lw_memo_get(&m->e->point->memo[m->e->exact], x);
+    if (q->value != FV_K_NONE || is_leaf(m, i))
       continue;
     const bool lazy = x->op == FV_X_SELECT && q->unproved;
     for (int k = 0; k < x->n; k++)
@@ -350,13 +372,39 @@ static fv_kv emit_lit(lw_emit *e, const fv_expr *x) {
                               : fv_kb_const_i(e->k->kb, t, 1, x->lit.i);
 }
 
+// Integer literals whose sum or product does not fold, as it does not fit.
+static fv_kv emit_literals(lw_emit *e, const fv_expr *x) {
+  if (e->exact)
+    return lw_emit_host(e->k, x);
+  lw_kernel *k = e->k;
+  struct lw_memo *memo = &e->point->memo[false];
+  const fv_expr **stack = NULL;
+  size_t n = 0, cap = 0;
+  FV_PUSH(k->l->arena, stack, n, cap, x);
+  while (n) {
+    const fv_expr *top = stack[n - 1], *first = NULL;
+    fv_kv a[3] = {FV_K_NONE, FV_K_NONE, FV_K_NONE};
+    for (int i = 0; i < top->n && !first; i++) {
+      a[i] =
+          top->arg[i]->kind == FV_E_LIT ? emit_lit(e, top->arg[i]) : lw_memo_get(memo, top->arg[i]);
+      first = a[i] == FV_K_NONE ? top->arg[i] : NULL;
+    }
+    if (first) {
+      FV_PUSH(k->l->arena, stack, n, cap, first);
+      continue;
+    }
+    lw_memo_set(k, memo, top, fv_kb_op(k->kb, (fv_scalar_op)top->op, a[0], a[1], a[2]));
+    n--;
+  }
+  return lw_memo_get(memo, x);
+}
+
 // The value of an argument that has been emitted; FV_K_NONE: not yet.
 static fv_kv value_of(const emission *m, const fv_expr *x) {
   if (x->kind == FV_E_LIT)
     return emit_lit(m->e, x);
   const size_t at = fv_xwalk_find(&m->walk, x);
-  // Not in the walk: integer literals whose sum does not fold.
-  return at == FV_XWALK_NONE ? lw_emit_host(m->e->k, x) : m->part[at].value;
+  return at == FV_XWALK_NONE ? emit_literals(m->e, x) : m->part[at].value;
 }
 
 // The guard of a scope whose conditions have been emitted.
@@ -398,7 +446,7 @@ static fv_kv emit_part(emission *m, size_t at) {
   part *q = &m->part[at];
   if (x->kind == FV_E_INDEX)
     return emit_index(m->e, x);
-  if (on_host(x))
+  if (q->on_host)
     return lw_emit_host(m->e->k, x);
   if (x->kind != FV_E_LOAD)
     return emit_op(m, x);
@@ -417,7 +465,7 @@ static fv_kv emit_part(emission *m, size_t at) {
 // conditions around an unproved load.
 static size_t missing(const emission *m, size_t at) {
   const fv_expr *x = m->walk.order[at];
-  if (!is_leaf(x)) {
+  if (!is_leaf(m, at)) {
     for (int k = 0; k < x->n; k++)
       if (x->arg[k]->kind != FV_E_LIT && value_of(m, x->arg[k]) == FV_K_NONE)
         return fv_xwalk_find(&m->walk, x->arg[k]);
@@ -450,7 +498,7 @@ static fv_kv emit_parts(emission *m) {
     // What is right under its guard alone is of no use to the next expression.
     if (!q->unproved ||
         (q->scope == m->outer && m->outer->guard == FV_K_NONE && !m->outer->own_range))
-      lw_memo_set(m->e->k, &m->e->point->memo, m->walk.order[at], q->value);
+      lw_memo_set(m->e->k, &m->e->point->memo[m->e->exact], m->walk.order[at], q->value);
   }
   return m->part[root].value;
 }
@@ -460,7 +508,7 @@ static fv_kv emit_parts(emission *m) {
 fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x) {
   if (x->kind == FV_E_LIT)
     return emit_lit(e, x);
-  const fv_kv made = lw_memo_get(&e->point->memo, x);
+  const fv_kv made = lw_memo_get(&e->point->memo[e->exact], x);
   if (made != FV_K_NONE)
     return made;
   fv_arena *ar = e->k->l->arena;
@@ -468,14 +516,14 @@ fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x) {
   fv_xwalk_init(&m.walk, e->k->l->pool);
   fv_xwalk_postorder(&m.walk, x, FV_XF_SYM | FV_XF_INDEX | FV_XF_LOAD);
   if (m.walk.n == 0)
-    return lw_emit_host(e->k, x);
+    return emit_literals(e, x);
   m.part = FV_NEW_N(ar, part, m.walk.n);
   for (size_t i = 0; i < m.walk.n; i++)
     m.part[i].value = FV_K_NONE;
   m.outer = FV_NEW(ar, scope);
   *m.outer = (scope){.known = true, .guard = base_guard(e), .own_range = e->own_range};
   m.part[m.walk.n - 1].scope = m.outer;
-  find_unproved(&m);
+  find_kinds(&m);
   find_scopes(&m);
   return emit_parts(&m);
 }
@@ -493,15 +541,15 @@ void lw_emit_store(lw_emit *e, int kbuf, const fv_expr *offset, fv_kv v) {
   const motion m = e->lanes > 1 ? motion_of(e, offset, &step) : INVARIANT;
   lw_emit s = lw_scalar_of(e);
   if (e->lanes == 1) {
-    fv_kb_store(kb, kbuf, lw_emit_expr(&s, offset), v, e->count);
+    fv_kb_store(kb, kbuf, lw_emit_exact(&s, offset), v, e->count);
     return;
   }
   v = fv_kb_splat(kb, v, e->lanes);
   if (m == LINEAR && step == 1) {
-    fv_kb_store(kb, kbuf, lw_emit_expr(&s, offset), v, e->count);
+    fv_kb_store(kb, kbuf, lw_emit_exact(&s, offset), v, e->count);
     return;
   }
-  const fv_kv at = m == LINEAR ? fv_kb_ramp(kb, lw_emit_expr(&s, offset), step, e->lanes)
-                               : fv_kb_splat(kb, lw_emit_expr(e, offset), e->lanes);
+  const fv_kv at = m == LINEAR ? fv_kb_ramp(kb, lw_emit_exact(&s, offset), step, e->lanes)
+                               : fv_kb_splat(kb, lw_emit_exact(e, offset), e->lanes);
   fv_kb_scatter(kb, kbuf, at, v, lane_mask(e));
 }

@@ -26,6 +26,7 @@ typedef struct lw_emit {
   fv_kv count;     // active lanes (i64), FV_K_NONE = all; set before anything is emitted
   fv_kv guard;     // bool (1 or lanes), FV_K_NONE: inside a lazy arm
   bool own_range;  // unproved loads check their offsets themselves
+  bool exact;      // numbers of dims do not wrap around: in offsets and conditions
   bool together;   // all of several work-items are here, and may share what comes (lw_for)
   fv_kv bound;     // LW_BOUND
   lw_point *point;
@@ -39,8 +40,8 @@ struct lw_memo {
 };
 
 struct lw_point {
-  struct lw_memo memo;
-  lw_point *scalar;  // of the scalar parts
+  struct lw_memo memo[2];  // of elements; where numbers are exact
+  lw_point *scalar;        // of the scalar parts
 };
 
 fv_kv lw_memo_get(const struct lw_memo *m, const fv_expr *x);
@@ -51,9 +52,10 @@ void lw_bind(lw_emit *e, uint32_t index, fv_kv value);
 void lw_emit_move(lw_emit *e);  // to another point: nothing made before counts any more
 // An emitter for what is the same in all lanes: same indices, one lane.
 lw_emit lw_scalar_of(lw_emit *e);
-fv_kv lw_index_value(const lw_emit *e, uint32_t index);  // FV_K_NONE: it has none
-fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x);        // in the compute type of its dtype
-fv_kv lw_emit_host(lw_kernel *k, const fv_expr *x);      // over symbols alone
+fv_kv lw_index_value(const lw_emit *e, uint32_t index);   // FV_K_NONE: it has none
+fv_kv lw_emit_expr(lw_emit *e, const fv_expr *x);         // in the compute type of its dtype
+fv_kv lw_emit_exact(const lw_emit *e, const fv_expr *x);  // of an offset or a condition
+fv_kv lw_emit_host(lw_kernel *k, const fv_expr *x);       // over symbols alone
 // Stores v at flat offset expression `offset` of a buffer, converting.
 void lw_emit_store(lw_emit *e, int kbuf, const fv_expr *offset, fv_kv v);
 fv_kv lw_emit_to_storage(lw_kernel *k, fv_kv v, fv_dtype storage);

@@ -24,7 +24,7 @@ typedef struct map {
 
 void lw_emit_check(lw_emit *e, const fv_expr *check) {
   fv_kb *kb = e->k->kb;
-  fv_kv ok = lw_emit_expr(e, check);
+  fv_kv ok = lw_emit_exact(e, check);
   if (fv_kb_lanes(kb, ok) > 1) {
     if (e->count != FV_K_NONE) {
       const fv_kv lane = fv_kb_ramp(kb, fv_kb_i64(kb, 0), 1, e->lanes);

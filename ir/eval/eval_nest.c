@@ -412,10 +412,14 @@ static fv_status run_nest(const fv_node *n, const fv_nest *t, fv_arena *ar, cons
     x.extent[0] = 1;
   x.lane = choose_lane(&x);
   x.value = fv_step_of(&x, t->value);
-  for (int d = 0; t->form == FV_NEST_SCATTER && d < out->rank; d++)
+  for (int d = 0; t->form == FV_NEST_SCATTER && d < out->rank; d++) {
+    fv_want_exact(&x, t->target[d]);
     x.target[d] = fv_step_of(&x, t->target[d]);
-  if (t->check)
+  }
+  if (t->check) {
+    fv_want_exact(&x, t->check);
     x.check = fv_step_of(&x, t->check);
+  }
   if (t->post) {
     x.post = fv_step_of(&x, t->post);
     fv_mark_late(&x, x.post);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/integer.h"
+#include "ir/expr/expr_walk.h"
 
 #define LATE_BIT (UINT32_C(1) << 31)
 
@@ -53,11 +54,32 @@ static const fv_expr *maker_of(const fv_expr *e) {
   return e;
 }
 
+static void want_number(nest_eval *x, const fv_expr *e) {
+  int64_t v;
+  if (e->kind == FV_E_OP && e->dtype == FV_i64 && !fv_x_has(e, FV_XF_INDEX | FV_XF_LOAD) &&
+      !fv_x_eval_kept(e, x->symbol, x->kept, &v))
+    x->overflowed |= fv_x_overflowed(x->kept);
+}
+
+void fv_want_exact(nest_eval *x, const fv_expr *e) {
+  want_number(x, e);
+  if (!fv_x_has(e, FV_XF_INDEX | FV_XF_LOAD))
+    return;
+  fv_xwalk walk;
+  fv_xwalk_init(&walk, x->pool);
+  fv_xwalk_postorder(&walk, e, FV_XF_INDEX | FV_XF_LOAD);
+  for (size_t i = 0; i < walk.n; i++)
+    for (int k = 0; k < walk.order[i]->n; k++)
+      want_number(x, walk.order[i]->arg[k]);
+}
+
 // The offset of a load. A linear one is base + stride * lane: neither varies in a chunk.
 static void want_load(nest_eval *x, want *w) {
   const fv_expr *e = w->e, *lane = fv_x_index(x->pool, (uint32_t)x->lane);
   fv_type t = x->n->in[e->ref]->type;
   t.layout.n = 0;
+  for (int d = 0; d < e->n; d++)
+    fv_want_exact(x, e->arg[d]);
   const fv_expr *offset = fv_type_offset(x->pool, &t, e->arg);
   const fv_expr *sub[FV_MAX_LOOPS] = {0};
   sub[x->lane] = fv_x_add(x->pool, lane, fv_x_i64(x->pool, 1));
@@ -81,9 +103,6 @@ static want want_of(nest_eval *x, const fv_expr *e) {
   } else if (e->kind == FV_E_OP && !fv_x_has(e, FV_XF_INDEX | FV_XF_LOAD) &&
              fv_x_eval_kept(e, x->symbol, x->kept, &w.value)) {
     w.known = true;
-  } else if (e->kind == FV_E_OP && !fv_x_has(e, FV_XF_INDEX | FV_XF_LOAD) &&
-             fv_x_has(e, FV_XF_SYM) && fv_x_overflowed(x->kept)) {
-    x->overflowed = w.known = true;  // numbers of dims are exact; only elements wrap around
   } else if (e->kind == FV_E_OP) {
     w.n_need = e->n;
     for (int i = 0; i < e->n; i++)

@@ -68,6 +68,9 @@ typedef struct nest_eval {
 
 // The step of e; made with all that it needs. The lane and the extents are set.
 int fv_step_of(nest_eval *x, const fv_expr *e);
+// Numbers of dims within an index or a condition are exact, while elements wrap around: sets
+// x->overflowed where one does not fit 64 bits.
+void fv_want_exact(nest_eval *x, const fv_expr *e);
 // Marks the steps that `post` needs.
 void fv_mark_late(nest_eval *x, int post);
 // Runs what the indices at hand make necessary; `late`: only what `post` needs, for the

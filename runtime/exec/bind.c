@@ -80,6 +80,24 @@ static bool same_as_bound(const fv_exec_ctx *c, const ex_entry *e,
   return true;
 }
 
+//===-- What has no value ---------------------------------------------------===//
+
+// " (K = 5, P = 3)" behind the error.
+static void tell_symbols(fv_exec_ctx *c, const ex_entry *e, const uint32_t *y, uint32_t n) {
+  size_t at = strlen(c->error);
+  for (uint32_t i = 0; i < n && at < sizeof c->error; i++)
+    at += (size_t)snprintf(c->error + at, sizeof c->error - at, "%s%s = %lld%s", i ? ", " : " (",
+                           ex_symbol_name(c, y[i]), (long long)e->slot[y[i]], i + 1 < n ? "" : ")");
+}
+
+int32_t ex_want_known(fv_exec_ctx *c, const ex_entry *e, int64_t v) {
+  if (v != FV_MODEL_UNKNOWN)
+    return FV_MODEL_OK;
+  (void)ex_fail(c, FV_MODEL_ERR_LIMIT, "a size that follows from the dims does not fit 64 bits");
+  tell_symbols(c, e, e->used, e->prog->used_symbols.count);
+  return FV_MODEL_ERR_LIMIT;
+}
+
 //===-- Sizes ---------------------------------------------------------------===//
 
 // Notes the dims of a port, and whether they differ from the last ones.
@@ -87,6 +105,7 @@ static int32_t set_port(fv_exec_ctx *c, ex_entry *e, const char *kind, const fv_
                         const uint32_t *slot, int64_t *dim, int64_t *bytes) {
   for (uint32_t d = 0; d < p->rank; d++) {
     const int64_t n = e->slot[slot[d]];
+    EX_TRY(ex_want_known(c, e, n));
     if (n < 0)
       return ex_fail(c, FV_MODEL_ERR_DIM, "%s '%s': dim %u would be %lld", kind, port_name(c, p), d,
                      (long long)n);
@@ -168,6 +187,7 @@ static int32_t plan(fv_exec_ctx *c, ex_entry *e) {
   e->planned = false;
   for (uint32_t i = 0; i < p->buffers.count; i++) {
     const int64_t n = buffer_bytes(c, e, &e->buffer[i]);
+    EX_TRY(ex_want_known(c, e, n));
     if (n < 0 || n > EX_MAX_BYTES)
       return ex_fail(c, FV_MODEL_ERR_LIMIT, "a buffer of this model would have %lld bytes",
                      (long long)n);
@@ -236,24 +256,18 @@ static int32_t run_bind_section(fv_exec_ctx *c, ex_entry *e) {
   return FV_MODEL_OK;
 }
 
-// " (K = 5, P = 3)" behind the error.
-void ex_tell_symbols(fv_exec_ctx *c, const ex_entry *e, const uint32_t *y, uint32_t n) {
-  size_t at = strlen(c->error);
-  for (uint32_t i = 0; i < n && at < sizeof c->error; i++)
-    at += (size_t)snprintf(c->error + at, sizeof c->error - at, "%s%s = %lld%s", i ? ", " : " (",
-                           ex_symbol_name(c, y[i]), (long long)e->slot[y[i]], i + 1 < n ? "" : ")");
-}
-
 int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_t failure) {
   const fv_prog_condition *k = &e->condition[condition];
   const int64_t a = e->slot[k->a_slot], b = e->slot[k->b_slot];
+  EX_TRY(ex_want_known(c, e, a));
+  EX_TRY(ex_want_known(c, e, b));
   if (fv_relation_holds(k->relation, a, b))
     return FV_MODEL_OK;
   const fv_relation_words w = fv_words_of_relation(
       k->relation, fv_exec_string(&c->image, k->a_name), fv_exec_string(&c->image, k->b_name));
   (void)ex_fail(c, failure, FV_CONDITION_FAILS, fv_exec_string(&c->image, k->text), w.a, w.a_is,
                 (long long)a, w.between, w.b, w.b_is, (long long)b, w.behind);
-  ex_tell_symbols(c, e, fv_exec_table(&c->image, k->symbols), k->symbols.count);
+  tell_symbols(c, e, fv_exec_table(&c->image, k->symbols), k->symbols.count);
   return failure;
 }
 

@@ -96,8 +96,8 @@ int32_t ex_device_failed(fv_exec_ctx *c, const char *what);  // with the device'
 const char *ex_symbol_name(const fv_exec_ctx *c, uint32_t symbol);
 
 // scalar.c: primitive on i64 slots.
-// False: what it gives does not fit 64 bits.
-bool ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c, int64_t *out);
+// FV_MODEL_UNKNOWN: what it gives does not fit 64 bits.
+int64_t ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c);
 int ex_scalar_arity(uint32_t op);  // 0: not allowed in host programs
 
 // Bytes of dims; false if negative or over the limit.
@@ -120,6 +120,15 @@ int32_t ex_commit(fv_exec_ctx *c, ex_entry *e);
 // must be what follows from them.
 int32_t ex_rebind(fv_exec_ctx *c, ex_entry *e, const int64_t *const *input_dims);
 
+// Fails if a number has no value (see ex_scalar).
+int32_t ex_want_known(fv_exec_ctx *c, const ex_entry *e, int64_t v);
+#define EX_TRY(call)                    \
+  do {                                  \
+    const int32_t try_status_ = (call); \
+    if (try_status_ != FV_MODEL_OK)     \
+      return try_status_;               \
+  } while (0)
+
 // The condition holds, or `failure` with its words and the values.
 int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_t failure);
 
@@ -127,7 +136,6 @@ int32_t ex_require(fv_exec_ctx *c, const ex_entry *e, uint32_t condition, int32_
 int32_t ex_check_overlaps(fv_exec_ctx *c, ex_entry *e);
 
 // run.c: one instruction of the kinds that a bind section has.
-void ex_tell_symbols(fv_exec_ctx *c, const ex_entry *e, const uint32_t *y, uint32_t n);
 int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h);
 
 #endif  // FOVEA_RUNTIME_EXEC_INTERNAL_H_

@@ -13,24 +13,18 @@ static int32_t damaged(fv_exec_ctx *c, const char *what) {
   return ex_fail(c, FV_MODEL_ERR_IMAGE, "the program is damaged: %s", what);
 }
 
-// What is computed from the symbols does not fit 64 bits.
-static int32_t too_large(fv_exec_ctx *c, const ex_entry *e) {
-  (void)ex_fail(c, FV_MODEL_ERR_LIMIT, "a size that follows from the dims does not fit 64 bits");
-  ex_tell_symbols(c, e, e->used, e->prog->used_symbols.count);
-  return FV_MODEL_ERR_LIMIT;
-}
-
 int32_t ex_step(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   switch (h->op) {
   case FV_H_LITERAL: e->slot[h->a] = e->literal[h->b]; return FV_MODEL_OK;
   case FV_H_SCALAR: {
     const int arity = ex_scalar_arity(h->n);
-    return ex_scalar(h->n, e->slot[h->b], arity > 1 ? e->slot[h->c] : 0,
-                     arity > 2 ? e->slot[h->d] : 0, &e->slot[h->a])
-               ? FV_MODEL_OK
-               : too_large(c, e);
+    e->slot[h->a] = ex_scalar(h->n, e->slot[h->b], arity > 1 ? e->slot[h->c] : 0,
+                              arity > 2 ? e->slot[h->d] : 0);
+    return FV_MODEL_OK;
   }
-  default: return e->slot[h->a] ? FV_MODEL_OK : site_failed(c, h->b);  // CHECK
+  default:  // CHECK
+    EX_TRY(ex_want_known(c, e, e->slot[h->a]));
+    return e->slot[h->a] ? FV_MODEL_OK : site_failed(c, h->b);
   }
 }
 
@@ -107,6 +101,8 @@ static int32_t launch(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   const fv_prog_kernel *k = &c->image.kernel[h->a];
   const uint32_t *arg = e->arg + h->d;
   const int64_t blocks = e->slot[h->b], scratch = h->c == FV_NO_SLOT ? 0 : e->slot[h->c];
+  EX_TRY(ex_want_known(c, e, blocks));
+  EX_TRY(ex_want_known(c, e, scratch));
   if (blocks <= 0)
     return FV_MODEL_OK;
   if (scratch < 0 || scratch > c->opt.max_bytes)
@@ -117,8 +113,10 @@ static int32_t launch(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
       return damaged(c, "a slice out of bounds");
     c->ref[i] = p.ref;
   }
-  for (uint32_t i = 0; i < k->n_scalar; i++)
+  for (uint32_t i = 0; i < k->n_scalar; i++) {
     c->scalar[i] = e->slot[arg[k->n_buffer + i]];
+    EX_TRY(ex_want_known(c, e, c->scalar[i]));
+  }
   const int32_t r = c->opt.ops->launch(c->opt.dev, h->a, k->n_buffer, c->ref, k->n_scalar,
                                        c->scalar, blocks, scratch);
   if (r == FV_LAUNCH_REFUSED && c->opt.ops->error)
@@ -130,6 +128,7 @@ static int32_t launch(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
 
 static int32_t copy_or_zero(fv_exec_ctx *c, ex_entry *e, const fv_hinst *h) {
   const int64_t bytes = e->slot[h->c];
+  EX_TRY(ex_want_known(c, e, bytes));
   region to, from = {{0, 0}, 0};
   const bool copy = h->op == FV_H_COPY;
   if (!resolve(c, e, h->a, &to) || (copy && !resolve(c, e, h->b, &from)))
@@ -217,6 +216,7 @@ static int32_t step(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
   const fv_hinst *h = &e->inst[*pc];
   switch (h->op) {
   case FV_H_LOOP:
+    EX_TRY(ex_want_known(c, e, e->slot[h->b]));
     e->loop[e->depth++] = (ex_loop){.pc = *pc, .trip = 0, .trips = e->slot[h->b]};
     next_trip(e, pc);
     return FV_MODEL_OK;
@@ -224,7 +224,10 @@ static int32_t step(fv_exec_ctx *c, ex_entry *e, uint32_t *pc) {
     e->loop[e->depth - 1].trip++;
     next_trip(e, pc);
     return FV_MODEL_OK;
-  case FV_H_IF: *pc = e->slot[h->a] ? *pc + 1 : h->b; return FV_MODEL_OK;
+  case FV_H_IF:
+    EX_TRY(ex_want_known(c, e, e->slot[h->a]));
+    *pc = e->slot[h->a] ? *pc + 1 : h->b;
+    return FV_MODEL_OK;
   default: break;
   }
   ++*pc;

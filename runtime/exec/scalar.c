@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integer primitives on slots, which are dims, sizes and offsets: what does not fit 64 bits is
-// a failure, never another number. What divides by 0 is 0, since both arms of a select are
-// computed.
+// The integer primitives on slots, which are dims, sizes and offsets: what does not fit 64 bits has
+// no value (FV_MODEL_UNKNOWN), never another one, and so has what is made of it. It fails a run
+// where it is used, as arms that are not taken are computed, too. What divides by 0 is 0.
 #include "runtime/exec/internal.h"
 
 enum { ANY = 1, FLOATS = 0 };
@@ -76,7 +76,7 @@ static bool multiply_add(int64_t a, int64_t b, int64_t c, int64_t *out) {
   return !__builtin_mul_overflow(a, b, &product) && !__builtin_add_overflow(product, c, out);
 }
 
-static int64_t exact(uint32_t op, int64_t a, int64_t b, int64_t c) {
+static int64_t exact(uint32_t op, int64_t a, int64_t b) {
   switch (op) {
   case FV_X_NOT: return a == 0;
   case FV_X_MOD: return floor_mod(a, b);
@@ -90,12 +90,11 @@ static int64_t exact(uint32_t op, int64_t a, int64_t b, int64_t c) {
   case FV_X_NE: return a != b;
   case FV_X_LT: return a < b;
   case FV_X_LE: return a <= b;
-  case FV_X_SELECT: return a ? b : c;
   default: return a;  // CAST, BITCAST (bool and i64 are both slots), FLOOR CEIL ROUND
   }
 }
 
-bool ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c, int64_t *out) {
+static bool compute(uint32_t op, int64_t a, int64_t b, int64_t c, int64_t *out) {
   switch (op) {
   case FV_X_NEG: return negate(a, out);
   case FV_X_ABS: *out = a; return a >= 0 || negate(a, out);
@@ -107,6 +106,18 @@ bool ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c, int64_t *out) {
   case FV_X_SHL: return shift_left(a, b, out);
   case FV_X_POW: return power(a, b, out);
   case FV_X_MAD: return multiply_add(a, b, c, out);
-  default: *out = exact(op, a, b, c); return true;
+  default: *out = exact(op, a, b); return true;
   }
+}
+
+int64_t ex_scalar(uint32_t op, int64_t a, int64_t b, int64_t c) {
+  const int arity = ex_scalar_arity(op);
+  int64_t out;
+  if (a == FV_MODEL_UNKNOWN)
+    return a;
+  if (op == FV_X_SELECT)
+    return a ? b : c;
+  if ((arity > 1 && b == FV_MODEL_UNKNOWN) || (arity > 2 && c == FV_MODEL_UNKNOWN))
+    return FV_MODEL_UNKNOWN;
+  return compute(op, a, b, c, &out) ? out : FV_MODEL_UNKNOWN;
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Integers that follow from dims are exact, or the run is refused: they never wrap around.
+"""Integers that follow from dims are exact, or the run is refused; elements of tensors wrap around.
 
 exact.py --fovea F [--seed=N] [--count=N] [--backends=a,b]: random models with products of dims and
 of numbers of the run that may be far above 2^63, in a requirement, a shape, an index, a count and
-the size of a buffer. What they must give is computed with Python's integers.
+the size of a buffer, and as elements. What they must give is computed with Python's integers.
 """
 import argparse
 import random
@@ -26,7 +26,8 @@ class Case:
         self.value = {d: r.randint(1, 3) if small else 1 << r.randint(0, 22) for d in "ABC"}
         text, n, most = self.product()
         self.may_refuse = most >= HUGE
-        body, self.want = r.choice([self.require, self.shape, self.index, self.count, self.buffer])(text, n)
+        body, self.want = r.choice([self.require, self.shape, self.index, self.count, self.buffer, self.element,
+                                     self.arm])(text, n)
         self.model = "\n".join(['<model name="m" xmlns="urn:fovea:model:1">', *self.head(), *body,
                                 '<output name="y"/></model>'])
 
@@ -58,11 +59,11 @@ class Case:
 
     def require(self, text, n):
         limit = self.r.choice([10, 1000, 1 << 40])
-        body = [f'<require that="{text} &lt;= {limit}"/>', '<fill value="1" shape="" out="y"/>']
+        body = [f'<require that="{text} &lt;= {limit}"/>', '<fill value="1" dtype="i64" shape="" out="y"/>']
         return body, 1 if n <= limit else None
 
     def shape(self, text, n):
-        body = [f'<fill value="1" shape="max(min({text}, 5), 0)" out="f"/>',
+        body = [f'<fill value="1" dtype="i64" shape="max(min({text}, 5), 0)" out="f"/>',
                 '<reduce_sum x="f" keepdims="false" out="y"/>']
         return body, max(min(n, 5), 0)
 
@@ -71,7 +72,7 @@ class Case:
         return body, n if 0 <= n < 8 else None
 
     def count(self, text, n):
-        body = ['<fill value="0" shape="" out="z"/>',
+        body = ['<fill value="0" dtype="i64" shape="" out="z"/>',
                 f'<repeat var="i" count="max(min({text}, 3), 0)" out="y">', '<carry name="h" init="z"/>',
                 '<add a="h" b="1" out="h1"/><next h="h1"/></repeat>']
         return body, max(min(n, 3), 0)
@@ -83,17 +84,39 @@ class Case:
                 '<reduce_max x="sums" keepdims="false" out="y"/>']
         return body, max(n, 1) if 8 * n <= MAX_BYTES else None
 
+    def element(self, text, n):
+        """The same numbers as elements wrap around, and what is not chosen has no effect."""
+        self.may_refuse = False
+        big, value = self.r.choice([1, 3, 6364136223846793005, 1 << 40]), 1
+        body = [f'<range start="{d}" limit="{d} + 1" out="e{d}"/>' for d in "ABC"]
+        body += ['<const name="k" type="i64">' + str(big) + "</const>", '<mul a="k" b="k" out="p0"/>']
+        for i, d in enumerate(self.r.choices("ABC", k=3)):
+            body.append(f'<mul a="p{i}" b="e{d}" out="p{i + 1}"/>')
+            value *= self.value[d]
+        chosen = self.r.random() < .7
+        body.append(f'<where cond="{"true" if chosen else "false"}" a="p3" b="7" out="y"/>')
+        value = (value * big * big + HUGE) % (2 * HUGE) - HUGE
+        return body, value if chosen else 7
 
-def run(fovea, case, backend, folder):
+    def arm(self, text, n):
+        """Of an `if` whose other arm is taken."""
+        self.may_refuse = False
+        body = ['<range limit="8" out="x"/><const name="no" type="bool">false</const><or a="no" b="no" out="go"/>',
+                f'<if cond="go" out="y"><then out="s"><select x="x" axis="0" index="{text}" out="s"/></then>',
+                '<else out="5"/></if>']
+        return body, 5
+
+
+def run(fovea, case, backend, level, folder):
     path = f"{folder}/m.xml"
     with open(path, "w") as f:
         f.write(case.model)
     small = (6 << 30, 6 << 30)  # of address space: what would be large fails at once
-    done = subprocess.run([fovea, "run", path, "-b", backend, "-t", "1", *case.arguments()], text=True,
+    done = subprocess.run([fovea, "run", path, "-b", backend, "-t", "1", level, *case.arguments()], text=True,
                           capture_output=True, timeout=100,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, small))
     if done.returncode == 0:
-        return float(done.stdout.split()[-1])
+        return int(done.stdout.split()[-1])
     if done.returncode in (2, 3, 5) and "internal" not in done.stderr and "damaged" not in done.stderr \
             and "outside" not in done.stderr:
         return None
@@ -111,8 +134,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(args.seed, args.seed + args.count):
             case = Case(seed)
+            level = case.r.choice(["-O0", "-O2"])
             for backend in args.backends.split(","):
-                got = run(args.fovea, case, backend, folder)
+                got = run(args.fovea, case, backend, level, folder)
                 if got != case.want and (got is not None or not case.may_refuse):
                     failed += 1
                     print(f"--seed={seed} --count=1: {backend} gives {got}, want {case.want} for {case.value}")
