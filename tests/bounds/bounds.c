@@ -186,6 +186,10 @@ static double number_of(const bound_case *c, row_kind kind, int64_t row, int64_t
   }
 }
 
+static bool multiplies(const bound_case *c) {
+  return strstr(c->op->op, "prod") != NULL;
+}
+
 // Factors whose product neither overflows nor vanishes.
 static double factor_of(const bound_case *c, row_kind kind, uint64_t *state) {
   const double eps = eps_of(c->t), u = random_unit(state);
@@ -195,7 +199,7 @@ static double factor_of(const bound_case *c, row_kind kind, uint64_t *state) {
 // Squares are computed by rms_norm and lp_normalize, which is part of their docs.
 static bool is_apt(const bound_case *c, row_kind kind) {
   const bool squares = strstr(c->op->op, "rms") || strstr(c->op->xml, "p='2'");
-  if (strcmp(c->op->op, "reduce_prod") == 0)
+  if (multiplies(c))
     return kind == CONSTANT || kind == POSITIVE;
   if (c->n > 100000 && kind != CONSTANT && kind != ODD_INTEGERS && kind != MIXED_SIGNS)
     return false;
@@ -218,8 +222,8 @@ static void fill(const bound_case *c, row_kind kind, uint64_t seed, arrays *a) {
   for (int64_t r = 0; r < rows_of(c); r++)
     for (int64_t i = 0; i < c->n; i++) {
       void *p = (char *)a->in + (size_t)place_of(c, r, i) * size;
-      const double v = strcmp(c->op->op, "reduce_prod") == 0 ? factor_of(c, kind, &state)
-                                                             : number_of(c, kind, r, i, &state);
+      const double v =
+          multiplies(c) ? factor_of(c, kind, &state) : number_of(c, kind, r, i, &state);
       fv_scalar_store(c->t, p, (fv_scalar){.f = v});
       a->x[r * c->n + i] = fv_scalar_load(c->t, p).f;
     }

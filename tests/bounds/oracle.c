@@ -159,7 +159,7 @@ static long double lp_normalize_2(const double *x, int64_t n, long double *want)
 
 //===-- The ops ---------------------------------------------------------------------===//
 
-// A register that takes n products in order: each rounding is worth half an eps.
+// A register that takes n products, or factors, in order: each rounding is worth half an eps.
 static double by_length(double column, int64_t n) {
   return fmax(column, 0.5 * (double)n);
 }
@@ -185,7 +185,9 @@ const row_op row_ops[] = {
     {"moments", "<moments x='x' axes='%s' keepdims='false' out='m, y'/>", ANYWHERE, false, LONG,
      variance, NULL, true},
     {"reduce_prod", "<reduce_prod x='x' axes='%s' keepdims='false' out='y'/>", ANYWHERE, false,
-     LONG, reduce_prod, by_length},
+     LONGEST, reduce_prod, by_length},
+    {"cumprod", "<cumprod x='x' axis='%s' out='c'/><slice x='c' axis='%s' start='-1' out='y'/>",
+     IN_ROWS_OR_COLUMNS, false, LONGEST, reduce_prod, by_length},
     {"global_average_pool", "<global_average_pool x='x' out='y'/>", IN_POOLS, false, LONG,
      reduce_mean, NULL},
     {"average_pool", "<average_pool x='x' kernel_shape='%s' out='y'/>", IN_POOLS, false, LONG,
