@@ -9,12 +9,14 @@
 #include "ir/expr/dtype.h"
 #include "ir/expr/expr.h"
 
+__extension__ typedef __int128 wide;
+
 static const char *read(fv_dtype t, const char *text, fv_scalar *out) {
   return fv_scalar_parse(t, text, strlen(text), out);
 }
 
 // A 65-bit number in one of several spellings of the same.
-static void spell(char *text, size_t room, __int128 v, int form) {
+static void spell(char *text, size_t room, wide v, int form) {
   const char *const sign = v < 0 ? "-" : "";
   const unsigned long long n = (unsigned long long)(v < 0 ? -v : v);
   switch (form) {
@@ -38,7 +40,7 @@ static void integers(void **state) {
   for (size_t k = 0; k < FV_COUNTOF(types); k++)
     for (int d = -1100; d <= 1100; d++)
       for (int at = 0; at < 4; at++) {
-        const __int128 v = (__int128)(at < 2 ? around[at] : at == 2 ? lo[k] : hi[k]) + d;
+        const wide v = (wide)(at < 2 ? around[at] : at == 2 ? lo[k] : hi[k]) + d;
         const bool fits = v >= lo[k] && v <= hi[k];
         for (int form = 0; form < 5; form++) {
           char text[64];
