@@ -347,6 +347,32 @@ static bool in_arm(const fv_region *r) {
   return false;
 }
 
+// Does each run that bind lets through come here? Not to an arm, nor to a loop that may make no
+// trip.
+static bool runs_surely(const fv_region *r) {
+  fv_graph *g = r->graph;
+  for (const fv_node *n = r->owner; n; n = n->region->owner) {
+    if (n->op == FV_OP_if)
+      return false;
+    if (n->op != FV_OP_loop)
+      continue;
+    const fv_condition some = {
+        .relation = FV_REL_LE, .a = fv_x_i64(g->module->pool, 1), .b = fv_attr_get(n, "trips")->x};
+    if (fv_attr_int(n, "while_carry") >= 0 || follows(g, &some) != FV_YES)
+      return false;
+  }
+  return true;
+}
+
+// Is it tested in the region, or around it?
+static bool is_required(const fv_region *at, const fv_condition *c) {
+  const key k = key_of(at->graph->module->pool, c);
+  const fv_region *r = at->graph->n_late ? at : NULL;
+  while (r && !is_required_in(r, c, k))
+    r = r->owner ? r->owner->region : NULL;
+  return r;
+}
+
 // What is within a definition is not known to who wrote the model, and may be computed as a whole:
 // its needs are tested in front of the node, but for those about what it alone computes.
 static void leave_definitions(fv_region **at, fv_node **before, const fv_condition *c) {
@@ -368,10 +394,8 @@ static void leave_definitions(fv_region **at, fv_node **before, const fv_conditi
 // nothing.
 static void require_late(fv_region *at, fv_node *before, const fv_condition *c) {
   leave_definitions(&at, &before, c);
-  const key k = key_of(at->graph->module->pool, c);
-  for (const fv_region *r = at; r; r = r->owner ? r->owner->region : NULL)
-    if (is_required_in(r, c, k))
-      return;
+  if (is_required(at, c))
+    return;
   fv_node *n = fv_node_create(at, FV_OP_require, 0, NULL, c->span);
   fv_attr_set_expr(n, "a", c->a);
   fv_attr_set_expr(n, "b", c->b);
@@ -407,17 +431,25 @@ static bool holds_in_loops(const fv_region *at, const fv_condition *c) {
   return false;
 }
 
+static void list_condition(fv_graph *g, const fv_condition *c) {
+  add_condition(g, c);
+  (void)make_one(g, c);
+  note_range(g, c);
+}
+
 // What bind can test, as control around it was folded or its symbols have become numbers, is a
-// condition of the graph.
+// condition of the graph, if each run needs it.
 static void promote_late(fv_graph *g) {
   for (size_t i = 0; i < g->n_late; i++) {
     fv_node *n = g->late[i];
-    if (!is_placed(n) || in_arm(n->region))
+    if (!is_placed(n) || !runs_surely(n->region))
       continue;
     const fv_condition c = fv_node_condition(n);
-    if (!fv_x_has(c.a, FV_XF_RUN) && !fv_x_has(c.b, FV_XF_RUN) &&
-        fv_require(n->region, NULL, &c, true) == FV_YES)
-      fv_node_remove(n);
+    if (fv_x_has(c.a, FV_XF_RUN) || fv_x_has(c.b, FV_XF_RUN) || follows(g, &c) != FV_UNKNOWN)
+      continue;
+    if (!is_listed(g, &c))
+      list_condition(g, &c);
+    fv_node_remove(n);
   }
 }
 
@@ -459,13 +491,13 @@ fv_truth fv_require(fv_region *at, fv_node *before, const fv_condition *need, bo
   if (!(by_author || g->module->check_unproved) || fv_x_has(c->a, of_kernel) ||
       fv_x_has(c->b, of_kernel))
     return FV_UNKNOWN;
-  if (fv_x_has(c->a, FV_XF_RUN) || fv_x_has(c->b, FV_XF_RUN) || in_arm(at)) {
-    require_late(at, before, c);
+  // A loop that may make no trip has needs of arms that were folded.
+  if (is_required(at, c))
     return FV_YES;
-  }
-  add_condition(g, c);
-  (void)make_one(g, c);
-  note_range(g, c);
+  if (fv_x_has(c->a, FV_XF_RUN) || fv_x_has(c->b, FV_XF_RUN) || in_arm(at))
+    require_late(at, before, c);
+  else
+    list_condition(g, c);
   return FV_YES;
 }
 

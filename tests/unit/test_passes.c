@@ -136,8 +136,67 @@ static void test_needs_of_an_arm(void **state) {
         "}\n");
 }
 
+// In a loop, too, if it surely makes a trip. Else a run may not come to the arm, which needs
+// nothing then.
+static void test_needs_of_an_arm_in_a_loop(void **state) {
+  (void)state;
+  static const struct {
+    const char *trips, *way;
+    bool surely;
+  } loop[] = {{"3", "", true},
+              {"0", "", false},
+              {"T", "", false},
+              {"T+1", "", true},
+              {"B", "", true},
+              {"n", "", false},
+              {"3", ", while_carry = 1", false},
+              {"B", ", while_carry = 1", false}};
+  for (size_t i = 0; i < FV_COUNTOF(loop); i++) {
+    env e = {.arena = fv_arena_create(NULL)};
+    e.diag = COLLECTING_SINK(&e.log);
+    const char *text = fv_arena_printf(
+        e.arena,
+        "fovea 1\nmodule \"m\"\nunproved check\nsymbol B dim 1..9\nsymbol C dim 1..9\n"
+        "symbol T dim 0..9\nsymbol n result 0..9\nsymbol i counter 0..9\n"
+        "graph \"main\" {\n"
+        "  input \"x\" %%x : f32[B]\n"
+        "  input \"y\" %%y : f32[C]\n"
+        "  input \"z\" %%z : f32[T]\n"
+        "  input \"k\" %%k : i64[]\n"
+        "  %%t = constant <bool[] [1]>() : bool[]\n"
+        "  %%n = item(%%k) {min = 0, max = 9, symbols = [3]} : i64[]\n"
+        "  %%l, %%m = loop(%%x, %%t) {trips = %s, counter = 4%s} : f32[B], bool[] do {\n"
+        "    param %%h : f32[B]\n"
+        "    param %%g : bool[]\n"
+        "    %%u = if(%%t) : f32[B] do {\n"
+        "      require() {a = C, relation = \"<=\", b = 5, what = \"r\"}\n"
+        "      %%a = add(%%h, %%y) : f32[max(B, C)]\n"
+        "      %%b = slice(%%a) {axis = 0, end = B} : f32[B]\n"
+        "      yield %%b\n"
+        "    } else {\n"
+        "      yield %%h\n"
+        "    }\n"
+        "    yield %%u, %%g\n"
+        "  }\n"
+        "  output \"l\" %%l\n"
+        "}\n",
+        loop[i].trips, loop[i].way);
+    const char *out = after(&e, text, "fold_control,drop_dead");
+    const char *bind = "\n  require C <= 5 \"r\"\n  require B ~ C \"add\"\n";
+    const char *run =
+        "\n    require() {a = C, relation = \"<=\", b = 5, what = \"r\"}\n"
+        "    require() {a = B, relation = \"~\", b = C, what = \"add\"}\n";
+    if (strstr(out, "if(") || !strstr(out, loop[i].surely ? bind : run) ||
+        strstr(out, loop[i].surely ? run : bind))
+      fail_msg("trips = %s%s:\n%s", loop[i].trips, loop[i].way, out);
+    assert_string_equal(after(&e, out, "drop_dead"), out);
+    fv_arena_destroy(e.arena);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_fold_control),
-                                     cmocka_unit_test(test_needs_of_an_arm)};
+                                     cmocka_unit_test(test_needs_of_an_arm),
+                                     cmocka_unit_test(test_needs_of_an_arm_in_a_loop)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
