@@ -81,6 +81,7 @@ static void forget_conditions(fv_graph *g) {
   g->conditions = (fv_index){0};
   g->whole = NULL;
   g->n_whole = g->cap_whole = 0;
+  g->wholes = (fv_index){0};
 }
 
 void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from) {
@@ -89,6 +90,7 @@ void fv_graph_copy_conditions(fv_graph *to, const fv_graph *from) {
     add_condition(to, &from->condition[i]);
   if (from->n_one)
     to->one = fv_arena_dup(to->module->arena, from->one, from->n_one * sizeof *from->one);
+  to->n_made_one++;
   if (from->n_within)
     to->within =
         fv_arena_dup(to->module->arena, from->within, from->n_within * sizeof *from->within);
@@ -139,6 +141,7 @@ static bool stand_for(fv_graph *g, const fv_expr *e, const fv_expr *by) {
     g->n_one = n;
   }
   g->one[e->ref] = by;
+  g->n_made_one++;
   return true;
 }
 
@@ -533,6 +536,7 @@ static fv_status drop_proved(fv_graph *g, fv_diag_sink *diag) {
   forget_conditions(g);
   for (uint32_t i = 0; i < g->n_one; i++)
     g->one[i] = NULL;
+  g->n_made_one++;
   for (size_t i = 0; i < n; i++)
     needed[i] = make_one(g, &old[i]);
   g->n_within = 0;

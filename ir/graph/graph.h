@@ -287,10 +287,13 @@ struct fv_graph {
   fv_index lates;
   const fv_expr **one;  // by symbol below n_one: the dim or number that it must equal, or NULL
   uint32_t n_one;
-  fv_range *within;  // by symbol below n_within: what it was declared with and conditions say
+  size_t n_made_one;  // changes whenever `one` does
+  fv_range *within;   // by symbol below n_within: what it was declared with and conditions say
   uint32_t n_within;
   const fv_expr **whole;  // mod(e, c), of which conditions say that it is 0
   size_t n_whole, cap_whole;
+  fv_index wholes;  // of them, by e, as it was when so many dims had been made one
+  size_t wholes_of_one;
   fv_advance *advance;
   int n_advance;
   const fv_span *span;

@@ -311,6 +311,47 @@ static void divisibility_agrees_with_values(void **state) {
     }
 }
 
+static fv_truth need_eq(fv_graph *g, const fv_expr *a, const fv_expr *b, bool by_author) {
+  const fv_condition c = {.relation = FV_REL_EQ, .a = a, .b = b, .text = "r"};
+  return fv_require(g->region, NULL, &c, by_author);
+}
+
+// Of many conditions each is found where it says something, whatever came first, for one dim and
+// for a sum; what a rest hides, too, and a dim that stands for others.
+static void each_divisibility_is_found(void **state) {
+  (void)state;
+  enum { DIMS = 40, SUMMED = 20 };
+  fv_arena *ar = fv_arena_create(NULL);
+  fv_module *m = fv_module_create(ar, "m");
+  fv_xpool *p = m->pool;
+  fv_graph *g = fv_graph_create(m, "g", NULL);
+  const fv_expr *four = fv_x_i64(p, 4), *zero = fv_x_i64(p, 0), *d[DIMS], *twin[DIMS];
+  for (int i = 0; i < DIMS; i++) {
+    d[i] = fv_x_sym(p, fv_symbol_add(p, fv_arena_printf(ar, "d%d", i), 0, 64, FV_SYM_DIM));
+    twin[i] = fv_x_sym(p, fv_symbol_add(p, fv_arena_printf(ar, "t%d", i), 0, 64, FV_SYM_DIM));
+    assert_int_equal(need_eq(g, fv_x_mod(p, d[i], four), zero, true), FV_YES);
+  }
+  const fv_expr *sum = zero, *whole = zero;
+  for (int i = 0; i < DIMS; i++) {
+    const fv_expr *e = d[i], *next = d[(i + 1) % DIMS];
+    const fv_expr *back = fv_x_mul(p, fv_x_floordiv(p, e, four), four);
+    assert_int_equal(need_eq(g, back, e, false), FV_YES);
+    const fv_expr *hidden = fv_x_floordiv(p, fv_x_add(p, fv_x_mod(p, e, four), next), four);
+    assert_int_equal(need_eq(g, fv_x_mul(p, hidden, four), next, false), FV_YES);
+    if (i >= DIMS - SUMMED) {
+      sum = fv_x_add(p, sum, e);
+      whole = fv_x_add(p, whole, back);
+    }
+    const fv_expr *t = fv_x_mul(p, fv_x_floordiv(p, twin[i], four), four);
+    assert_int_equal(need_eq(g, t, twin[i], false), FV_UNKNOWN);
+    assert_int_equal(need_eq(g, e, twin[i], true), FV_YES);
+    assert_int_equal(need_eq(g, t, twin[i], false), FV_YES);
+  }
+  assert_int_equal(need_eq(g, whole, sum, false), FV_YES);
+  assert_int_equal(need_eq(g, fv_x_add(p, whole, fv_x_i64(p, 1)), sum, false), FV_NO);
+  fv_arena_destroy(ar);
+}
+
 // A condition does not follow from itself.
 static void divisibility_is_listed(void **state) {
   (void)state;
@@ -335,6 +376,7 @@ int main(void) {
       cmocka_unit_test(proofs_agree_with_values),
       cmocka_unit_test(ranges_agree_with_values),
       cmocka_unit_test(divisibility_agrees_with_values),
+      cmocka_unit_test(each_divisibility_is_found),
       cmocka_unit_test(divisibility_is_listed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
