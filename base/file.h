@@ -68,8 +68,8 @@ typedef struct fv_new_file {
 // any, are untouched and nothing is left. Where the file system and /proc allow it a file has no
 // name until then, and a process that is killed leaves nothing either; else it leaves
 // .fovea-*.tmp in the same directory. A caller may block SIGINT, SIGTERM and SIGHUP meanwhile: when
-// one is pending before the names are given, none is. An existing non-regular file (/dev/full, a pipe) is written
-// in place, when all is there.
+// one is pending before the names are given, none is. An existing non-regular file (/dev/full, a
+// pipe) is written in place, when all is there.
 FV_NODISCARD fv_status fv_files_write(const fv_new_file *file, size_t n, fv_diag_sink *diag);
 
 #endif  // FOVEA_BASE_FILE_H_

@@ -182,7 +182,7 @@ static void finish(map *m, bool pure, fv_dtype t, const char *family) {
   lw_kernel_launch(&m->k, family, grid);
 }
 
-// Does the reduction of g's root run along memory with its last parallel index, not with its
+// Does the reduction of the root run along memory with its last parallel index, not with its
 // reduced ones?
 static bool runs_across(map *m, const fv_node *root, const fv_nest *t,
                         const fv_expr *const *index) {

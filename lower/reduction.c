@@ -5,10 +5,12 @@
 // A row is split by lane number and CHAINS vectors and ends in a halving tree. A
 // float sum adds at most STRETCH terms to one register; the sums of such stretches
 // join a total whose rounding error is carried along. So its error does not grow with
-// its length, and its bits depend on the lanes and the work-items of the target alone.
+// its length, and its bits depend on the lanes and the work-items of the target and, as
+// lanes and stretches are chosen for the longest row, on the max that a dim of the row
+// was declared with.
 //
 // Work-items that are together share the innermost loop; what each made of its part goes
-// through memory of the group, from which all make the whole by the same tree.
+// through memory of the group, where one of them joins the parts by a tree for all.
 #include "lower/buffers.h"
 #include "lower/emit.h"
 #include "lower/long_sum.h"

@@ -20,9 +20,12 @@ typedef struct lw_frame {
   size_t jump;
 } lw_frame;
 
-static uint32_t arena_like(lw *l, const fv_type *t, const char *name) {
-  const fv_lbuffer b = {
-      .space = FV_SPACE_ARENA, .dtype = t->dtype, .bytes = lw_type_room(l, t), .name = name};
+static uint32_t arena_like(lw *l, const fv_node *n, const fv_type *t, const char *name) {
+  const fv_lbuffer b = {.space = FV_SPACE_ARENA,
+                        .dtype = t->dtype,
+                        .bytes = lw_type_room(l, t),
+                        .name = name,
+                        .span = fv_node_span(n)};
   return lw_new_buffer(l, &b);
 }
 
@@ -95,13 +98,13 @@ static void begin_loop(lw *l, lw_frame *f) {
   f->slice = FV_NEW_N(l->arena, uint32_t, f->n_collect);
   for (int i = 0; i < f->n_carry; i++) {
     const fv_value *param = n->body[0]->param[i];
-    f->cur[i] = arena_like(l, &param->type, param->name);
+    f->cur[i] = arena_like(l, n, &param->type, param->name);
     lw_copy_bytes(l, f->cur[i], lw_value_buffer(l, n->in[i]), &param->type);
     l->buffer[param->id] = f->cur[i];
     f->next[i] = FV_NO_SLOT;
     if (n->body[0]->result[i] == param)
       continue;
-    f->next[i] = arena_like(l, &param->type, param->name);
+    f->next[i] = arena_like(l, n, &param->type, param->name);
     f->direct[i] = computes_into(l, n->body[0], i, &param->type);
     if (f->direct[i])
       l->buffer[n->body[0]->result[i]->id] = f->next[i];
@@ -110,7 +113,7 @@ static void begin_loop(lw *l, lw_frame *f) {
   for (int c = 0; c < f->n_collect; c++) {
     const fv_type t = collected_type(f, c);
     const fv_type *slice = &n->body[0]->result[f->n_carry + c]->type;
-    f->collect[c] = arena_like(l, &t, "collected");
+    f->collect[c] = arena_like(l, n, &t, "collected");
     const fv_lbuffer view = {.space = FV_SPACE_VIEW,
                              .dtype = t.dtype,
                              .index = f->collect[c],

@@ -70,3 +70,18 @@ fovea compile small.xml -b reference -o libnone.so
 fovea compile small.xml -o small.ll && grep -c '^define' small.ll >/dev/null && echo "LLVM IR"
 fovea compile small.xml --emit=kernel | sed -n '1s/(.*//p'
 ls
+# No room for what a loop collects: the loop is named.
+cat >room.xml <<'EOF'
+<model name="room" xmlns="urn:fovea:model:1">
+ <input name="k" type="i64" shape=""/>
+ <item name="n" x="k" max="2000000000"/>
+ <fill value="1" shape="1000000" out="row"/>
+ <repeat var="i" count="n" out="s, r">
+  <carry name="s" init="row"/>
+  <add a="s" b="1" out="t"/> <collect r="t" axis="0"/> <next s="t"/>
+ </repeat>
+ <reduce_max x="r" keepdims="false" out="y"/>
+ <output name="y"/>
+</model>
+EOF
+fovea compile room.xml -o libroom.so
