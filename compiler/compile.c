@@ -14,7 +14,7 @@
 
 typedef struct compile_cx {
   fv_executable *e;
-  const fv_model *model;  // or the module itself
+  const fv_model *model;  // of which the module is, or NULL
   fv_module *module;
   const fv_compile_options *given;
   fv_compile_options o;  // as far as the caller knows them
@@ -108,8 +108,6 @@ static fv_status compile_body(void *user) {
     return fv_error(cx->diag, FV_ERR_ARG, NULL, "fv_compile: a negative number of threads");
   FV_TRY(open_device(cx));
   e->module = cx->module;
-  if (cx->model)
-    FV_TRY(fv_load_module(e->arena, cx->model->path, &cx->model->options, cx->diag, &e->module));
   fv_info_from_module(e->arena, e->module, &e->info);
   e->until = cx->o.until;
   // What is dead does not run, on any backend and at any level.
@@ -172,7 +170,11 @@ fv_status fv_compile(const fv_model *m, const fv_compile_options *o, fv_diag_sin
                      fv_executable **out) {
   diag = FV_SINK(diag);
   compile_cx cx = {.model = m, .given = o, .diag = diag};
-  return run_compile(&cx, fv_arena_create(NULL), true, out);
+  fv_loaded from;
+  *out = NULL;
+  FV_TRY(fv_model_take(m, diag, &from));
+  cx.module = from.module;
+  return run_compile(&cx, from.arena, true, out);
 }
 
 static fv_status check_body(void *user) {

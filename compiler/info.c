@@ -7,7 +7,7 @@
 static void port_from_type(fv_arena *ar, fv_module *m, const char *name, const fv_type *t,
                            fv_port_info *out) {
   fv_str s = {.arena = ar};
-  *out = (fv_port_info){.name = name, .dtype = t->dtype, .rank = t->rank};
+  *out = (fv_port_info){.name = fv_arena_strdup(ar, name), .dtype = t->dtype, .rank = t->rank};
   for (int d = 0; d < t->rank; d++) {
     const fv_expr *x = t->dim[d];
     out->dim[d] = -1;
@@ -102,7 +102,7 @@ void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out) {
   fv_graph_info *g = FV_NEW_N(ar, fv_graph_info, m->n_graph);
   for (int i = 0; i < m->n_graph; i++) {
     fv_graph *from = m->graph[i];
-    g[i] = (fv_graph_info){.name = from->name,
+    g[i] = (fv_graph_info){.name = fv_arena_strdup(ar, from->name),
                            .n_input = from->region->n_param,
                            .n_output = from->region->n_result,
                            .input = inputs(ar, from),
@@ -114,12 +114,12 @@ void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out) {
   fv_symbol_info *s = FV_NEW_N(ar, fv_symbol_info, n_symbol);
   for (uint32_t i = 0; i < n_symbol; i++) {
     const fv_symbol *y = fv_symbol_get(m->pool, i);
-    s[i] = (fv_symbol_info){y->shown, y->min, y->max, y->kind == FV_SYM_STATE};
+    s[i] = (fv_symbol_info){fv_arena_strdup(ar, y->shown), y->min, y->max, y->kind == FV_SYM_STATE};
   }
   const char **state = FV_NEW_N(ar, const char *, m->n_state);
   for (int i = 0; i < m->n_state; i++)
-    state[i] = m->state[i]->name;
-  *out = (fv_model_info){.name = m->name,
+    state[i] = fv_arena_strdup(ar, m->state[i]->name);
+  *out = (fv_model_info){.name = fv_arena_strdup(ar, m->name),
                          .graph = g,
                          .n_graph = m->n_graph,
                          .symbol = s,

@@ -16,12 +16,21 @@
 #include "runtime/exec/exec.h"
 #include "runtime/library.h"
 
-struct fv_model {
+// A module in an arena of its own.
+typedef struct fv_loaded {
   fv_arena *arena;
   fv_module *module;
+} fv_loaded;
+
+struct fv_model {
+  fv_arena *arena;
   const char *path;
   fv_load_options options;  // of the frontend, copied
   fv_model_info info;
+  fv_verify_info *verify;
+  int n_verify;
+  pthread_mutex_t lock;
+  fv_loaded loaded;  // as it was read, until somebody takes it
 };
 
 // A program that is ready to run: compiled kernels (CPU functions or a device
@@ -54,9 +63,9 @@ struct fv_executable {
 FV_NODISCARD fv_status fv_compile_module(fv_arena *ar, fv_module *m, const fv_compile_options *o,
                                          fv_diag_sink *diag, fv_executable **out);
 
-// Loads the module of a model anew, for a compile that will change it.
-fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *o,
-                         fv_diag_sink *diag, fv_module **out);
+// The module of a model, which is the caller's: to be changed, and its arena to be destroyed. The
+// first who asks gets what was read with the model; for others it is read again.
+FV_NODISCARD fv_status fv_model_take(const fv_model *m, fv_diag_sink *diag, fv_loaded *out);
 
 // info.c: tables of fv_model_info, from a module or from an image.
 void fv_info_from_module(fv_arena *ar, fv_module *m, fv_model_info *out);

@@ -49,8 +49,8 @@ static const fv_frontend *frontend_of(const char *path, const void *head, size_t
   return NULL;
 }
 
-fv_status fv_load_module(fv_arena *ar, const char *path, const fv_load_options *o,
-                         fv_diag_sink *diag, fv_module **out) {
+static fv_status load_module(fv_arena *ar, const char *path, const fv_load_options *o,
+                             fv_diag_sink *diag, fv_module **out) {
   // Mapping through base tells a missing file, a folder or a pipe apart.
   const void *head;
   size_t size;
@@ -71,7 +71,35 @@ typedef struct load_cx {
   const char *path;
   fv_model_load_options o;
   fv_diag_sink *diag;
+  fv_loaded *to;
 } load_cx;
+
+static fv_status load_into(void *user) {
+  load_cx *cx = user;
+  return load_module(cx->to->arena, cx->m->path, &cx->m->options, cx->diag, &cx->to->module);
+}
+
+static fv_status load(load_cx *cx) {
+  cx->to->arena = fv_arena_create(NULL);
+  if (!cx->to->arena)
+    return fv_error(cx->diag, FV_ERR_OOM, NULL, "out of memory");
+  const fv_status s = fv_guard(cx->to->arena, cx->diag, load_into, cx);
+  if (s != FV_OK) {
+    fv_arena_destroy(cx->to->arena);
+    *cx->to = (fv_loaded){0};
+  }
+  return s;
+}
+
+fv_status fv_model_take(const fv_model *from, fv_diag_sink *diag, fv_loaded *out) {
+  fv_model *m = (fv_model *)(uintptr_t)from;  // what it tells stays as it is
+  pthread_mutex_lock(&m->lock);
+  *out = m->loaded;
+  m->loaded = (fv_loaded){0};
+  pthread_mutex_unlock(&m->lock);
+  load_cx cx = {.m = m, .diag = diag, .to = out};
+  return out->module ? FV_OK : load(&cx);
+}
 
 static fv_status copy_integers(load_cx *cx, const char *const *texts, size_t n,
                                const fv_let **out) {
@@ -87,7 +115,7 @@ static fv_status copy_integers(load_cx *cx, const char *const *texts, size_t n,
   return FV_OK;
 }
 
-static fv_status load_body(void *user) {
+static fv_status copy_options(void *user) {
   load_cx *cx = user;
   fv_model *m = cx->m;
   m->path = fv_arena_strdup(m->arena, cx->path);
@@ -103,9 +131,27 @@ static fv_status load_body(void *user) {
                                  .n_dim = (int)cx->o.n_dim,
                                  .weights = w,
                                  .n_weights = (int)cx->o.n_weights};
-  FV_TRY(fv_load_module(m->arena, m->path, &m->options, cx->diag, &m->module));
-  fv_info_from_module(m->arena, m->module, &m->info);
   return FV_OK;
+}
+
+// What a model tells is its own: its module may be taken away.
+static fv_status describe(void *user) {
+  const load_cx *cx = user;
+  fv_model *m = cx->m;
+  fv_module *from = m->loaded.module;
+  fv_info_from_module(m->arena, from, &m->info);
+  m->n_verify = from->n_verify;
+  m->verify = FV_NEW_N(m->arena, fv_verify_info, from->n_verify);
+  for (int i = 0; i < from->n_verify; i++)
+    m->verify[i] = (fv_verify_info){fv_arena_strdup(m->arena, from->verify[i].graph),
+                                    fv_arena_strdup(m->arena, from->verify[i].file),
+                                    from->verify[i].tolerance};
+  return FV_OK;
+}
+
+static fv_status describe_guarded(void *user) {
+  load_cx *cx = user;
+  return fv_guard(cx->m->arena, cx->diag, describe, cx);
 }
 
 fv_status fv_model_load(const char *path, const fv_model_load_options *o, fv_diag_sink *diag,
@@ -121,9 +167,14 @@ fv_status fv_model_load(const char *path, const fv_model_load_options *o, fv_dia
     free(m);
     return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
   }
-  m->arena = ar;
+  *m = (fv_model){.arena = ar, .lock = PTHREAD_MUTEX_INITIALIZER};
   cx.m = m;
-  const fv_status s = fv_guard(ar, diag, load_body, &cx);
+  cx.to = &m->loaded;
+  fv_status s = fv_guard(ar, diag, copy_options, &cx);
+  if (s == FV_OK)
+    s = load(&cx);
+  if (s == FV_OK)
+    s = fv_guard(m->loaded.arena, diag, describe_guarded, &cx);
   if (s != FV_OK)
     fv_model_destroy(m);
   else
@@ -134,6 +185,7 @@ fv_status fv_model_load(const char *path, const fv_model_load_options *o, fv_dia
 void fv_model_destroy(fv_model *m) {
   if (!m)
     return;
+  fv_arena_destroy(m->loaded.arena);
   fv_arena_destroy(m->arena);
   free(m);
 }
@@ -143,19 +195,17 @@ const fv_model_info *fv_model_get_info(const fv_model *m) {
 }
 
 int fv_model_verify_count(const fv_model *m) {
-  return m->module->n_verify;
+  return m->n_verify;
 }
 
 fv_verify_info fv_model_verify_get(const fv_model *m, int i) {
-  const fv_verify_case *v = &m->module->verify[i];
-  return (fv_verify_info){v->graph, v->file, v->tolerance};
+  return m->verify[i];
 }
 
 //===-- Emission ------------------------------------------------------------------------===//
 
 typedef struct emit_cx {
-  const fv_model *m;
-  fv_arena *ar;
+  fv_loaded from;
   const char *kind, *passes;
   fv_diag_sink *diag;
   fv_bytes *out;
@@ -172,20 +222,16 @@ fv_status fv_bytes_copy(fv_bytes *out, const void *data, size_t size, fv_diag_si
   return FV_OK;
 }
 
-// A module of its own, after the passes.
-static fv_status load_simplified(fv_arena *ar, const fv_model *from, const char *passes,
-                                 fv_diag_sink *diag, fv_module **out) {
+static fv_status simplify(fv_module *m, const char *passes, fv_diag_sink *diag) {
   const fv_pipeline p = {.spec = passes};
-  FV_TRY(fv_load_module(ar, from->path, &from->options, diag, out));
-  return fv_pipeline_run(*out, &p, diag);
+  return fv_pipeline_run(m, &p, diag);
 }
 
 static fv_status emit_body(void *user) {
   emit_cx *cx = user;
-  fv_module *m;
-  FV_TRY(load_simplified(cx->ar, cx->m, cx->passes, cx->diag, &m));
-  fv_str s = {.arena = cx->ar};
-  FV_TRY(fv_emit_module(m, cx->kind, &s, cx->diag));
+  FV_TRY(simplify(cx->from.module, cx->passes, cx->diag));
+  fv_str s = {.arena = cx->from.arena};
+  FV_TRY(fv_emit_module(cx->from.module, cx->kind, &s, cx->diag));
   return fv_bytes_copy(cx->out, s.data, s.size, cx->diag);
 }
 
@@ -194,20 +240,17 @@ fv_status fv_model_emit(const fv_model *m, const char *kind, const char *passes,
   diag = FV_SINK(diag);
   if (strcmp(kind, "xml") == 0)  // the description itself, in its canonical form
     return fv_format(m->path, diag, out);
-  fv_arena *ar = fv_arena_create(NULL);
-  if (!ar)
-    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
-  emit_cx cx = {m, ar, kind, passes, diag, out};
-  const fv_status s = fv_guard(ar, diag, emit_body, &cx);
-  fv_arena_destroy(ar);
+  emit_cx cx = {.kind = kind, .passes = passes, .diag = diag, .out = out};
+  FV_TRY(fv_model_take(m, diag, &cx.from));
+  const fv_status s = fv_guard(cx.from.arena, diag, emit_body, &cx);
+  fv_arena_destroy(cx.from.arena);
   return s;
 }
 
 //===-- Counting --------------------------------------------------------------------------===//
 
 typedef struct count_cx {
-  const fv_model *m;
-  fv_arena *ar;
+  fv_loaded from;
   const char *passes, *const *op;
   size_t n_op;
   int *count;
@@ -226,11 +269,10 @@ static int count_nodes(const fv_module *m, fv_op op) {
 
 static fv_status count_body(void *user) {
   count_cx *cx = user;
-  fv_module *m;
-  FV_TRY(load_simplified(cx->ar, cx->m, cx->passes, cx->diag, &m));
+  FV_TRY(simplify(cx->from.module, cx->passes, cx->diag));
   for (size_t i = 0; i < cx->n_op; i++) {
     const fv_op op = fv_op_find(cx->op[i], strlen(cx->op[i]));
-    cx->count[i] = op == FV_OP_COUNT ? -1 : count_nodes(m, op);
+    cx->count[i] = op == FV_OP_COUNT ? -1 : count_nodes(cx->from.module, op);
   }
   return FV_OK;
 }
@@ -238,11 +280,9 @@ static fv_status count_body(void *user) {
 fv_status fv_model_count_ops(const fv_model *m, const char *passes, const char *const *op,
                              size_t n_op, int *count, fv_diag_sink *diag) {
   diag = FV_SINK(diag);
-  fv_arena *ar = fv_arena_create(NULL);
-  if (!ar)
-    return fv_error(diag, FV_ERR_OOM, NULL, "out of memory");
-  count_cx cx = {m, ar, passes, op, n_op, count, diag};
-  const fv_status s = fv_guard(ar, diag, count_body, &cx);
-  fv_arena_destroy(ar);
+  count_cx cx = {.passes = passes, .op = op, .n_op = n_op, .count = count, .diag = diag};
+  FV_TRY(fv_model_take(m, diag, &cx.from));
+  const fv_status s = fv_guard(cx.from.arena, diag, count_body, &cx);
+  fv_arena_destroy(cx.from.arena);
   return s;
 }
