@@ -46,6 +46,10 @@ if(cmocka_FOUND)
   endforeach()
 endif()
 
+# The system's own Python is the one that has the packages of packages.txt.
+find_program(FV_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(FV_PYTHON3 python3)
+
 # Tests of the source tree itself.
 foreach(name include_arrows call_order file_size headers_alone python)
   add_test(NAME source.${name} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/${name}.sh
@@ -62,7 +66,6 @@ if(TARGET fovea_command AND NOT FOVEA_SANITIZE)
 endif()
 
 # Nothing recurs over what a user wrote; the calls are read from the machine code.
-find_program(FV_PYTHON3 python3)
 if(TARGET fovea_command AND FV_PYTHON3 AND CMAKE_OBJDUMP AND NOT FOVEA_SANITIZE AND
    CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
   add_test(NAME recursion COMMAND ${FV_PYTHON3} -B ${PROJECT_SOURCE_DIR}/tests/recursion.py

@@ -134,7 +134,7 @@ static void fill_target(fv_device *d) {
   t->l3_bytes = t->l2_bytes;
   if (t->l2_bytes > (1u << 20) && d->is_cpu)
     t->l2_bytes = 1u << 20;  // what CPU drivers report is the last level
-  // -w: drivers count the warnings of generated code on stderr, where a library prints nothing.
+  // -w: drivers count the warnings of generated code, where a library is silent.
   snprintf(
       d->options, sizeof d->options, "-cl-std=CL1.2 -w%s",
       f32 & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
