@@ -20,6 +20,7 @@ BOUNDED = {
     "content_of": "conditions, operands and indices of one expression in one another, at most 64",
     "eval_region": "loops and definitions in one another, at most 64",
     "region_work": "loops in one another, at most 64",
+    "lw_emit_expr": "offsets in offsets, as deep as loads stand in those of loads: the depth of a group",
     "lw_ensure_reductions": "reductions of reductions, within one row kernel",
     "value_get": "one step: a type is a float or an integer",
 }

@@ -201,7 +201,7 @@ def fault_of_program(fovea, program):
             if made.returncode:
                 return made.stderr
         run = subprocess.run([sys.executable, "-c", program.text], cwd=folder, capture_output=True, text=True)
-        if run.returncode or not program.want or run.stdout.splitlines() != program.want:
+        if run.returncode or run.stdout.splitlines() != program.want:
             return f"prints {run.stdout}{run.stderr}"
     return None
 
