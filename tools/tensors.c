@@ -110,7 +110,12 @@ static fv_status parse_specs(tool *t, const fv_graph_info *g, const text_list *t
     const int i = find_input(g, &index, name);
     if (i < 0) {
       fv_graph_info copy = *g;
-      const fv_status s = usage_error(t, "graph '%s' has no input '%s'", g->name, name);
+      fv_str all = {.arena = t->arena};
+      for (int n = 0; n < g->n_input && n < 8; n++)
+        fv_str_printf(&all, "%s%s", n ? ", " : "; it has ", g->input[n].name);
+      fv_str_puts(&all, g->n_input > 8 ? ", ..." : "");
+      const fv_status s =
+          usage_error(t, "graph '%s' has no input '%s'%s", g->name, name, all.data ? all.data : "");
       fv_note_meant(t->diag, NULL, name, input_name, &copy);
       return s;
     }

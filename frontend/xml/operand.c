@@ -63,7 +63,9 @@ static void report_unknown(fv_xml_cx *cx, fv_xml_slice s, const char *word) {
                        word);
   } else {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, at, "no value is called '%s'%s", word,
-                       fv_xml_suggest_name(cx, cx->top->scope, word, is_operand));
+                       strchr(word, ' ')
+                           ? "; names are separated by commas"
+                           : fv_xml_suggest_name(cx, cx->top->scope, word, is_operand));
   }
 }
 

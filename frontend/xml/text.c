@@ -144,8 +144,10 @@ void fv_xml_report_expr(fv_xml_cx *cx, fv_xml_slice s, const char *err, size_t a
   } else if (e && e->kind == FV_XML_TEXT) {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, span, "parameter '%s' is text here, not an integer", word);
   } else if (word && !e && strcmp(word, "min") && strcmp(word, "max")) {
-    (void)fv_xml_fault(cx, FV_ERR_PARSE, span, "no integer is called '%s'%s", word,
-                       fv_xml_suggest_name(cx, scope_here(cx), word, is_int));
+    const char *meant = fv_xml_suggest_name(cx, scope_here(cx), word, is_int);
+    (void)fv_xml_fault(
+        cx, FV_ERR_PARSE, span, "no integer is called '%s'%s", word,
+        *meant ? meant : "; a dim is declared by <dim name= max=>, a number by <let>");
   } else {
     (void)fv_xml_fault(cx, FV_ERR_PARSE, span, "%s", err);
   }
