@@ -84,6 +84,10 @@ if(TARGET fovea_command AND TARGET fv_plugin_llvm AND FV_PYTHON3 AND FV_AS AND N
                                        $<TARGET_FILE:fovea_command> ${FV_GEN_DIR}/llvm_cpus.inc
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(features features.words PROPERTIES LABELS source TIMEOUT 900)
+  add_test(NAME features.all_words COMMAND ${FV_PYTHON3} -B tests/feature_words.py
+                                           $<TARGET_FILE:fovea_command> ${FV_GEN_DIR}/llvm_cpus.inc --all
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(features.all_words PROPERTIES LABELS "source;slow" TIMEOUT 7200)
 endif()
 
 # What is installed works, too.

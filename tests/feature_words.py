@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""feature_words.py FOVEA TABLE [--all]: no word of features= ends the process.
+"""feature_words.py FOVEA TABLE [--all]: no word of features= ends the process; --all: of all, not half.
 
 TABLE is the table of CPUs that was made from LLVM. Each instruction set of it is added to a CPU and taken
 from it, alone and in random company; what changes vectors is tried in more of it. `compile` must give an
@@ -47,7 +47,7 @@ def lists_of(words, rng, every):
     """Lists of features: each word alone, what decides about AVX-512 in all company, and random ones."""
     vectors = [w for w in words if re.match(r"avx|evex|fma|f16c|sse|xop|amx", w)]
     wide = [w for w in words if w.startswith("avx512")]
-    for w in words:
+    for w in words if every else rng.sample(words, len(words) // 2):
         yield [f"+{w}"]
         yield [f"-{w}"]
     for w in wide if every else rng.sample(wide, 2) + ["avx512f"]:

@@ -171,7 +171,6 @@ enum {
   IN_COLUMNS = 1 << COLUMN,
   IN_POOLS = 1 << POOL,
   LONG = 100000,
-  LONGER = 1000000,
   LONGEST = 10000000,
 };
 
@@ -208,13 +207,13 @@ const row_op row_ops[] = {
      "<fill value='0' shape='1, 1, 1, 1' out='q'/><fill value='1' shape='1, 1, %n, 1' out='k'/>"
      "<reshape x='x' shape='1, 1, %n, -1' out='v'/>"
      "<attention q='q' k='k' v='v' expect='attention' out='y'/>",
-     IN_COLUMNS, false, LONGER, attend_all, NULL, false},
+     IN_COLUMNS, false, LONG, attend_all, NULL, false},
     {"attention",
      "<fill value='0.000244140625' shape='1, 1, 1, 1' out='q'/>"
      "<range start='0' limit='%n' out='i'/><cast x='i' to='f32' out='f'/>"
      "<reshape x='f' shape='1, 1, %n, 1' out='k'/><reshape x='x' shape='1, 1, %n, -1' out='v'/>"
      "<attention q='q' k='k' v='v' expect='attention' out='y'/>",
-     IN_COLUMNS, false, LONGER, attend_rising, NULL, false},
+     IN_COLUMNS, false, LONG, attend_rising, NULL, false},
     {"matmul", "<matmul a='x' b='w' out='y'/>", IN_ROWS, false, LONG, reduce_sum, by_length, false},
 };
 const int n_row_ops = sizeof row_ops / sizeof row_ops[0];
