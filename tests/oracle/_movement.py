@@ -263,7 +263,7 @@ def reductions(rng):
 
 
 def ordered(rng):
-    """arg_max, arg_min, top_k: few values, so that many are equal"""
+    """arg_max, arg_min, max_with_index, top_k: few values, so that many are equal"""
     for t in ("f4", "f8", "f2", "i1", "u1", "i4", "i8"):
         for op, onnx in (("arg_max", "ArgMax"), ("arg_min", "ArgMin")):
             x = tensor(rng, shape(rng, 1, 4, empty=False), "i1", 0, 5).astype(t)
@@ -276,6 +276,20 @@ def ordered(rng):
                 symbolic=True,
                 least=1,
             )
+        at, keep = axis(rng, x.ndim), bool(rng.integers(2))
+        yield case(
+            "max_with_index",
+            {"x": x},
+            element("max_with_index", "y, i", x="x", axis=at, keepdims=keep),
+            [
+                ("ReduceMax", "x at", "y", {"keepdims": int(keep)}),
+                ("ArgMax", "x", "i", {"axis": at, "keepdims": int(keep)}),
+            ],
+            {"at": ints(at)},
+            outputs=("y", "i"),
+            symbolic=True,
+            least=1,
+        )
         x = tensor(rng, shape(rng, 1, 3, empty=False), "i1", 0, 9).astype(t)
         for largest in (True, False):
             at = axis(rng, x.ndim)
