@@ -9,22 +9,16 @@
 #include "ir/sem/sem.h"
 
 typedef struct env {
-  fv_arena *arena;
+  unit_env u;
   fv_module *m;
   fv_graph *g;
-  fv_diag_sink diag;
-  collected log;
   fv_type t;  // f32[B, 4]
 } env;
 
 static int set_up(void **state) {
-  env *e = calloc(1, sizeof *e);
-  assert_non_null(e);
-  e->arena = fv_arena_create(NULL);
-  assert_non_null(e->arena);
-  e->m = fv_module_create(e->arena, "test");
+  env *e = unit_set_up(sizeof *e);
+  e->m = fv_module_create(e->u.arena, "test");
   e->g = fv_graph_create(e->m, "main", NULL);
-  e->diag = COLLECTING_SINK(&e->log);
   const uint32_t b = fv_symbol_add(e->m->pool, "B", 1, 64, FV_SYM_DIM);
   e->t = (fv_type){.dtype = FV_f32, .rank = 2};
   e->t.dim[0] = fv_x_sym(e->m->pool, b);
@@ -33,17 +27,10 @@ static int set_up(void **state) {
   return 0;
 }
 
-static int tear_down(void **state) {
-  env *e = *state;
-  fv_arena_destroy(e->arena);
-  free(e);
-  return 0;
-}
-
 static fv_node *put(env *e, fv_region *r, fv_op op, fv_value *a, fv_value *b) {
   fv_value *in[2] = {a, b};
   fv_node *n = fv_node_create(r, op, b ? 2 : 1, in, NULL);
-  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  assert_int_equal(fv_infer_node(n, &e->u.diag), FV_OK);
   fv_node_insert_before(n, NULL);
   return n;
 }
@@ -56,7 +43,7 @@ static fv_node *put_loop(env *e, fv_region *r, fv_value *x) {
   fv_attr_set_int(n, "counter", i);
   fv_value *carry = fv_region_add_param(n->body[0], &x->type, "carry");
   fv_region_add_result(n->body[0], put(e, n->body[0], FV_OP_tanh, carry, NULL)->out[0]);
-  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  assert_int_equal(fv_infer_node(n, &e->u.diag), FV_OK);
   fv_node_insert_before(n, NULL);
   return n;
 }
@@ -79,18 +66,18 @@ static void test_walk_and_replace(void **state) {
     k++;
   assert_int_equal(k, 1);
 
-  uint32_t *uses = FV_NEW_N(e->arena, uint32_t, e->m->n_value);
+  uint32_t *uses = FV_NEW_N(e->u.arena, uint32_t, e->m->n_value);
   fv_graph_count_uses(e->g, uses);
   assert_int_equal(uses[a->out[0]->id], 2);
   assert_int_equal(uses[c->out[0]->id], 1);
-  fv_value **forward = FV_NEW_N(e->arena, fv_value *, e->m->n_value);
+  fv_value **forward = FV_NEW_N(e->u.arena, fv_value *, e->m->n_value);
   forward[a->out[0]->id] = x;
   fv_graph_forward(e->g, forward, e->m->n_value);
   fv_node_remove(a);
   assert_ptr_equal(loop->in[0], x);
   assert_ptr_equal(c->in[1], x);
   assert_ptr_equal(top->first, loop);
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
 }
 
 // An `if` whose first arm is empty, and whose second holds a loop.
@@ -98,7 +85,7 @@ static fv_node *put_if(env *e, fv_region *r, fv_value *cond, fv_value *x) {
   fv_node *n = fv_node_create(r, FV_OP_if, 1, &cond, NULL);
   fv_region_add_result(n->body[0], x);
   fv_region_add_result(n->body[1], put_loop(e, n->body[1], x)->out[0]);
-  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  assert_int_equal(fv_infer_node(n, &e->u.diag), FV_OK);
   fv_node_insert_before(n, NULL);
   return n;
 }
@@ -110,7 +97,7 @@ static void test_arms(void **state) {
   fv_value *x = fv_graph_add_input(e->g, "x", &e->t), *c = fv_graph_add_input(e->g, "c", &flag);
   fv_node *a = put_if(e, top, c, x), *dead = put_if(e, top, c, x);
   fv_graph_add_output(e->g, "y", a->out[0]);
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   fv_node *loop = a->body[1]->first;
   const fv_node *want[] = {a, loop, loop->body[0]->first, dead, dead->body[1]->first};
   size_t k = 0;
@@ -126,12 +113,12 @@ static void test_arms(void **state) {
   assert_string_equal(seen, "([][([()])])([][([()])])");
   assert_int_equal(fv_graph_drop_dead(e->g), 1);  // with all that is in it
   assert_null(a->next);
-  uint32_t *uses = FV_NEW_N(e->arena, uint32_t, e->m->n_value);
+  uint32_t *uses = FV_NEW_N(e->u.arena, uint32_t, e->m->n_value);
   fv_graph_count_uses(e->g, uses);
   assert_int_equal(uses[x->id], 2);
   // A value of an arm is seen in it alone.
   a->body[0]->result[0] = loop->out[0];
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_ERR_INTERNAL);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_ERR_INTERNAL);
 }
 
 static void test_insertion_order(void **state) {
@@ -196,7 +183,7 @@ static void test_op_table(void **state) {
 }
 
 static void assert_text(env *e, const fv_expr *x, const char *want) {
-  fv_str s = {.arena = e->arena};
+  fv_str s = {.arena = e->u.arena};
   fv_x_print(e->m->pool, &s, x);
   assert_string_equal(s.data, want);
 }
@@ -213,7 +200,7 @@ static void test_layouts(void **state) {
   assert_true(fv_layout_valid(&t.layout, 2));
   assert_text(e, fv_type_count(p, &t), "B*20");
   assert_text(e, fv_type_stored(p, &t), "B*32");
-  fv_str s = {.arena = e->arena};
+  fv_str s = {.arena = e->u.arena};
   fv_type_print(p, &s, &t);
   assert_string_equal(s.data, "f32[B, 20]{1/16, 0, 1%16}");
   int64_t dims[FV_MAX_RANK];
@@ -238,10 +225,10 @@ static void test_layouts(void **state) {
 //===-- The verifier ----------------------------------------------------===//
 
 static void assert_broken(env *e, const char *what) {
-  e->log.text[0] = 0;
-  assert_int_equal(fv_verify(e->m, "pass 'x'", &e->diag), FV_ERR_INTERNAL);
-  if (!strstr(e->log.text, what) || !strstr(e->log.text, "pass 'x'"))
-    fail_msg("expected '%s' in: %s", what, e->log.text);
+  e->u.log.text[0] = 0;
+  assert_int_equal(fv_verify(e->m, "pass 'x'", &e->u.diag), FV_ERR_INTERNAL);
+  if (!strstr(e->u.log.text, what) || !strstr(e->u.log.text, "pass 'x'"))
+    fail_msg("expected '%s' in: %s", what, e->u.log.text);
 }
 
 static void test_verifier(void **state) {
@@ -251,7 +238,7 @@ static void test_verifier(void **state) {
   fv_node *a = put(e, top, FV_OP_neg, x, NULL), *b = put(e, top, FV_OP_add, a->out[0], x);
   fv_node *loop = put_loop(e, top, b->out[0]);
   fv_graph_add_output(e->g, "y", loop->out[0]);
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
 
   // A meaning is built once, and again only when something that it follows from changes.
   const struct fv_meaning *built = a->meaning;
@@ -270,11 +257,11 @@ static void test_verifier(void **state) {
   assert_true(fv_node_is_inferred(a));
   fv_node *soft = put(e, top, FV_OP_softmax, x, NULL);
   built = soft->meaning;
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   assert_ptr_equal(soft->meaning, built);
   fv_attr_set_int(soft, "axis", 0);
   assert_false(fv_node_is_inferred(soft));
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   assert_ptr_not_equal(soft->meaning, built);
 
   b->in[0] = loop->out[0];
@@ -290,12 +277,12 @@ static void test_verifier(void **state) {
   fv_node_insert_before(a, b);
   a->out[0]->type.dim[1] = fv_x_i64(e->m->pool, 5);
   assert_broken(e, "where its semantics give f32[B, 4]");
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   a->in[0] = NULL;
   assert_broken(e, "no longer valid");
   a->in[0] = x;
   loop->body[0]->result[0] = x;
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   fv_attr_set_int(loop, "counter", 99);
   assert_broken(e, "a symbol that does not exist");
 }
@@ -304,7 +291,7 @@ static fv_node *put_fill(env *e, fv_region *r, const fv_expr *dim) {
   fv_node *n = fv_node_create(r, FV_OP_fill, 0, NULL, NULL);
   fv_attr_set_float(n, "value", 1);
   fv_attr_set_dims(n, "shape", 1, &dim);
-  assert_int_equal(fv_infer_node(n, &e->diag), FV_OK);
+  assert_int_equal(fv_infer_node(n, &e->u.diag), FV_OK);
   fv_node_insert_before(n, NULL);
   return n;
 }
@@ -362,7 +349,7 @@ static void test_symbols_of_the_run(void **state) {
   const fv_expr *counter = fv_x_sym(p, (uint32_t)fv_attr_int(loop, "counter"));
   const fv_expr *dim = fv_x_mul(p, fv_x_add(p, counter, fv_x_i64(p, 1)), fv_x_i64(p, 2));
   fv_node *inside = put_fill(e, loop->body[0], dim);
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   fv_node *behind = put_fill(e, top, dim);
   assert_broken(e, "set in another region");
   fv_node_remove(behind);
@@ -372,14 +359,14 @@ static void test_symbols_of_the_run(void **state) {
   // Loops of definitions share a counter.
   fv_attr_set_int(beside, "counter", fv_attr_int(loop, "counter"));
   other = put_fill(e, beside->body[0], dim);
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   fv_node_remove(other);
   fv_node_remove(inside);
   const uint32_t count = fv_symbol_add(p, "n", 0, 3, FV_SYM_RESULT);
   fv_node *early = put_fill(e, top, fv_x_sym(p, count));
   assert_broken(e, "'n' has no value yet");
   fv_attr_set_int(loop, "count", count);
-  assert_int_equal(fv_verify(e->m, "the test", &e->diag), FV_OK);
+  assert_int_equal(fv_verify(e->m, "the test", &e->u.diag), FV_OK);
   fv_node_remove(early);
   fv_node_insert_before(early, loop);
   assert_broken(e, "'n' has no value yet");
@@ -387,17 +374,17 @@ static void test_symbols_of_the_run(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_walk_and_replace, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_arms, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_insertion_order, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_attributes, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_spans, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_walk_and_replace, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(test_arms, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(test_insertion_order, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(test_attributes, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(test_spans, set_up, unit_tear_down),
       cmocka_unit_test(test_element_types),
-      cmocka_unit_test_setup_teardown(test_float_attributes, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_float_attributes, set_up, unit_tear_down),
       cmocka_unit_test(test_op_table),
-      cmocka_unit_test_setup_teardown(test_layouts, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_verifier, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_symbols_of_the_run, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_layouts, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(test_verifier, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(test_symbols_of_the_run, set_up, unit_tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

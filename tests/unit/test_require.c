@@ -7,26 +7,10 @@
 #include "ir/graph/graph.h"
 #include "ir/sem/sem.h"
 
-typedef struct env {
-  fv_arena *arena;
-  fv_diag_sink diag;
-  collected log;
-} env;
+typedef unit_env env;
 
 static int set_up(void **state) {
-  env *e = calloc(1, sizeof *e);
-  assert_non_null(e);
-  e->arena = fv_arena_create(NULL);
-  assert_non_null(e->arena);
-  e->diag = COLLECTING_SINK(&e->log);
-  *state = e;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  env *e = *state;
-  fv_arena_destroy(e->arena);
-  free(e);
+  *state = unit_set_up(sizeof(env));
   return 0;
 }
 
@@ -331,13 +315,13 @@ static void wrong_conditions(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(text_and_copies, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(conditions_come_first, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_need_finds_its_node, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(wrong_attributes, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(symbols_without_a_value, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(wrong_structure, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(wrong_conditions, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(text_and_copies, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(conditions_come_first, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(a_need_finds_its_node, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(wrong_attributes, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(symbols_without_a_value, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(wrong_structure, set_up, unit_tear_down),
+      cmocka_unit_test_setup_teardown(wrong_conditions, set_up, unit_tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -649,15 +649,22 @@ static const bad_case bad[] = {
     {"gru_cell", "1x2 1x3 9x2 9x3", "gates=rzz", FV_f32, "each of the letters 'rzn' once"},
 };
 
+// A graph of its own with example i of op; NULL: there is none of this type.
+static fv_node *put_example(env *e, fv_op op, int i) {
+  fv_example ex;
+  fv_node *n;
+  const fv_dtype t = strchr("f-", fv_op_get(op)->dtypes[0]) ? FV_f32 : FV_i32;
+  e->graph = fv_graph_create(e->module, "g", NULL);
+  return fv_example_get(op, i, &ex) && fv_example_build(e->graph, op, &ex, t, &e->diag, &n) == FV_OK
+             ? n
+             : NULL;
+}
+
 // A dim that may be 0: the op takes it, or refuses it in words of its own, not in those of an op
 // that it is defined by.
 static void dims_from_zero(env *e, fv_op op, int i, int64_t dim) {
-  fv_example ex;
-  fv_node *n;
   const fv_op_info *info = fv_op_get(op);
-  const fv_dtype t = strchr("f-", info->dtypes[0]) ? FV_f32 : FV_i32;
-  e->graph = fv_graph_create(e->module, "g", NULL);
-  if (!fv_example_get(op, i, &ex) || fv_example_build(e->graph, op, &ex, t, &e->diag, &n) != FV_OK)
+  if (!put_example(e, op, i))
     return;
   const fv_expr *x =
       fv_x_sym(e->module->pool, fv_symbol_add(e->module->pool, "N", 0, 64, FV_SYM_DIM));
@@ -689,12 +696,9 @@ static void test_dims_from_zero(void **state) {
 // One dim of an operand is another one: the op takes it, or says what is wrong in its own name, by
 // the operand's name and with the dim.
 static void other_dim(env *e, fv_op op, int i, int operand, int axis, int64_t dim) {
-  fv_example ex;
-  fv_node *n;
   const fv_op_info *info = fv_op_get(op);
-  const fv_dtype t = strchr("f-", info->dtypes[0]) ? FV_f32 : FV_i32;
-  e->graph = fv_graph_create(e->module, "g", NULL);
-  if (!fv_example_get(op, i, &ex) || fv_example_build(e->graph, op, &ex, t, &e->diag, &n) != FV_OK)
+  const fv_node *n = put_example(e, op, i);
+  if (!n)
     return;
   fv_value *v = operand < n->n_in ? n->in[operand] : NULL;
   if (!v || v->def || axis >= v->type.rank)

@@ -61,6 +61,30 @@ static inline void collect(void *user, const fv_diag *d) {
 
 #define COLLECTING_SINK(c) ((fv_diag_sink){.emit = collect, .user = (c)})
 
+// An arena, and a sink that keeps what it is told; what a group of tests has besides stands behind
+// it in a struct that begins with this one.
+typedef struct unit_env {
+  fv_arena *arena;
+  fv_diag_sink diag;
+  collected log;
+} unit_env;
+
+static inline void *unit_set_up(size_t size) {
+  unit_env *e = calloc(1, size);
+  assert_non_null(e);
+  e->arena = fv_arena_create(NULL);
+  assert_non_null(e->arena);
+  e->diag = COLLECTING_SINK(&e->log);
+  return e;
+}
+
+static inline int unit_tear_down(void **state) {
+  unit_env *e = *state;
+  fv_arena_destroy(e->arena);
+  free(e);
+  return 0;
+}
+
 // A new folder; its name is in static storage.
 static inline const char *scratch_dir(void) {
   const char *path = scratch_folder();
